@@ -1,0 +1,10 @@
+#!/usr/bin/env dotnet
+#:include setup.lib.cs
+// Fills local-feed/ where this machine's NuGet sources lack a pinned package; does nothing where they have them all.
+
+return await Setup.RunAsync(async () =>
+{
+    string solution = await Feed.FillAsync();
+    Console.WriteLine($"Ready: dotnet build {solution}");
+    return 0;
+});

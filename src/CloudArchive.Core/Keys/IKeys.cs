@@ -1,0 +1,39 @@
+using CloudArchive.Format;
+using CloudArchive.Format.Signing;
+
+namespace CloudArchive.Core.Keys;
+
+/// <summary>The public halves of the clinics' key-encryption keys (RSA, for RSA-OAEP-256). All that the ingest role has.</summary>
+public interface IWrappingKeys
+{
+    /// <summary>Makes the clinic's key where it has none. Safe to repeat. The private half never leaves the key store.</summary>
+    Task<Jwk> EnsureAsync(ClinicId clinic, CancellationToken cancellationToken);
+
+    /// <summary>The current version's public half; <c>kid</c> is its versioned id. <see cref="KeyUnavailableException"/> where there is none.</summary>
+    Task<Jwk> GetCurrentAsync(ClinicId clinic, CancellationToken cancellationToken);
+}
+
+/// <summary>Unwraps content keys. Only the recovery role has it.</summary>
+public interface IKeyUnwrapper
+{
+    /// <summary>Unwraps with the very version that <paramref name="keyId"/> names. <see cref="KeyUnavailableException"/> where that version is gone, disabled or forbidden.</summary>
+    Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken);
+}
+
+/// <summary>Signs receipts, checkpoints and evidence with ES256.</summary>
+public interface ISigner
+{
+    /// <summary>ECDSA P-256 over SHA-256 of <paramref name="data"/>, IEEE P1363 (r || s), and the key version that made it.</summary>
+    Task<(string KeyId, byte[] Signature)> SignAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
+
+    /// <summary>Every key version that ever signed, the current one first.</summary>
+    Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>A key or key version cannot be used.</summary>
+public sealed class KeyUnavailableException(string keyId, string why, Exception? inner = null)
+    : Exception($"Key {keyId} cannot be used: {why}.", inner)
+{
+    /// <summary>The key's id.</summary>
+    public string KeyId { get; } = keyId;
+}

@@ -1,0 +1,60 @@
+using CloudArchive.Format.Sealing;
+
+namespace CloudArchive.Format.Packs;
+
+/// <summary>
+/// What the catalogue knows of a pack, kept as <c>{packId}.sidecar.json</c> beside it. No PHI beyond UIDs and the study's date: no path,
+/// no name, no date of birth; identifiers only as HMAC-SHA256 under the clinic's identifier secret.
+/// </summary>
+/// <param name="Format"><see cref="CurrentFormat"/>.</param>
+/// <param name="Clinic">Whose pack it is.</param>
+/// <param name="Pack">The pack.</param>
+/// <param name="Study">Its one Study Instance UID.</param>
+/// <param name="CreatedAt">When the agent sealed it, UTC.</param>
+/// <param name="Length">Bytes of ciphertext.</param>
+/// <param name="Sha256">SHA-256 of the ciphertext. With <paramref name="Length"/>, what every reader must check before it trusts a byte.</param>
+/// <param name="PlaintextLength">Bytes of the ZIP inside.</param>
+/// <param name="Encryption">The blob's <c>encryptiondata</c>, so that a bare copy of blob and sidecar can be opened.</param>
+/// <param name="Escrow">The same content key, wrapped to the clinic's escrow key.</param>
+/// <param name="InstancesRoot">RFC 6962 tree head over the canonical JSON of <paramref name="Instances"/>, in order.</param>
+/// <param name="Instances">What the pack holds, in the order of the manifest.</param>
+/// <param name="StudyDate">(0008,0020), <c>yyyyMMdd</c>, where it is there and valid.</param>
+/// <param name="PatientHmac">HMAC-SHA256 of Patient ID (0010,0020), 64 hex digits.</param>
+/// <param name="AccessionHmac">HMAC-SHA256 of Accession Number (0008,0050), 64 hex digits.</param>
+public sealed record Sidecar(
+    string Format,
+    ClinicId Clinic,
+    PackId Pack,
+    Uid Study,
+    DateTimeOffset CreatedAt,
+    long Length,
+    Sha256Digest Sha256,
+    long PlaintextLength,
+    EncryptionData Encryption,
+    WrappedContentKey Escrow,
+    Sha256Digest InstancesRoot,
+    IReadOnlyList<SidecarInstance> Instances,
+    string? StudyDate = null,
+    Sha256Digest? PatientHmac = null,
+    Sha256Digest? AccessionHmac = null)
+{
+    /// <summary>Version 1.</summary>
+    public const string CurrentFormat = "cloudarchive/sidecar/1";
+}
+
+/// <summary>An instance, as far as the catalogue may know it.</summary>
+/// <param name="SopInstance">(0008,0018).</param>
+/// <param name="SopClass">(0008,0016).</param>
+/// <param name="Series">(0020,000E), where it is there.</param>
+/// <param name="Modality">(0008,0060), where it is there.</param>
+/// <param name="TransferSyntax">(0002,0010), or what the reader took it to be where there is no meta header.</param>
+/// <param name="Length">Bytes of the file.</param>
+/// <param name="Sha256">SHA-256 of the file as it was captured.</param>
+public sealed record SidecarInstance(
+    Uid SopInstance,
+    Uid SopClass,
+    Uid? Series,
+    string? Modality,
+    Uid TransferSyntax,
+    long Length,
+    Sha256Digest Sha256);

@@ -1,0 +1,151 @@
+using CloudArchive.Format.Packs;
+using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Signing;
+
+// The HTTP API's messages, v1. They stand beside the formats at rest because both ends share them and they carry the same nouns.
+namespace CloudArchive.Format.Wire;
+
+/// <summary>A page of a listing.</summary>
+/// <param name="Items">The page.</param>
+/// <param name="Next">Pass as <c>after</c> for the next page; null on the last.</param>
+public sealed record Page<T>(IReadOnlyList<T> Items, string? Next = null);
+
+/// <summary><c>POST /v1/clinics</c>, by an admin of all clinics.</summary>
+/// <param name="Clinic">The slug.</param>
+/// <param name="Name">What people call it.</param>
+/// <param name="RetentionYears">How long a study is kept after the later of its date and its upload; 1 to 100. Later it can only be raised.</param>
+public sealed record CreateClinicRequest(ClinicId Clinic, string Name, int RetentionYears = 10);
+
+/// <summary>A clinic as an admin sees it.</summary>
+public sealed record ClinicResponse(ClinicId Clinic, string Name, int RetentionYears, DateTimeOffset CreatedAt, bool HasEscrowKey, DateTimeOffset? LastCommitAt);
+
+/// <summary><c>POST /v1/clinics/{clinic}/enrollments</c>, by an admin: a one-time code for one agent.</summary>
+/// <param name="Code">Shown once; only its hash is kept.</param>
+/// <param name="ExpiresAt">24 hours from now.</param>
+public sealed record EnrollmentCodeResponse(ClinicId Clinic, string Code, DateTimeOffset ExpiresAt);
+
+/// <summary><c>POST /v1/enrollments</c>, by an agent that holds a code and no token yet.</summary>
+/// <param name="Code">The code.</param>
+/// <param name="AgentName">The computer's name, for people.</param>
+/// <param name="AgentKey">P-256 public key, made on the clinic's machine.</param>
+/// <param name="EscrowKey">RSA public key, made on the clinic's machine; needed for a clinic's first agent, ignored later.</param>
+public sealed record EnrollRequest(string Code, string AgentName, Jwk AgentKey, Jwk? EscrowKey);
+
+/// <summary>What the agent pins.</summary>
+/// <param name="Audience">The <c>aud</c> of client assertions, the token endpoint's URL.</param>
+/// <param name="WrappingKey">The clinic's key-encryption key, public half; <c>kid</c> is its versioned id.</param>
+/// <param name="EscrowKey">The clinic's escrow key, public half.</param>
+/// <param name="SigningKeys">What receipts and checkpoints verify against.</param>
+/// <param name="SealedIdentifierSecret">The clinic's identifier secret under a key that only the code gives: see <c>IdentifierSecret</c>.</param>
+public sealed record EnrollResponse(ClinicId Clinic, string ClinicName, string AgentId, string Audience, Jwk WrappingKey, Jwk EscrowKey, JwkSet SigningKeys, byte[] SealedIdentifierSecret);
+
+/// <summary>The answer of <c>POST /v1/token</c> (RFC 6749 §5.1, names as there).</summary>
+public sealed record TokenResponse(
+    [property: System.Text.Json.Serialization.JsonPropertyName("access_token")] string AccessToken,
+    [property: System.Text.Json.Serialization.JsonPropertyName("token_type")] string TokenType,
+    [property: System.Text.Json.Serialization.JsonPropertyName("expires_in")] int ExpiresIn);
+
+/// <summary><c>POST /v1/clinics/{clinic}/packs</c>, by an agent.</summary>
+/// <param name="Study">What the pack will hold instances of.</param>
+/// <param name="PlannedBytes">The instances' bytes before sealing, as planned.</param>
+public sealed record OpenPackRequest(Uid Study, long PlannedBytes);
+
+/// <summary>Where to put the pack and what to seal it with.</summary>
+/// <param name="Pack">The new pack.</param>
+/// <param name="UploadUrl">A SAS that can write this one blob, and neither read nor delete.</param>
+/// <param name="UploadUrlExpiresAt">An hour from now. <c>POST .../packs/{id}/upload-url</c> answers another.</param>
+/// <param name="WrappingKey">The clinic's key-encryption key, public half. The agent must refuse one that it did not pin.</param>
+/// <param name="EscrowKey">The clinic's escrow key, public half. The agent must refuse one that it did not pin.</param>
+public sealed record OpenPackResponse(PackId Pack, string UploadUrl, DateTimeOffset UploadUrlExpiresAt, Jwk WrappingKey, Jwk EscrowKey);
+
+/// <summary><c>POST .../packs/{id}/upload-url</c>: a fresh SAS for a pack that is still open.</summary>
+public sealed record UploadUrlResponse(string UploadUrl, DateTimeOffset UploadUrlExpiresAt);
+
+/// <summary><c>POST .../packs/{id}/commit</c>, by the agent that opened it. Repeating it is safe and gives the same receipt.</summary>
+public sealed record CommitPackRequest(Sidecar Sidecar);
+
+/// <summary>A pack's receipt: a compact JWS whose payload is a <see cref="Receipt"/>.</summary>
+public sealed record ReceiptResponse(PackId Pack, string Receipt);
+
+/// <summary>A study in the catalogue.</summary>
+public sealed record StudyResponse(
+    Uid Study,
+    string? StudyDate,
+    IReadOnlyList<string> Modalities,
+    Sha256Digest? PatientHmac,
+    Sha256Digest? AccessionHmac,
+    int Packs,
+    int Instances,
+    long Bytes,
+    DateTimeOffset FirstArchivedAt,
+    DateTimeOffset LastArchivedAt,
+    DateTimeOffset ImmutableUntil);
+
+/// <summary>An instance in the catalogue: metadata only, which an agent may list to rebuild its state.</summary>
+public sealed record InstanceResponse(Uid SopInstance, Sha256Digest Sha256, long Length, Uid Study, Uid SopClass, Uid? Series, string? Modality, Uid TransferSyntax, PackId Pack);
+
+/// <summary>A committed pack in the catalogue.</summary>
+public sealed record PackResponse(PackId Pack, Uid Study, long Length, Sha256Digest Sha256, string VersionId, DateTimeOffset ImmutableUntil, int Instances, DateTimeOffset CommittedAt);
+
+/// <summary><c>POST .../catalog/rebuild</c>: reads sidecars from where the last call stopped; call again with <paramref name="Next"/> until it is null.</summary>
+public sealed record RebuildResponse(int Packs, int Instances, IReadOnlyList<string> Problems, string? Next);
+
+/// <summary><c>POST /v1/clinics/{clinic}/restores</c>, by an admin. One of <paramref name="Studies"/>, <paramref name="Instances"/>, <paramref name="PatientId"/> or <paramref name="Everything"/>.</summary>
+/// <param name="PublicKey">RSA-OAEP-256 public key of 2048 bits or more that the caller made for this restore; content keys come wrapped to it.</param>
+/// <param name="Purpose">Why, for the accounting of disclosures (45 CFR 164.528).</param>
+/// <param name="Recipient">Who gets the images.</param>
+public sealed record RestoreRequest(
+    Jwk PublicKey,
+    string Purpose,
+    string Recipient,
+    IReadOnlyList<Uid>? Studies = null,
+    IReadOnlyList<Uid>? Instances = null,
+    string? PatientId = null,
+    bool Everything = false);
+
+/// <summary>Where a restore stands.</summary>
+public enum RestoreStatus
+{
+    /// <summary>Waits for a second admin.</summary>
+    PendingApproval,
+
+    /// <summary>Its result can be fetched.</summary>
+    Ready,
+
+    /// <summary>Too late: ask anew.</summary>
+    Expired,
+
+    /// <summary>The caller reported how it ended.</summary>
+    Reported,
+}
+
+/// <summary>A restore as recorded.</summary>
+public sealed record RestoreResponse(
+    string Id,
+    ClinicId Clinic,
+    RestoreStatus Status,
+    string Purpose,
+    string Recipient,
+    string RequestedBy,
+    DateTimeOffset RequestedAt,
+    DateTimeOffset ExpiresAt,
+    int Studies,
+    int Packs,
+    int Instances,
+    long Bytes,
+    string? ApprovedBy = null,
+    RestoreReport? Report = null);
+
+/// <summary>One pack of a restore's result (<c>GET .../restores/{id}/result?after=</c>, a page of these).</summary>
+/// <param name="Url">A SAS that can read this one blob version for an hour.</param>
+/// <param name="Length">Bytes of ciphertext; check before trusting.</param>
+/// <param name="Sha256">SHA-256 of the ciphertext; check before trusting.</param>
+/// <param name="ContentKey">The content key, wrapped to the request's public key.</param>
+/// <param name="Wanted">Which of the pack's instances were asked for: SHA-256 of each. Null: all.</param>
+public sealed record RestorePack(PackId Pack, Uid Study, string Url, DateTimeOffset UrlExpiresAt, long Length, Sha256Digest Sha256, WrappedContentKey ContentKey, IReadOnlyList<Sha256Digest>? Wanted);
+
+/// <summary><c>POST .../restores/{id}/report</c>: what the caller got, as counts; no names.</summary>
+public sealed record RestoreReport(int Restored, int Skipped, int Failed, long Bytes);
+
+/// <summary><c>GET /v1/health</c>.</summary>
+public sealed record HealthResponse(string Status, string Version);
