@@ -23,8 +23,14 @@ public interface IKeyUnwrapper
 /// <summary>Signs receipts, checkpoints and evidence with ES256.</summary>
 public interface ISigner
 {
-    /// <summary>ECDSA P-256 over SHA-256 of <paramref name="data"/>, IEEE P1363 (r || s), and the key version that made it.</summary>
-    Task<(string KeyId, byte[] Signature)> SignAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
+    /// <summary>The versioned id of the key that signs now: a JWS's header states it before there is a signature.</summary>
+    Task<string> GetCurrentKeyIdAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// ECDSA P-256 over SHA-256 of <paramref name="data"/>, IEEE P1363 (r || s), made by the very version that <paramref name="keyId"/> names.
+    /// <see cref="KeyUnavailableException"/> where that version is gone, disabled or forbidden.
+    /// </summary>
+    Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
 
     /// <summary>Every key version that ever signed, the current one first.</summary>
     Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken);
