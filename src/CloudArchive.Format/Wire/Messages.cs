@@ -14,10 +14,19 @@ public sealed record Page<T>(IReadOnlyList<T> Items, string? Next = null);
 /// <param name="Clinic">The slug.</param>
 /// <param name="Name">What people call it.</param>
 /// <param name="RetentionYears">How long a study is kept after the later of its date and its upload; 1 to 100. Later it can only be raised.</param>
-public sealed record CreateClinicRequest(ClinicId Clinic, string Name, int RetentionYears = 10);
+/// <param name="RequireApproval">Whether a restore of more than one study needs a second admin.</param>
+public sealed record CreateClinicRequest(ClinicId Clinic, string Name, int RetentionYears = 10, bool RequireApproval = true);
+
+/// <summary><c>PUT /v1/clinics/{clinic}/settings</c>, by an admin of all clinics. Null leaves a setting as it is.</summary>
+/// <param name="RetentionYears">Not below what it is now.</param>
+/// <param name="RequireApproval">Whether a restore of more than one study needs a second admin.</param>
+public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? RequireApproval = null);
 
 /// <summary>A clinic as an admin sees it.</summary>
-public sealed record ClinicResponse(ClinicId Clinic, string Name, int RetentionYears, DateTimeOffset CreatedAt, bool HasEscrowKey, DateTimeOffset? LastCommitAt);
+public sealed record ClinicResponse(ClinicId Clinic, string Name, int RetentionYears, DateTimeOffset CreatedAt, bool HasEscrowKey, DateTimeOffset? LastCommitAt, bool RequireApproval = true);
+
+/// <summary><c>GET /v1/clinics/{clinic}/agents</c>: a page of these, for an admin. <c>POST .../agents/{id}/revoke</c> revokes one, for good.</summary>
+public sealed record AgentResponse(string AgentId, string Name, DateTimeOffset EnrolledAt, DateTimeOffset? LastSeenAt, bool Revoked);
 
 /// <summary><c>POST /v1/clinics/{clinic}/enrollments</c>, by an admin: a one-time code for one agent.</summary>
 /// <param name="Code">Shown once; only its hash is kept.</param>
@@ -80,6 +89,18 @@ public sealed record StudyResponse(
     DateTimeOffset FirstArchivedAt,
     DateTimeOffset LastArchivedAt,
     DateTimeOffset ImmutableUntil);
+
+/// <summary>
+/// <c>POST /v1/clinics/{clinic}/studies/search</c>, by an admin: answers a page of studies. Identifiers travel in the body, never in a
+/// URL; <c>GET .../studies</c> takes everything but those.
+/// </summary>
+/// <param name="PatientId">Patient ID (0010,0020) as it stands in the images.</param>
+/// <param name="Accession">Accession Number (0008,0050).</param>
+/// <param name="From">First study date, <c>yyyyMMdd</c>.</param>
+/// <param name="To">Last study date, <c>yyyyMMdd</c>.</param>
+/// <param name="After">The last page's <c>next</c>.</param>
+/// <param name="Take">At most this many, 1 to 1000.</param>
+public sealed record StudySearchRequest(string? PatientId = null, string? Accession = null, string? From = null, string? To = null, string? After = null, int? Take = null);
 
 /// <summary>An instance in the catalogue: metadata only, which an agent may list to rebuild its state.</summary>
 public sealed record InstanceResponse(Uid SopInstance, Sha256Digest Sha256, long Length, Uid Study, Uid SopClass, Uid? Series, string? Modality, Uid TransferSyntax, PackId Pack);
