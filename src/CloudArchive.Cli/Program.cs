@@ -1,1 +1,3 @@
-return 0;
+using CloudArchive.Cli;
+
+return await CloudArchiveCli.RunAsync(args, CliEnvironment.ForProcess(), CancellationToken.None);

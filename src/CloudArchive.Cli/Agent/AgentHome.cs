@@ -1,0 +1,49 @@
+namespace CloudArchive.Cli.Agent;
+
+/// <summary>The data folder: identity, keys, state, locks. One per enrolled computer and user.</summary>
+public sealed class AgentHome(string path)
+{
+    /// <summary>The folder.</summary>
+    public string Path { get; } = path;
+
+    /// <summary>What <c>enroll</c> pinned; nothing secret.</summary>
+    public string Identity => System.IO.Path.Combine(Path, "identity.json");
+
+    /// <summary>The agent's P-256 private key, protected.</summary>
+    public string AgentKey => System.IO.Path.Combine(Path, "agent.key");
+
+    /// <summary>The clinic's identifier secret, protected.</summary>
+    public string IdentifierSecret => System.IO.Path.Combine(Path, "identifier.key");
+
+    /// <summary>Held while a backup runs.</summary>
+    public string BackupLock => System.IO.Path.Combine(Path, "backup.lock");
+
+    /// <summary>Held while a watch runs.</summary>
+    public string WatchLock => System.IO.Path.Combine(Path, "watch.lock");
+
+    /// <summary>The state of the agent for one clinic: a computer that is enrolled anew for another starts with an empty one.</summary>
+    public string State(Format.ClinicId clinic) => System.IO.Path.Combine(Path, $"{clinic}.db");
+
+    /// <summary><c>CLOUDARCHIVE_HOME</c>, else <c>%LOCALAPPDATA%\CloudArchive</c>, else <c>$XDG_DATA_HOME/cloudarchive</c> or <c>~/.local/share/cloudarchive</c>.</summary>
+    public static AgentHome Of(CliEnvironment environment)
+    {
+        if (environment.Variable("CLOUDARCHIVE_HOME") is { Length: > 0 } home) return new AgentHome(System.IO.Path.GetFullPath(home));
+        string data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+        if (data.Length == 0) throw new LocalFailureException("There is no folder for this user's data. Set CLOUDARCHIVE_HOME to one.");
+        return new AgentHome(System.IO.Path.Combine(data, OperatingSystem.IsWindows() ? "CloudArchive" : "cloudarchive"));
+    }
+
+    /// <summary>Makes the folder, for this user only.</summary>
+    public void Create()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            // Below LOCALAPPDATA, Windows lets in the user, SYSTEM and administrators; secrets are under DPAPI besides.
+            Directory.CreateDirectory(Path);
+        }
+        else
+        {
+            Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using Spectre.Console;
+
+namespace CloudArchive.Cli;
+
+/// <summary>What a command may touch of the world around it, so that tests can run commands in their own process.</summary>
+public sealed class CliEnvironment
+{
+    /// <summary>Where results go.</summary>
+    public required TextWriter Out { get; init; }
+
+    /// <summary>Where errors go, and everything but the document where <c>--json</c> is given.</summary>
+    public required TextWriter Error { get; init; }
+
+    /// <summary>Where answers to prompts come from, when it is not the keyboard.</summary>
+    public required TextReader In { get; init; }
+
+    /// <summary>Whether a person sits at a terminal: bars instead of lines, prompts that hide what is typed.</summary>
+    public bool Interactive { get; init; }
+
+    /// <summary>The time.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>An environment variable's value, or null.</summary>
+    public Func<string, string?> Variable { get; init; } = static _ => null;
+
+    /// <summary>The way to the service; tests may stand in between.</summary>
+    public Func<HttpMessageHandler> HttpHandler { get; init; } = static () => new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) };
+
+    /// <summary>The console that draws bars and tables on <see cref="Out"/>; without colour or motion where nobody looks.</summary>
+    public IAnsiConsole Console => field ??= AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Out = new AnsiConsoleOutput(Out),
+        Ansi = Interactive ? AnsiSupport.Detect : AnsiSupport.No,
+        ColorSystem = Interactive && Variable("NO_COLOR") is null ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+        Interactive = Interactive ? InteractionSupport.Yes : InteractionSupport.No,
+    });
+
+    /// <summary>The process's own.</summary>
+    public static CliEnvironment ForProcess() => new()
+    {
+        Out = System.Console.Out,
+        Error = System.Console.Error,
+        In = System.Console.In,
+        Interactive = !System.Console.IsOutputRedirected && !System.Console.IsInputRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+        Variable = Environment.GetEnvironmentVariable,
+    };
+}

@@ -1,0 +1,70 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using CloudArchive.Cli.Clinics;
+
+namespace CloudArchive.Cli;
+
+/// <summary>The <c>cloudarchive</c> command.</summary>
+public static class CloudArchiveCli
+{
+    /// <summary>Runs one command line and returns its exit code. Every error ends here.</summary>
+    public static async Task<int> RunAsync(string[] args, CliEnvironment environment, CancellationToken cancellationToken)
+    {
+        ParseResult parsed = CreateRoot(environment).Parse(args);
+        InvocationConfiguration configuration = new() { Output = environment.Out, Error = environment.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(20) };
+        try
+        {
+            if (parsed.Action is ParseErrorAction) throw new UsageException(DescribeErrors(parsed));
+            return await parsed.InvokeAsync(configuration, cancellationToken);
+        }
+        catch (Exception error)
+        {
+            (ExitCode code, string message) = Failures.Describe(error);
+            await environment.Error.WriteLineAsync(message);
+            if (environment.Variable("CLOUDARCHIVE_DEBUG") == "1") await environment.Error.WriteLineAsync(error.ToString());
+            return (int)code;
+        }
+    }
+
+    /// <summary>The command tree. Each command has a file of its own, in its feature's folder.</summary>
+    public static RootCommand CreateRoot(CliEnvironment environment)
+    {
+        RootCommand root = new("CloudArchive: the off-site copy of a clinic's images that proves, every day, that it can be brought back.")
+        {
+            new Command("clinic", "Clinics (admin).") { ClinicCreateCommand.Create(environment) },
+            new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },
+        };
+        foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);
+        return root;
+    }
+
+    private static string DescribeErrors(ParseResult parsed)
+    {
+        IEnumerable<string> names = parsed.CommandResult.Command.Parents.OfType<Command>().Reverse().Append(parsed.CommandResult.Command).Select(c => c is RootCommand ? "cloudarchive" : c.Name);
+        return string.Join(Environment.NewLine, parsed.Errors.Select(e => e.Message).Append($"See: {string.Join(' ', names)} --help"));
+    }
+
+    private sealed class HelpWithExitCodes(HelpAction help, RootCommand root) : SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parseResult)
+        {
+            int result = help.Invoke(parseResult);
+            TextWriter output = parseResult.InvocationConfiguration.Output;
+            output.WriteLine("Exit codes:");
+            foreach ((ExitCode code, string meaning) in ExitCodes.All) output.WriteLine($"  {(int)code,-4} {meaning}");
+            output.WriteLine();
+            if (parseResult.CommandResult.Command == root)
+            {
+                output.WriteLine("Environment:");
+                output.WriteLine("  CLOUDARCHIVE_HOME    data folder (identity and state)");
+                output.WriteLine("  CLOUDARCHIVE_URL     service, for admin and compliance commands");
+                output.WriteLine("  CLOUDARCHIVE_TOKEN   bearer token, for admin and compliance commands");
+                output.WriteLine("  CLOUDARCHIVE_CLINIC  clinic, for admin and compliance commands");
+                output.WriteLine();
+            }
+
+            return result;
+        }
+    }
+}

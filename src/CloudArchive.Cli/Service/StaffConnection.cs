@@ -1,0 +1,59 @@
+using System.CommandLine;
+using CloudArchive.Cli.Agent;
+using CloudArchive.Format;
+
+namespace CloudArchive.Cli.Service;
+
+/// <summary>The options with which an admin's or compliance officer's command finds the service: <c>--url</c>, <c>--token</c>, <c>--clinic</c>, or the environment.</summary>
+public sealed class StaffConnection(CliEnvironment environment)
+{
+    private readonly Option<string?> _url = new("--url") { Description = "The service's URL [CLOUDARCHIVE_URL; else the one that this computer is enrolled with]", HelpName = "url" };
+    private readonly Option<string?> _token = new("--token") { Description = "Bearer token [CLOUDARCHIVE_TOKEN, which keeps it out of the list of processes]", HelpName = "token" };
+    private readonly Option<string?> _clinic = new("--clinic") { Description = "The clinic [CLOUDARCHIVE_CLINIC; else the one that this computer is enrolled for]", HelpName = "clinic" };
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command, bool clinic = true)
+    {
+        command.Options.Add(_url);
+        command.Options.Add(_token);
+        if (clinic) command.Options.Add(_clinic);
+    }
+
+    /// <summary>The client that the command line describes. Throws <see cref="UsageException"/> where something is missing.</summary>
+    public ArchiveClient Connect(ParseResult parsed)
+    {
+        string? url = parsed.GetValue(_url) ?? environment.Variable("CLOUDARCHIVE_URL") ?? Identity()?.Service.AbsoluteUri;
+        string? token = parsed.GetValue(_token) ?? environment.Variable("CLOUDARCHIVE_TOKEN");
+        if (string.IsNullOrWhiteSpace(url)) throw new UsageException("Which service? Give --url or set CLOUDARCHIVE_URL.");
+        if (string.IsNullOrWhiteSpace(token)) throw new UsageException("This command acts for a person: give an access token with --token or CLOUDARCHIVE_TOKEN.");
+        return new ArchiveClient(ServiceUrl.Parse(url), new FixedToken(token.Trim()), environment);
+    }
+
+    /// <summary>The clinic that the command line names.</summary>
+    public ClinicId Clinic(ParseResult parsed)
+    {
+        string? clinic = parsed.GetValue(_clinic) ?? environment.Variable("CLOUDARCHIVE_CLINIC") ?? Identity()?.Clinic.Value;
+        if (string.IsNullOrWhiteSpace(clinic)) throw new UsageException("Which clinic? Give --clinic or set CLOUDARCHIVE_CLINIC.");
+        return ClinicId.TryParse(clinic, null, out ClinicId id) ? id : throw new UsageException($"'{clinic}' is no clinic's id: 3 to 40 of a-z, 0-9 and '-'.");
+    }
+
+    private AgentIdentity? Identity() => AgentIdentity.TryLoad(AgentHome.Of(environment));
+
+    private sealed class FixedToken(string token) : IAccessTokens
+    {
+        public Task<string> GetAsync(string? refused, CancellationToken cancellationToken) => Task.FromResult(token);
+    }
+}
+
+/// <summary>The service's URL.</summary>
+public static class ServiceUrl
+{
+    /// <summary>An https URL, or http to this very computer: tokens and codes never cross a network in the clear.</summary>
+    public static Uri Parse(string text)
+    {
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? url) || url.Scheme is not ("https" or "http") || url.UserInfo.Length > 0 || url.Query.Length > 0)
+            throw new UsageException($"'{text}' is no service URL: it looks like https://archive.example.org.");
+        if (url.Scheme == "http" && !url.IsLoopback) throw new UsageException($"{url} would send codes and tokens in the clear: use https.");
+        return url;
+    }
+}
