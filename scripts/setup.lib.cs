@@ -83,6 +83,9 @@ static class Setup
         File.SetLastWriteTimeUtc(installed, DateTime.UtcNow);
     }
 
+    /// <summary>What the build made of a project, e.g. <c>src/CloudArchive.Cli</c>.</summary>
+    public static string Assembly(string project, string name) => Path.Combine(Root, project, "bin", "Debug", "net10.0", name + ".dll");
+
     public static async Task<(int ExitCode, string Output)> CaptureAsync(string program, IReadOnlyList<string> arguments, string? directory = null)
     {
         using Process process = Start(program, arguments, directory, redirect: true);

@@ -1,0 +1,411 @@
+#!/usr/bin/env dotnet
+#:include setup.lib.cs
+// The main job, on this machine alone: a clinic's studies go off site sealed, verified, locked and receipted, and come back.
+//   dotnet run scripts/demo.cs
+//   dotnet run scripts/demo.cs -- --from <folder>   your own files instead of made-up studies
+//   dotnet run scripts/demo.cs -- --out <folder>    writes summary.json there
+//   dotnet run scripts/demo.cs -- --keep            leaves the archive up and writes archive.json beside it
+
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+return await Setup.RunAsync(async () =>
+{
+    Options options = Options.Parse(args);
+    await Setup.PrepareAsync();
+
+    // A kept archive lives in the out folder; anything else is gone when the demo ends.
+    DirectoryInfo? temporary = options.Keep ? null : Directory.CreateTempSubdirectory("cloudarchive-demo-");
+    string work = temporary?.FullName ?? Directory.CreateDirectory(Path.Combine(options.Out!, "archive")).FullName;
+    try
+    {
+        Demo demo = new(options, work);
+        return await demo.RunAsync();
+    }
+    finally
+    {
+        temporary?.Delete(recursive: true);
+    }
+});
+
+sealed record Options(string? From, string? Out, bool Keep)
+{
+    public static Options Parse(string[] args)
+    {
+        const string usage = "Usage: dotnet run scripts/demo.cs -- [--from <folder>] [--out <folder>] [--keep]";
+        string? from = null, output = null;
+        bool keep = false;
+        for (int i = 0; i < args.Length; i++)
+        {
+            switch (args[i])
+            {
+                case "--from" when i + 1 < args.Length: from = Path.GetFullPath(args[++i]); break;
+                case "--out" when i + 1 < args.Length: output = Path.GetFullPath(args[++i]); break;
+                case "--keep": keep = true; break;
+                default: throw new SetupException($"'{args[i]}' is not an option, or lacks its folder. {usage}");
+            }
+        }
+
+        if (from is not null && !Directory.Exists(from))
+        {
+            throw new SetupException($"--from: there is no folder {from}.");
+        }
+
+        output ??= keep ? Path.Combine(Setup.Root, "artifacts", "demo") : null;
+        if (output is not null)
+        {
+            Directory.CreateDirectory(output);
+        }
+
+        if (keep && File.Exists(Path.Combine(output!, "archive.json")))
+        {
+            throw new SetupException($"{Path.Combine(output!, "archive.json")} is there already: a kept archive may still be up. Stop its processIds, delete the file, and try again (or give another --out).");
+        }
+
+        return new Options(from, output, keep);
+    }
+}
+
+/// <summary>One run of the demo.</summary>
+sealed class Demo(Options options, string work)
+{
+    private const string Clinic = "demo-dental";
+
+    private readonly JsonObject _summary = [];
+    private JsonObject _archive = [];
+
+    public async Task<int> RunAsync()
+    {
+        Stopwatch watch = Stopwatch.StartNew();
+        string source = options.From ?? await MakeStudiesAsync();
+        using LocalHostProcess host = await LocalHostProcess.StartAsync(work, options.Keep);
+        try
+        {
+            _archive = host.Ready;
+            await EnrollAsync();
+            await BackUpAsync(source);
+            await RestoreOneAsync(source);
+            await ShowThatDeletingIsRefusedAsync();
+            await TestRestoreAsync();
+        }
+        catch
+        {
+            host.Stop();
+            throw;
+        }
+
+        bool good = (bool)_summary["restoredIdentical"]! && (bool)_summary["deleteRefused"]! && (string)_summary["restoreTest"]! == "passed"
+            && (int)_summary["packs"]! == (int)_summary["receipts"]!;
+        if (options.Out is not null)
+        {
+            await File.WriteAllTextAsync(Path.Combine(options.Out, "summary.json"), _summary.ToJsonString(Json.Indented) + "\n");
+        }
+
+        if (options.Keep && good)
+        {
+            WriteArchiveJson();
+        }
+        else
+        {
+            host.Stop();
+        }
+
+        Step(good ? $"Done in {watch.Elapsed.TotalSeconds:0} s: every step did what it must." : "NOT as it must be; see above.");
+        WhereToLookNext();
+        return good ? 0 : 1;
+    }
+
+    private async Task<string> MakeStudiesAsync()
+    {
+        Step("Making a clinic's folder: an intraoral series, a panoramic, a CBCT volume, a JPEG-compressed photograph");
+        string folder = Path.Combine(work, "clinic");
+        Print(await DotnetAsync("tests/CloudArchive.Samples", "CloudArchive.Samples", ["studies", folder]));
+        return folder;
+    }
+
+    private async Task EnrollAsync()
+    {
+        Step("Enrolling the clinic: an admin makes a one-time code; the agent makes its keys on the clinic's machine");
+        await AdminAsync(["clinic", "create", Clinic, "--name", "Demo Dental Practice", "--no-approval"]);
+        JsonObject code = await AdminJsonAsync(["enrollment", "create", "--clinic", Clinic, "--json"]);
+        string passphrase = Path.Combine(work, "escrow-passphrase.txt");
+        await File.WriteAllTextAsync(passphrase, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)));
+        Print(await CliAsync(["enroll", "--url", (string)_archive["url"]!, "--code", (string)code["code"]!, "--name", "reception-pc", "--escrow-out", EscrowKey, "--escrow-passphrase-file", passphrase]));
+    }
+
+    private async Task BackUpAsync(string source)
+    {
+        Step("Backing up " + source);
+        JsonObject report = ParseObject(await CliAsync(["backup", source, "--json"], allowed: [0, PartlyBackedUp]));
+        foreach (string name in (string[])["filesFound", "backedUp", "skipped", "packs", "receipts", "bytes"])
+        {
+            _summary[name] = report[name]!.DeepClone();
+        }
+
+        Print($"{_summary["filesFound"]} files found, {_summary["backedUp"]} backed up in {_summary["packs"]} packs ({(long)_summary["bytes"]! / 1048576.0:0.0} MiB), {_summary["receipts"]} receipts, {_summary["skipped"]} skipped");
+        foreach (JsonNode? skipped in (report["skippedFiles"] as JsonArray ?? []).Take(10))
+        {
+            Print($"  skipped: {skipped!["path"]}: {skipped["reason"]}");
+        }
+
+        Step("Backing up once more: nothing has changed, so nothing is uploaded");
+        JsonObject again = ParseObject(await CliAsync(["backup", source, "--json"], allowed: [0, PartlyBackedUp]));
+        Print($"{again["filesFound"]} files found, {again["packs"]} packs uploaded");
+    }
+
+    private async Task RestoreOneAsync(string source)
+    {
+        JsonArray studies = (JsonArray)(await ApiAsync(HttpMethod.Get, $"/v1/clinics/{Clinic}/studies?take=1000"))["items"]!;
+        if (studies.Count == 0)
+        {
+            throw new SetupException($"No DICOM study was found in {source}; nothing can be restored. Choose a folder with DICOM files.");
+        }
+
+        JsonNode study = studies.OrderBy(s => (long)s!["bytes"]!).ElementAt(studies.Count / 2)!;
+        Step($"Restoring study {study["study"]} ({study["instances"]} instances) to a new folder");
+        string target = Path.Combine(work, "restored");
+        JsonObject report = await AdminJsonAsync(["restore", "--clinic", Clinic, "--study", (string)study["study"]!, "--out", target, "--purpose", "demonstration", "--recipient", "the person at the keyboard", "--json"]);
+
+        Dictionary<string, int> known = [];
+        foreach (string file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories))
+        {
+            known[HashOf(file)] = 1;
+        }
+
+        string[] restored = Directory.Exists(target) ? Directory.GetFiles(target, "*", SearchOption.AllDirectories) : [];
+        int identical = restored.Count(f => known.ContainsKey(HashOf(f)));
+        bool all = identical == restored.Length && restored.Length == (int)study["instances"]! && restored.Length == (int)report["restored"]!;
+        _summary["restored"] = restored.Length;
+        _summary["restoredIdentical"] = all;
+        Print($"{restored.Length} files restored; {identical} are byte for byte a file of the clinic's folder");
+    }
+
+    private async Task ShowThatDeletingIsRefusedAsync()
+    {
+        Step("Deleting and overwriting a locked pack, with the storage account's own key");
+        JsonObject pack = (JsonObject)((JsonArray)(await ApiAsync(HttpMethod.Get, $"/v1/clinics/{Clinic}/packs?take=1"))["items"]!)[0]!;
+        string path = $"/packs/{Clinic}/{pack["pack"]}";
+        (HttpStatusCode deleted, string? deleteCode) = await StorageAsync(HttpMethod.Delete, path, null);
+        (HttpStatusCode overwritten, string? overwriteCode) = await StorageAsync(HttpMethod.Put, path, "ransomware"u8.ToArray());
+        Print($"DELETE {path}: {(int)deleted} {deleteCode}");
+        Print($"PUT    {path}: {(int)overwritten} {overwriteCode}");
+        _summary["deleteRefused"] = deleted == HttpStatusCode.Conflict && overwritten == HttpStatusCode.Conflict;
+    }
+
+    private async Task TestRestoreAsync()
+    {
+        Step("Running a restore test: fetch, verify, open, parse");
+        JsonObject run = await AdminJsonAsync(["restore-test", "run", "--clinic", Clinic, "--json"]);
+        string result = (string)run["result"]!;
+        Print($"{result}: {run["passed"]} of {run["tested"]} packs came back whole");
+        _summary["restoreTest"] = result;
+    }
+
+    private void WriteArchiveJson()
+    {
+        JsonObject archive = new()
+        {
+            ["url"] = _archive["url"]!.DeepClone(),
+            ["portalUrl"] = _archive["portalUrl"]!.DeepClone(),
+            ["blobUrl"] = _archive["blobUrl"]!.DeepClone(),
+            ["tableUrl"] = _archive["tableUrl"]!.DeepClone(),
+            ["clinic"] = Clinic,
+            ["tokens"] = new JsonObject { ["admin"] = _archive["tokens"]!["admin"]!.DeepClone(), ["compliance"] = _archive["tokens"]!["compliance"]!.DeepClone() },
+            ["escrowKey"] = EscrowKey,
+            ["escrowPassphraseFile"] = Path.Combine(work, "escrow-passphrase.txt"),
+            ["processIds"] = _archive["processIds"]!.DeepClone(),
+        };
+        File.WriteAllText(Path.Combine(options.Out!, "archive.json"), archive.ToJsonString(Json.Indented) + "\n");
+    }
+
+    private void WhereToLookNext()
+    {
+        Step("Where to look next");
+        if (options.Keep && File.Exists(Path.Combine(options.Out!, "archive.json")))
+        {
+            Print($"The archive is up at {_archive["url"]}; addresses, tokens and process ids are in {Path.Combine(options.Out!, "archive.json")}.");
+            Print($"Stop it by ending the processes {string.Join(" and ", _archive["processIds"]!.AsArray().Select(p => p!.ToString()))}.");
+        }
+        else
+        {
+            Print("dotnet run scripts/demo.cs -- --keep      leaves the archive up to play with");
+        }
+
+        Print("dotnet run scripts/demo.cs -- --from <folder of DICOM files>");
+        Print("docs/formats.md: what lies in storage, and how to open it without us. docs/cli.md: every command.");
+    }
+
+    private string EscrowKey => Path.Combine(work, "escrow-key.pem");
+
+    // docs/cli.md: some files could not be backed up, and each was told.
+    private const int PartlyBackedUp = 3;
+
+    private Task<string> CliAsync(string[] arguments, int[]? allowed = null) =>
+        DotnetAsync("src/CloudArchive.Cli", "cloudarchive", arguments, allowed, new Dictionary<string, string> { ["CLOUDARCHIVE_HOME"] = Path.Combine(work, "agent") });
+
+    private Task<string> AdminAsync(string[] arguments) =>
+        DotnetAsync("src/CloudArchive.Cli", "cloudarchive", arguments, null, new Dictionary<string, string>
+        {
+            ["CLOUDARCHIVE_HOME"] = Path.Combine(work, "admin"),
+            ["CLOUDARCHIVE_URL"] = (string)_archive["url"]!,
+            ["CLOUDARCHIVE_TOKEN"] = (string)_archive["tokens"]!["admin"]!,
+        });
+
+    private async Task<JsonObject> AdminJsonAsync(string[] arguments) => ParseObject(await AdminAsync(arguments));
+
+    private static async Task<string> DotnetAsync(string project, string assembly, string[] arguments, int[]? allowed = null, Dictionary<string, string>? environment = null)
+    {
+        using Process process = Setup.Start("dotnet", [Setup.Assembly(project, assembly), .. arguments], redirect: true, environment: environment);
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        string text = await output;
+        if (!(allowed ?? [0]).Contains(process.ExitCode))
+        {
+            Console.Error.WriteLine((text + await errors).TrimEnd());
+            throw new SetupException($"`{assembly} {arguments[0]}` ended with exit code {process.ExitCode}; see above.");
+        }
+
+        return text;
+    }
+
+    private async Task<JsonObject> ApiAsync(HttpMethod method, string path)
+    {
+        using HttpClient http = new();
+        using HttpRequestMessage request = new(method, (string)_archive["url"]! + path);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", (string)_archive["tokens"]!["admin"]!);
+        using HttpResponseMessage response = await http.SendAsync(request);
+        string body = await response.Content.ReadAsStringAsync();
+        return response.IsSuccessStatusCode ? ParseObject(body) : throw new SetupException($"{method} {path} answered {(int)response.StatusCode}: {body}");
+    }
+
+    /// <summary>Speaks to blob storage as the holder of the account key would, past the service.</summary>
+    private async Task<(HttpStatusCode Status, string? Code)> StorageAsync(HttpMethod method, string path, byte[]? content)
+    {
+        // The account and key that Azurite documents for everyone.
+        const string account = "devstoreaccount1";
+        const string key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+        Uri blobs = new((string)_archive["blobUrl"]!);
+        using HttpRequestMessage request = new(method, $"{blobs.GetLeftPart(UriPartial.Authority)}/{account}{path}");
+        SortedDictionary<string, string> headers = new(StringComparer.Ordinal)
+        {
+            ["x-ms-date"] = DateTime.UtcNow.ToString("R", CultureInfo.InvariantCulture),
+            ["x-ms-version"] = "2024-11-04",
+        };
+        if (content is not null)
+        {
+            headers["x-ms-blob-type"] = "BlockBlob";
+            request.Content = new ByteArrayContent(content);
+        }
+
+        foreach ((string name, string value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        // https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
+        string toSign = $"{method}\n\n\n{(content is null ? "" : content.Length)}\n\n\n\n\n\n\n\n\n{string.Concat(headers.Select(h => $"{h.Key}:{h.Value}\n"))}/{account}/{account}{path}";
+        string signature = Convert.ToBase64String(HMACSHA256.HashData(Convert.FromBase64String(key), Encoding.UTF8.GetBytes(toSign)));
+        request.Headers.TryAddWithoutValidation("Authorization", $"SharedKey {account}:{signature}");
+        using HttpClient http = new();
+        using HttpResponseMessage response = await http.SendAsync(request);
+        return (response.StatusCode, response.Headers.TryGetValues("x-ms-error-code", out IEnumerable<string>? codes) ? codes.First() : null);
+    }
+
+    private static JsonObject ParseObject(string json)
+    {
+        try
+        {
+            return JsonNode.Parse(json)!.AsObject();
+        }
+        catch (JsonException)
+        {
+            throw new SetupException("Expected a JSON document and got: " + json);
+        }
+    }
+
+    private static string HashOf(string file)
+    {
+        using FileStream stream = File.OpenRead(file);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    private static void Step(string text) => Console.WriteLine($"\n== {text}");
+
+    private static void Print(string text) => Console.WriteLine("   " + text.TrimEnd().Replace("\n", "\n   "));
+}
+
+/// <summary>CloudArchive.LocalHost as a child process.</summary>
+sealed class LocalHostProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly bool _keep;
+
+    private LocalHostProcess(Process process, bool keep, JsonObject ready) => (_process, _keep, Ready) = (process, keep, ready);
+
+    /// <summary>What it wrote when it was up: addresses, tokens, process ids.</summary>
+    public JsonObject Ready { get; }
+
+    public static async Task<LocalHostProcess> StartAsync(string work, bool keep)
+    {
+        string readyFile = Path.Combine(work, "ready.json");
+        string log = Path.Combine(work, "localhost.log");
+        File.Delete(readyFile);
+        // Its output goes to a file, so that one that is kept holds none of our pipes; its input is ours to close, so that one that
+        // is not kept ends with us even when we are killed.
+        List<string> arguments = [Setup.Assembly("src/CloudArchive.LocalHost", "CloudArchive.LocalHost"), "--data", Path.Combine(work, "data"), "--ready-file", readyFile, "--log-file", log];
+        if (!keep)
+        {
+            arguments.Add("--stop-with-stdin");
+        }
+
+        ProcessStartInfo info = new("dotnet", arguments) { WorkingDirectory = Setup.Root, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        Process process = Process.Start(info) ?? throw new SetupException("LocalHost did not start.");
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        Stopwatch watch = Stopwatch.StartNew();
+        while (!File.Exists(readyFile))
+        {
+            if (process.HasExited)
+            {
+                throw new SetupException($"LocalHost did not start: {(await errors).Trim()}");
+            }
+
+            if (watch.Elapsed > TimeSpan.FromMinutes(1))
+            {
+                process.Kill(entireProcessTree: true);
+                throw new SetupException($"LocalHost was not ready within a minute; its log is {log}.");
+            }
+
+            await Task.Delay(50);
+        }
+
+        return new LocalHostProcess(process, keep, JsonNode.Parse(await File.ReadAllTextAsync(readyFile))!.AsObject());
+    }
+
+    public void Stop()
+    {
+        if (_process.HasExited)
+        {
+            return;
+        }
+
+        _process.StandardInput.Close();
+        if (_keep || !_process.WaitForExit(TimeSpan.FromSeconds(20)))
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+    }
+
+    public void Dispose() => _process.Dispose();
+}
+
+static class Json
+{
+    public static JsonSerializerOptions Indented { get; } = new() { WriteIndented = true };
+}
