@@ -1,0 +1,59 @@
+namespace CloudArchive.Core.Audit;
+
+/// <summary>
+/// Every name that <see cref="AuditEvent.Action"/> may have: <c>{what}/{detail}</c>, where {what} is the event's name in DICOM PS3.15 A.5.3
+/// wherever that has one. docs/audit.md says of each who logs it and with which details; a test holds the two together.
+/// A refused or failed attempt has the action's own name and another <see cref="AuditEvent.Outcome"/>.
+/// </summary>
+public static class AuditActions
+{
+    // Application Activity (PS3.15 A.5.3.1)
+    public const string ServiceStarted = "application-activity/service-started";
+    public const string ServiceStopped = "application-activity/service-stopped";
+
+    // Audit Log Used (A.5.3.2)
+    public const string AuditRead = "audit-log-used/entries-read";
+
+    // Begin Transferring DICOM Instances (A.5.3.3)
+    public const string PackOpened = "begin-transferring/pack-opened";
+    public const string UploadUrlGranted = "begin-transferring/upload-url-granted";
+
+    // Data Export (A.5.3.4)
+    public const string RestoreRequested = "data-export/restore-requested";
+    public const string RestoreApproved = "data-export/restore-approved";
+    public const string RestoreResultRead = "data-export/restore-result-read";
+    public const string RestoreReported = "data-export/restore-reported";
+    public const string RestoreExpired = "data-export/restore-expired";
+
+    // Data Import (A.5.3.5)
+    public const string PackCommitted = "data-import/pack-committed";
+    public const string PackAbandoned = "data-import/pack-abandoned";
+
+    // DICOM Instances Accessed (A.5.3.6)
+    public const string RestoreTestStarted = "instances-accessed/restore-test-started";
+    public const string RestoreTestFinished = "instances-accessed/restore-test-finished";
+
+    // DICOM Study Deleted (A.5.3.8)
+    public const string PackDeleted = "study-deleted/pack-deleted";
+
+    // Query (A.5.3.10)
+    public const string StudiesQueried = "query/studies-queried";
+
+    // Security Alert (A.5.3.11)
+    public const string RequestRefused = "security-alert/request-refused";
+    public const string IntegrityFailed = "security-alert/integrity-failed";
+
+    // User Authentication (A.5.3.12)
+    public const string TokenIssued = "user-authentication/token-issued";
+
+    // What PS3.15 has no name for
+    public const string ClinicCreated = "clinic/created";
+    public const string ClinicSettingsChanged = "clinic/settings-changed";
+    public const string EnrollmentCodeIssued = "clinic/enrollment-code-issued";
+    public const string AgentEnrolled = "clinic/agent-enrolled";
+    public const string AgentRevoked = "clinic/agent-revoked";
+    public const string RetentionExtended = "retention/extended";
+    public const string HoldPlaced = "retention/hold-placed";
+    public const string HoldReleased = "retention/hold-released";
+    public const string CatalogRebuilt = "catalog/rebuilt";
+}
