@@ -6,13 +6,18 @@ namespace CloudArchive.Format;
 /// <summary>How every JSON document of the archive is read and written: camelCase names, strings for enums, no nulls.</summary>
 public static class FormatJson
 {
-    /// <summary>Options for everything at rest and on the wire. Unknown members are ignored: a newer writer may add some.</summary>
+    /// <summary>
+    /// Options for everything at rest and on the wire. Unknown members are ignored: a newer writer may add some. A member that is there
+    /// twice is refused, because two readers may disagree on which one counts; names match exactly for the same reason.
+    /// </summary>
     public static JsonSerializerOptions Options { get; } = Create();
 
     private static JsonSerializerOptions Create()
     {
         JsonSerializerOptions options = new(JsonSerializerDefaults.Web)
         {
+            AllowDuplicateProperties = false,
+            PropertyNameCaseInsensitive = false,
             DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
             NumberHandling = JsonNumberHandling.Strict,
             RespectNullableAnnotations = true,

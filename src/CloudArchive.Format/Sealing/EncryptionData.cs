@@ -14,7 +14,7 @@ public sealed record EncryptionData(
     [property: JsonPropertyName("KeyWrappingMetadata")] IReadOnlyDictionary<string, string> KeyWrappingMetadata);
 
 /// <summary>A content key, wrapped: which key wrapped it, how, and the result.</summary>
-/// <param name="KeyId">The wrapping key: a versioned Key Vault id, or for an escrow key its RFC 7638 thumbprint URI.</param>
+/// <param name="KeyId">The wrapping key: a versioned Key Vault id, or for an escrow key its RFC 7638 thumbprint.</param>
 /// <param name="EncryptedKey">The wrapped 40 bytes: "2.0" padded with NUL to 8, then the 32-byte key.</param>
 /// <param name="Algorithm"><c>RSA-OAEP-256</c>.</param>
 public sealed record WrappedContentKey(

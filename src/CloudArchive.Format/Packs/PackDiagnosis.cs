@@ -1,0 +1,80 @@
+using System.Buffers;
+using CloudArchive.Format.Sealing;
+
+namespace CloudArchive.Format.Packs;
+
+/// <summary>
+/// A pack whose length or SHA-256 is not what was committed is refused whatever its content. Why it differs is what the engineer on call
+/// needs to know: damaged media, a cut-off copy and a swapped blob call for different acts.
+/// </summary>
+internal static class PackDiagnosis
+{
+    /// <summary>Compares length and hash; null where all that is known fits.</summary>
+    public static async Task<PackException?> FindMismatchAsync(Stream ciphertext, PackIdentity expected, CancellationToken cancellationToken)
+    {
+        if (expected.Length is { } length && ciphertext.Length != length)
+        {
+            return new PackException(PackFault.LengthMismatch, $"The pack has {ciphertext.Length} bytes; {length} were committed.");
+        }
+
+        if (expected.Sha256 is { } sha256)
+        {
+            ciphertext.Position = 0;
+            try
+            {
+                await PackVerifier.CheckCiphertextAsync(ciphertext, ciphertext.Length, sha256, cancellationToken);
+            }
+            catch (PackException e)
+            {
+                return e;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The cause of a mismatch as far as the bytes show it, or the mismatch itself.</summary>
+    public static async Task<PackException> ExplainAsync(PackException mismatch, Stream ciphertext, ContentKey key, PackIdentity expected, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using PackReader reader = await PackReader.OpenUncheckedAsync(ciphertext, key, expected, cancellationToken);
+        }
+        catch (PackException e) when (e.Fault == PackFault.WrongBlob)
+        {
+            return e;
+        }
+        catch (PackException)
+        {
+            // It does not open; the regions tell why.
+        }
+
+        bool isShort = expected.Length is { } length && ciphertext.Length < length;
+        try
+        {
+            // A missing end leaves the first region where it was; a missing first one does not. The rest of a cut-off pack says no more.
+            await ReadRegionsAsync(ciphertext, key, onlyFirst: isShort, cancellationToken);
+        }
+        catch (PackException e) when (!isShort || e.Fault == PackFault.FirstRegionMissing)
+        {
+            return e;
+        }
+        catch (PackException)
+        {
+            // Cut off, and damaged besides.
+        }
+
+        return isShort ? new PackException(PackFault.Truncated, mismatch.Message, mismatch) : mismatch;
+    }
+
+    private static async Task ReadRegionsAsync(Stream ciphertext, ContentKey key, bool onlyFirst, CancellationToken cancellationToken)
+    {
+        await using UnsealingStream plaintext = new(ciphertext, key);
+        byte[] one = new byte[1];
+        for (long at = 0; at < (onlyFirst ? 1 : plaintext.Length); at += Regions.DataLength)
+        {
+            plaintext.Position = at;
+            await plaintext.ReadExactlyAsync(one, cancellationToken);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Text.Json;
+using CloudArchive.Format.Sealing;
+
+namespace CloudArchive.Format.Packs;
+
+/// <summary>Writes and reads sidecars: canonical JSON, checked for what it says of itself.</summary>
+public static class Sidecars
+{
+    /// <summary>The sidecar of a pack that was just sealed.</summary>
+    public static Sidecar For(PackHeader header, PackSummary summary, WrappedContentKey wrapped, WrappedContentKey escrow) => new(
+        Sidecar.CurrentFormat,
+        header.Clinic,
+        header.Pack,
+        header.Study,
+        header.CreatedAt.ToUniversalTime(),
+        summary.Length,
+        summary.Sha256,
+        summary.PlaintextLength,
+        BlobEncryption.For(wrapped),
+        escrow,
+        summary.InstancesRoot,
+        summary.Instances);
+
+    /// <summary>The bytes that lie at rest.</summary>
+    public static byte[] Serialize(Sidecar sidecar) => CanonicalJson.Serialize(sidecar);
+
+    /// <summary>Reads and checks a sidecar.</summary>
+    /// <exception cref="PackException"><see cref="PackFault.SidecarInvalid"/> or <see cref="PackFault.EncryptionDataInvalid"/>.</exception>
+    public static Sidecar Parse(ReadOnlySpan<byte> json)
+    {
+        Sidecar? sidecar;
+        try
+        {
+            sidecar = JsonSerializer.Deserialize<Sidecar>(json, FormatJson.Options);
+        }
+        catch (JsonException e)
+        {
+            throw new PackException(PackFault.SidecarInvalid, "The sidecar is not JSON of a sidecar.", e);
+        }
+
+        Check(sidecar);
+        return sidecar!;
+    }
+
+    /// <summary>Whether a sidecar, however it came, is of the known version and contradicts itself nowhere.</summary>
+    /// <exception cref="PackException"><see cref="PackFault.SidecarInvalid"/> or <see cref="PackFault.EncryptionDataInvalid"/>.</exception>
+    public static void Check(Sidecar? sidecar)
+    {
+        if (sidecar?.Format != Sidecar.CurrentFormat)
+        {
+            throw Invalid($"is not of the format {Sidecar.CurrentFormat}");
+        }
+
+        BlobEncryption.Check(sidecar.Encryption);
+        string? problem =
+            sidecar.Escrow.Algorithm != KeyWrapping.Algorithm ? "wraps to the escrow key with another algorithm than RSA-OAEP-256"
+            : sidecar.Length <= 0 || Regions.PlaintextLength(sidecar.Length) != sidecar.PlaintextLength ? "has a length that its plaintext cannot have"
+            : sidecar.Instances.Count is 0 or > PackLimits.Instances ? $"lists no instance or more than {PackLimits.Instances}"
+            : sidecar.Instances.Any(i => i is null || i.Length < 0) ? "lists an instance without a valid length"
+            : sidecar.StudyDate is { } date && !DateOnly.TryParseExact(date, "yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _) ? "has a study date that is no yyyyMMdd"
+            : InstancesRoot.Of(sidecar.Instances) != sidecar.InstancesRoot ? "has another root than its instances"
+            : null;
+        if (problem is not null)
+        {
+            throw Invalid(problem);
+        }
+    }
+
+    private static PackException Invalid(string problem) => new(PackFault.SidecarInvalid, $"The sidecar {problem}.");
+}
