@@ -24,13 +24,13 @@ internal static class FileStart
             return new(4, true, DicomOddityKind.NoPreamble);
         }
 
-        if (MetaEncodingOf(bytes) is not null || SniffBareDataSet(bytes) is not null)
+        if (MetaEncodingOf(bytes) is not null || Sniff(bytes) is not null)
         {
             return new(0, false, DicomOddityKind.NoPreamble);
         }
 
         // A meta header cut off one byte early leaves the padding of its last value.
-        return bytes.Length > 0 && bytes[0] is 0 or (byte)' ' && SniffBareDataSet(bytes[1..]) is not null
+        return bytes.Length > 0 && bytes[0] is 0 or (byte)' ' && Sniff(bytes[1..]) is not null
             ? new(1, false, DicomOddityKind.StrayFirstByte)
             : null;
     }
@@ -70,7 +70,6 @@ internal static class FileStart
         }
 
         await window.FillAsync(SniffLength, cancellationToken);
-        DataSetEncoding? seen = SniffBareDataSet(window.Bytes);
         if (findings.TransferSyntax is not { } syntax)
         {
             if (findings.HasMetaHeader)
@@ -78,7 +77,8 @@ internal static class FileStart
                 findings.Odd(DicomOddityKind.NoTransferSyntax, 0x0002_0010, window.Position);
             }
 
-            DataSetEncoding encoding = seen ?? throw new DicomException(DicomFault.BadTransferSyntax, window.Position, "No transfer syntax, and no encoding that the data set would be in.");
+            // Behind a meta header this is DICOM for certain, and may begin with any group.
+            DataSetEncoding encoding = Sniff(window.Bytes, anyGroup: findings.HasMetaHeader) ?? throw new DicomException(DicomFault.BadTransferSyntax, window.Position, "No transfer syntax, and no encoding that the data set would be in.");
             findings.TransferSyntax = encoding.Uid;
             return encoding;
         }
@@ -89,7 +89,7 @@ internal static class FileStart
         }
 
         DataSetEncoding declared = TransferSyntaxes.EncodingOf(syntax);
-        if (seen is { } other && other != declared)
+        if (Sniff(window.Bytes) is { } other && other != declared)
         {
             findings.Odd(DicomOddityKind.EncodingDiffers, 0x0002_0010, window.Position);
             return other;
@@ -174,11 +174,11 @@ internal static class FileStart
     /// The encoding of a data set that nothing announces, by its first element: group 0008, as every instance has it first, with a VR that
     /// exists, or in implicit VR a short value. The second element, where it is at hand, must be a plausible one too.
     /// </summary>
-    private static DataSetEncoding? SniffBareDataSet(ReadOnlySpan<byte> bytes)
+    private static DataSetEncoding? Sniff(ReadOnlySpan<byte> bytes, bool anyGroup = false)
     {
         foreach (DataSetEncoding encoding in (ReadOnlySpan<DataSetEncoding>)[DataSetEncoding.ExplicitLittle, DataSetEncoding.ExplicitBig, DataSetEncoding.ImplicitLittle])
         {
-            if (IsPlausible(bytes, encoding, out ElementHeader first) && first.Tag >> 16 == 8)
+            if (IsPlausible(bytes, encoding, out ElementHeader first) && (anyGroup || first.Tag >> 16 == 8))
             {
                 ReadOnlySpan<byte> rest = first.Length < bytes.Length - first.Size ? bytes[(first.Size + (int)first.Length)..] : [];
                 if (rest.Length < ElementHeader.MaxSize || (IsPlausible(rest, encoding, out ElementHeader second) && second.Tag > first.Tag))
