@@ -22,24 +22,33 @@ public static class CanonicalJson
     public static byte[] Serialize(JsonElement element)
     {
         ArrayBufferWriter<byte> output = new();
-        try
-        {
-            Write(element, output);
-        }
-        catch (InvalidOperationException e)
-        {
-            // System.Text.Json's answer to a lone surrogate, which has no UTF-8 form (RFC 8785 §3.2.2.2).
-            throw new JsonException("A string is not valid Unicode.", e);
-        }
-
+        RefuseLoneSurrogates(() => Write(element, output));
         return output.WrittenSpan.ToArray();
     }
 
     /// <summary>The canonical form of JSON text.</summary>
     public static byte[] Canonicalize(ReadOnlyMemory<byte> json)
     {
-        using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = FormatJson.Options.MaxDepth });
-        return Serialize(document.RootElement);
+        JsonDocument? document = null;
+        JsonDocumentOptions options = new() { AllowDuplicateProperties = false, MaxDepth = FormatJson.Options.MaxDepth };
+        RefuseLoneSurrogates(() => document = JsonDocument.Parse(json, options));
+        using (document)
+        {
+            return Serialize(document!.RootElement);
+        }
+    }
+
+    /// <summary>System.Text.Json's answer to a lone surrogate, which has no UTF-8 form (RFC 8785 §3.2.2.2), is not a JsonException.</summary>
+    private static void RefuseLoneSurrogates(Action act)
+    {
+        try
+        {
+            act();
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new JsonException("A string is not valid Unicode.", e);
+        }
     }
 
     private static void Write(JsonElement element, ArrayBufferWriter<byte> output)

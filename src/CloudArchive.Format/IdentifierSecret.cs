@@ -14,6 +14,7 @@ public sealed class IdentifierSecret : IDisposable
     private const int TagLength = 16;
     private const byte Version = 1;
     private readonly byte[] _secret;
+    private bool _disposed;
 
     private IdentifierSecret(ReadOnlySpan<byte> secret)
     {
@@ -64,7 +65,7 @@ public sealed class IdentifierSecret : IDisposable
         Span<byte> nonce = result.AsSpan(1, NonceLength);
         RandomNumberGenerator.Fill(nonce);
         using AesGcm cipher = CipherFor(enrollmentCode);
-        cipher.Encrypt(nonce, _secret, result.AsSpan(1 + NonceLength, Length), result.AsSpan(1 + NonceLength + Length), result.AsSpan(0, 1));
+        cipher.Encrypt(nonce, Secret(), result.AsSpan(1 + NonceLength, Length), result.AsSpan(1 + NonceLength + Length), result.AsSpan(0, 1));
         return result;
     }
 
@@ -75,20 +76,31 @@ public sealed class IdentifierSecret : IDisposable
     public Sha256Digest? Hmac(ReadOnlySpan<byte> identifier)
     {
         ReadOnlySpan<byte> trimmed = identifier.Trim(" \0"u8);
-        return trimmed.IsEmpty ? null : Sha256Digest.FromBytes(HMACSHA256.HashData(_secret, trimmed));
+        return trimmed.IsEmpty ? null : Sha256Digest.FromBytes(HMACSHA256.HashData(Secret(), trimmed));
     }
 
     /// <inheritdoc cref="Hmac(ReadOnlySpan{byte})"/>
     public Sha256Digest? Hmac(string? identifier) => Hmac(Encoding.UTF8.GetBytes(identifier ?? ""));
 
     /// <summary>The 32 bytes, for the caller to protect and to clear.</summary>
-    public byte[] ToBytes() => [.. _secret];
+    public byte[] ToBytes() => Secret().ToArray();
 
     /// <inheritdoc/>
-    public void Dispose() => CryptographicOperations.ZeroMemory(_secret);
+    public void Dispose()
+    {
+        _disposed = true;
+        CryptographicOperations.ZeroMemory(_secret);
+    }
 
     /// <inheritdoc/>
     public override string ToString() => "**redacted**";
+
+    /// <summary>Never the zeros that a disposed secret is.</summary>
+    private ReadOnlySpan<byte> Secret()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _secret;
+    }
 
     /// <summary>HKDF-SHA256 (RFC 5869) without salt: the code is uniformly random already. <c>info</c> keeps the key apart from every other use of the code.</summary>
     private static AesGcm CipherFor(string enrollmentCode)

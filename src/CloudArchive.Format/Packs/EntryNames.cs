@@ -9,6 +9,7 @@ namespace CloudArchive.Format.Packs;
 public sealed class EntryNames
 {
     private const int PartLength = 240; // bytes; file systems stop at 255
+    private const int StemLength = 200; // leaves room for a number and an extension
     private const int LongestExtension = 16;
     private const char Substitute = '_';
     private static readonly HashSet<string> Reserved = new(ReservedNames(), StringComparer.OrdinalIgnoreCase);
@@ -94,7 +95,7 @@ public sealed class EntryNames
         for (int n = 2; !isFree(candidate); n++)
         {
             string extension = Path.GetExtension(part) is { Length: <= LongestExtension } e ? e : "";
-            candidate = $"{Cut(part[..^extension.Length], PartLength - 64 - LongestExtension)}~{n}{extension}";
+            candidate = $"{Cut(part[..^extension.Length], StemLength)}~{n}{extension}";
         }
 
         return candidate;

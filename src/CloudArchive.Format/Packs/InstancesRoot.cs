@@ -1,5 +1,4 @@
-using System.Numerics;
-using System.Security.Cryptography;
+using CloudArchive.Format.Audit;
 
 namespace CloudArchive.Format.Packs;
 
@@ -7,18 +6,6 @@ namespace CloudArchive.Format.Packs;
 public static class InstancesRoot
 {
     /// <summary>The root of a list.</summary>
-    public static Sha256Digest Of(IReadOnlyList<SidecarInstance> instances) => Sha256Digest.FromBytes(Root([.. instances.Select(Leaf)]));
-
-    private static byte[] Leaf(SidecarInstance instance) => SHA256.HashData([0, .. CanonicalJson.Serialize(instance)]);
-
-    private static byte[] Root(ReadOnlySpan<byte[]> leaves)
-    {
-        if (leaves.Length <= 1)
-        {
-            return leaves.IsEmpty ? SHA256.HashData([]) : leaves[0];
-        }
-
-        int left = 1 << BitOperations.Log2((uint)leaves.Length - 1);
-        return SHA256.HashData([1, .. Root(leaves[..left]), .. Root(leaves[left..])]);
-    }
+    public static Sha256Digest Of(IEnumerable<SidecarInstance> instances) =>
+        Merkle.RootOf(instances.Select(instance => (ReadOnlyMemory<byte>)CanonicalJson.Serialize(instance)));
 }

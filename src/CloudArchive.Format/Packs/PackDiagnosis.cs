@@ -49,29 +49,29 @@ internal static class PackDiagnosis
             // It does not open; the regions tell why.
         }
 
-        bool isShort = expected.Length is { } length && ciphertext.Length < length;
+        bool lengthFits = expected.Length is not { } length || ciphertext.Length == length;
         try
         {
-            // A missing end leaves the first region where it was; a missing first one does not. The rest of a cut-off pack says no more.
-            await ReadRegionsAsync(ciphertext, key, onlyFirst: isShort, cancellationToken);
+            await ReadRegionsAsync(ciphertext, key, cancellationToken);
         }
-        catch (PackException e) when (!isShort || e.Fault == PackFault.FirstRegionMissing)
+        catch (PackException e) when (lengthFits || e.Fault is PackFault.FirstRegionMissing or PackFault.RegionsReordered)
         {
             return e;
         }
         catch (PackException)
         {
-            // Cut off, and damaged besides.
+            // Cut off or continued within a region, whose tag then fails: the length says it better.
         }
 
-        return isShort ? new PackException(PackFault.Truncated, mismatch.Message, mismatch) : mismatch;
+        return ciphertext.Length < expected.Length ? new PackException(PackFault.Truncated, mismatch.Message, mismatch) : mismatch;
     }
 
-    private static async Task ReadRegionsAsync(Stream ciphertext, ContentKey key, bool onlyFirst, CancellationToken cancellationToken)
+    /// <summary>One byte of each region: enough to authenticate all of it and to see whether it is in its place.</summary>
+    private static async Task ReadRegionsAsync(Stream ciphertext, ContentKey key, CancellationToken cancellationToken)
     {
         await using UnsealingStream plaintext = new(ciphertext, key);
         byte[] one = new byte[1];
-        for (long at = 0; at < (onlyFirst ? 1 : plaintext.Length); at += Regions.DataLength)
+        for (long at = 0; at < plaintext.Length; at += Regions.DataLength)
         {
             plaintext.Position = at;
             await plaintext.ReadExactlyAsync(one, cancellationToken);

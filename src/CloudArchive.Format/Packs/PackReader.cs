@@ -201,7 +201,7 @@ public sealed class PackReader : IAsyncDisposable
             }
         }
 
-        if (expected.InstancesRoot is { } root && root != InstancesRoot.Of([.. manifest.Instances.Select(i => i.Instance)]))
+        if (expected.InstancesRoot is { } root && root != InstancesRoot.Of(manifest.Instances.Select(i => i.Instance)))
         {
             throw Invalid("lists other instances than were committed");
         }

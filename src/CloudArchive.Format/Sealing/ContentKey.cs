@@ -10,6 +10,7 @@ public sealed class ContentKey : IDisposable
     private const int VersionLength = 8;
     private readonly byte[] _key;
     private int _maySeal;
+    private bool _disposed;
 
     private ContentKey(ReadOnlySpan<byte> key, bool maySeal)
     {
@@ -40,10 +41,14 @@ public sealed class ContentKey : IDisposable
             : throw new PackException(PackFault.WrongKey, "What was unwrapped is no content key of client-side encryption 2.0.");
 
     /// <summary>The 40 bytes to wrap: "2.0" padded with NUL to 8, then the key. Clear them after use.</summary>
-    public byte[] ToWrapInput() => [.. Version, .. _key];
+    public byte[] ToWrapInput() => [.. Version, .. Key()];
 
     /// <inheritdoc/>
-    public void Dispose() => CryptographicOperations.ZeroMemory(_key);
+    public void Dispose()
+    {
+        _disposed = true;
+        CryptographicOperations.ZeroMemory(_key);
+    }
 
     /// <inheritdoc/>
     public override string ToString() => "**redacted**";
@@ -51,10 +56,17 @@ public sealed class ContentKey : IDisposable
     /// <summary>A known key for golden vectors.</summary>
     internal static ContentKey ForVectors(ReadOnlySpan<byte> key) => new(key, maySeal: true);
 
-    internal AesGcm CreateCipher() => new(_key, Regions.TagLength);
+    internal AesGcm CreateCipher() => new(Key(), Regions.TagLength);
 
     internal AesGcm CreateSealingCipher() =>
         Interlocked.Exchange(ref _maySeal, 0) == 1
             ? CreateCipher()
             : throw new InvalidOperationException("A content key seals once, and only where it was made: make a new one.");
+
+    /// <summary>Never the zeros that a disposed key is.</summary>
+    private ReadOnlySpan<byte> Key()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _key;
+    }
 }

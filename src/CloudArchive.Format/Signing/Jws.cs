@@ -104,10 +104,10 @@ public static class Jws
             throw new JwsException(JwsFault.Malformed, "The header is not JSON as RFC 7515 §4 has it.", e);
         }
 
-        if (header is null || header.Crit is not null)
+        // RFC 7515 §4.1.11: a critical extension that is not understood makes the JWS invalid, and none is.
+        if (header is null or { Crit: not null })
         {
-            // RFC 7515 §4.1.11: a critical extension that is not understood, and none is, makes the JWS invalid.
-            throw new JwsException(JwsFault.Malformed, "The header has a critical extension.");
+            throw new JwsException(JwsFault.Malformed, "The header is null or asks for an extension.");
         }
 
         return header.Alg != Algorithm ? throw new JwsException(JwsFault.WrongAlgorithm, "Only ES256 is accepted.")
