@@ -33,7 +33,7 @@ public readonly record struct BlobName(VaultArea Area, string Path)
 /// <param name="Length">Bytes.</param>
 /// <param name="CreatedAt">When storage took it.</param>
 /// <param name="ImmutableUntil">The policy's date, where there is one.</param>
-/// <param name="Locked">Whether that policy is locked; an unlocked one protects nothing.</param>
+/// <param name="Locked">Whether that policy is locked; an unlocked one protects too, and whoever may set it may take it off again.</param>
 /// <param name="LegalHold">Whether a legal hold is on this version.</param>
 /// <param name="Metadata">As stored; names are case-insensitive.</param>
 public sealed record BlobState(

@@ -1,0 +1,117 @@
+using CloudArchive.Azure.Blobs;
+using CloudArchive.Azure.Tables;
+using CloudArchive.LocalHost.Worm;
+
+namespace CloudArchive.LocalHost.Storage;
+
+/// <summary>How to run storage on this machine.</summary>
+/// <param name="Folder">Where everything is kept; made where missing.</param>
+/// <param name="BlobPort">The WORM layer's port; 0 for any.</param>
+/// <param name="AzuritePackage">The folder of the npm package; null: the nearest <c>node_modules/azurite</c> above the program or the working folder.</param>
+public sealed record LocalStorageOptions(string Folder, int BlobPort = 0, string? AzuritePackage = null);
+
+/// <summary>Blob and table storage on this machine: Azurite, and the WORM layer before its blobs. The tests and LocalHost run the same.</summary>
+public sealed class LocalStorage : IAsyncDisposable
+{
+    private readonly Stack<IAsyncDisposable> _parts;
+
+    private LocalStorage(Stack<IAsyncDisposable> parts, StorageAccount account, Uri blobs, Uri tables, IReadOnlyList<int> processIds, TimeProvider clock)
+    {
+        _parts = parts;
+        Account = account;
+        BlobUrl = blobs;
+        TableUrl = tables;
+        ProcessIds = processIds;
+        Vault = BlobVault.Connect(blobs, account.Name, account.Key, clock);
+        Rows = RowStore.Connect(tables, account.Name, account.Key);
+    }
+
+    /// <summary>Ready: the containers are there.</summary>
+    public BlobVault Vault { get; }
+
+    /// <summary>Ready: the tables are there.</summary>
+    public RowStore Rows { get; }
+
+    /// <summary>The account's blobs, behind the WORM layer.</summary>
+    public Uri BlobUrl { get; }
+
+    /// <summary>The account's tables.</summary>
+    public Uri TableUrl { get; }
+
+    /// <summary>The account and its key.</summary>
+    public StorageAccount Account { get; }
+
+    /// <summary>The child processes.</summary>
+    public IReadOnlyList<int> ProcessIds { get; }
+
+    /// <summary>Starts storage in a folder.</summary>
+    public static Task<LocalStorage> StartAsync(string folder, CancellationToken cancellationToken) => StartAsync(new LocalStorageOptions(folder), TimeProvider.System, cancellationToken);
+
+    /// <summary>Starts storage; <see cref="LocalHostException"/> says what is missing.</summary>
+    public static async Task<LocalStorage> StartAsync(LocalStorageOptions options, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        string folder = Path.GetFullPath(options.Folder);
+        string package = AzuritePackage.Find(options.AzuritePackage);
+        PrivateFile.CreateFolder(folder);
+        Stack<IAsyncDisposable> parts = new();
+        try
+        {
+            parts.Push(FolderLock.Take(folder));
+            StorageAccount account = StorageAccount.Keep(Path.Combine(folder, "secrets", "storage.json"));
+
+            // The emulator's own key lives as long as this process: nobody else can speak to its blob port.
+            StorageAccount hidden = StorageAccount.Create();
+            string blobFolder = Path.Combine(folder, "azurite", "blob");
+            PolicyStore policies = PolicyStore.Open(Path.Combine(folder, "policies.db"), mustExist: Directory.Exists(blobFolder));
+            parts.Push(new Owned(policies));
+
+            Task<AzuriteProcess> startBlobs = AzuriteProcess.StartAsync(AzuriteService.Blob, package, blobFolder, hidden, cancellationToken);
+            Task<AzuriteProcess> startTables = AzuriteProcess.StartAsync(AzuriteService.Table, package, Path.Combine(folder, "azurite", "table"), account, cancellationToken);
+            await Task.WhenAll(startBlobs, startTables).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            foreach (Task<AzuriteProcess> started in (Task<AzuriteProcess>[])[startBlobs, startTables])
+            {
+                if (started.IsCompletedSuccessfully)
+                {
+                    parts.Push(await started);
+                }
+            }
+
+            AzuriteProcess blobs = await startBlobs;
+            AzuriteProcess tables = await startTables;
+            Upstream upstream = new(blobs.Port, hidden);
+            parts.Push(new Owned(upstream));
+            WormServer worm = await WormServer.StartAsync(account, options.BlobPort, policies, upstream, clock, cancellationToken);
+            parts.Push(worm);
+
+            LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs.Id, tables.Id], clock);
+            await storage.Vault.EnsureReadyAsync(cancellationToken);
+            await storage.Rows.EnsureReadyAsync(cancellationToken);
+            return storage;
+        }
+        catch
+        {
+            await DisposeAsync(parts);
+            throw;
+        }
+    }
+
+    /// <summary>Stops serving, then lets the emulator write what it has in memory.</summary>
+    public ValueTask DisposeAsync() => DisposeAsync(_parts);
+
+    private static async ValueTask DisposeAsync(Stack<IAsyncDisposable> parts)
+    {
+        while (parts.TryPop(out IAsyncDisposable? part))
+        {
+            await part.DisposeAsync();
+        }
+    }
+
+    private sealed class Owned(IDisposable part) : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync()
+        {
+            part.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
