@@ -1,0 +1,29 @@
+using CloudArchive.Api.Endpoints;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace CloudArchive.Api;
+
+/// <summary>The archive's HTTP surface, the same in every host.</summary>
+public static class CloudArchiveEndpoints
+{
+    /// <summary>The middlewares, in their order. Behind routing: a pipeline that is not a WebApplication calls UseRouting first.</summary>
+    public static IApplicationBuilder UseCloudArchive(this IApplicationBuilder app) => app
+        .UseMiddleware<ErrorBoundary>()
+        .UseMiddleware<Gate>()
+        .UseRateLimiter();
+
+    /// <summary>The one endpoint table, as far as the host's role goes.</summary>
+    public static IEndpointRouteBuilder MapCloudArchive(this IEndpointRouteBuilder routes)
+    {
+        EndpointTable table = new(routes, routes.ServiceProvider.GetRequiredService<CloudArchiveOptions>().Role);
+        ServiceEndpoints.Map(table);
+        ClinicEndpoints.Map(table);
+        EnrollmentEndpoints.Map(table);
+        PackEndpoints.Map(table);
+        CatalogEndpoints.Map(table);
+        routes.MapArchiveOpenApi();
+        return routes;
+    }
+}

@@ -1,0 +1,63 @@
+using CloudArchive.Format.Signing;
+
+namespace CloudArchive.Api;
+
+/// <summary>Which half of the archive a host runs (docs/design.md, "Least privilege").</summary>
+[Flags]
+public enum ArchiveRole
+{
+    /// <summary>Enrollment, tokens, packs: may write and lock blobs, has no right to unwrap a key.</summary>
+    Ingest = 1,
+
+    /// <summary>Administration, catalogue, restores, restore tests: may unwrap and read.</summary>
+    Recovery = 2,
+
+    /// <summary>Both in one process, as on a single machine.</summary>
+    Both = Ingest | Recovery,
+}
+
+/// <summary>What a host tells <see cref="CloudArchiveServices.AddCloudArchive"/>.</summary>
+public sealed class CloudArchiveOptions
+{
+    /// <summary>Which endpoints this host has.</summary>
+    public ArchiveRole Role { get; set; } = ArchiveRole.Both;
+
+    /// <summary>Where agents reach the ingest host, such as <c>https://ingest.example/</c>. Issuer and audience of the agents' tokens.</summary>
+    public Uri PublicUrl { get; set; } = new("http://127.0.0.1/");
+
+    /// <summary>Who issues the staff's tokens; null where only agents are served.</summary>
+    public StaffIssuer? Staff { get; set; }
+
+    /// <summary>Whether restores and approvals need a token whose <c>amr</c> has <c>mfa</c>.</summary>
+    public bool RequireMfa { get; set; } = true;
+
+    /// <summary>How much one caller may ask for before it is told to wait.</summary>
+    public RequestLimits Limits { get; set; } = new();
+
+    /// <summary>The <c>aud</c> of the agents' client assertions (RFC 7523 §3): the token endpoint's URL.</summary>
+    public string TokenEndpoint => new Uri(PublicUrl, "/v1/token").AbsoluteUri;
+
+    /// <summary><c>iss</c> and <c>aud</c> of the tokens that this service issues to agents.</summary>
+    public string AgentIssuer => PublicUrl.AbsoluteUri;
+}
+
+/// <summary>An OpenID Connect issuer of staff tokens.</summary>
+/// <param name="Issuer">The <c>iss</c> that tokens must have.</param>
+/// <param name="Audience">The <c>aud</c> that tokens must have.</param>
+/// <param name="GetKeysAsync">Its current signing keys. Asked every few minutes, and when a token names an unknown one.</param>
+public sealed record StaffIssuer(string Issuer, string Audience, Func<CancellationToken, Task<JwkSet>> GetKeysAsync);
+
+/// <summary>Requests and refusals a minute, and twice that at once. Beyond: 429.</summary>
+/// <param name="TokensPerAddress">Token requests of an address.</param>
+/// <param name="EnrollmentsPerAddress">Enrollments of an address.</param>
+/// <param name="OpensPerAgent">Packs opened by an agent.</param>
+/// <param name="RefusalsPerAddress">Refusals of callers without a token, by address: each writes an audit entry, so they are bounded.</param>
+/// <param name="RefusalsOfAnonymous">The same over all addresses.</param>
+/// <param name="RefusalsPerCaller">Refusals of a caller with a token.</param>
+public sealed record RequestLimits(
+    int TokensPerAddress = 120,
+    int EnrollmentsPerAddress = 10,
+    int OpensPerAgent = 600,
+    int RefusalsPerAddress = 20,
+    int RefusalsOfAnonymous = 300,
+    int RefusalsPerCaller = 120);

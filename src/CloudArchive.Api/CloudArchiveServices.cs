@@ -1,0 +1,84 @@
+using System.Text.Json;
+using CloudArchive.Api.Identity;
+using CloudArchive.Core;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Packs;
+using CloudArchive.Core.Retention;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace CloudArchive.Api;
+
+/// <summary>What a host registers.</summary>
+public static class CloudArchiveServices
+{
+    /// <summary>
+    /// Core and Api on the host's seams, which the host registers itself: <see cref="IRowStore"/>, <see cref="IBlobVault"/>,
+    /// <see cref="IWrappingKeys"/>, <see cref="ISigner"/>, and <see cref="IKeyUnwrapper"/> where it has the recovery role.
+    /// </summary>
+    public static IServiceCollection AddCloudArchive(this IServiceCollection services, CloudArchiveOptions options)
+    {
+        services.AddSingleton(options);
+        services.TryAddSingleton(TimeProvider.System);
+        AddCore(services);
+        services.AddSingleton<BearerTokens>();
+        services.AddSingleton<ClientAssertions>();
+        services.AddSingleton<RefusalLog>();
+        RateLimits.AddTo(services, options.Limits);
+        services.Configure<JsonOptions>(json => Mirror(FormatJson.Options, json.SerializerOptions));
+
+        // Else a malformed body would be answered before the one place that maps errors.
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        services.AddArchiveOpenApi();
+        return services;
+    }
+
+    private static void AddCore(IServiceCollection services)
+    {
+        services.TryAddSingleton<IAuditLog, AuditLog>();
+        services.AddSingleton<Outbox>();
+        services.AddSingleton<ClinicDirectory>();
+        services.AddSingleton<Agents>();
+        services.AddSingleton<IdentifierSecrets>();
+        services.AddSingleton<IdentifierLookup>();
+        services.AddSingleton<Enrollments>();
+        services.AddSingleton<PackRows>();
+        services.AddSingleton<PackIntake>();
+        services.AddSingleton<StoredPacks>();
+        services.AddSingleton<ReceiptIssuer>();
+        services.AddSingleton<PackFinish>();
+        services.AddSingleton<PackRemoval>();
+        services.AddSingleton<PackCompletion>();
+        services.AddSingleton<PackCommit>();
+        services.AddSingleton<PackReconciliation>();
+        services.AddSingleton<Reconciler>();
+        services.AddSingleton<CatalogReader>();
+        services.AddSingleton<CatalogWriter>();
+        services.AddSingleton<RebuildLog>();
+        services.AddSingleton<CatalogRebuild>();
+        services.AddSingleton<Destruction>();
+    }
+
+    /// <summary>ASP.NET Core keeps its own options object: it gets what the formats' has.</summary>
+    private static void Mirror(JsonSerializerOptions from, JsonSerializerOptions to)
+    {
+        to.PropertyNamingPolicy = from.PropertyNamingPolicy;
+        to.PropertyNameCaseInsensitive = from.PropertyNameCaseInsensitive;
+        to.DefaultIgnoreCondition = from.DefaultIgnoreCondition;
+        to.NumberHandling = from.NumberHandling;
+        to.RespectNullableAnnotations = from.RespectNullableAnnotations;
+        to.RespectRequiredConstructorParameters = from.RespectRequiredConstructorParameters;
+        to.MaxDepth = from.MaxDepth;
+        foreach (var converter in from.Converters)
+        {
+            to.Converters.Add(converter);
+        }
+    }
+}

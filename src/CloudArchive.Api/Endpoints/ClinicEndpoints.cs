@@ -1,0 +1,87 @@
+using CloudArchive.Api.Identity;
+using CloudArchive.Core;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Format;
+using CloudArchive.Format.Wire;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace CloudArchive.Api.Endpoints;
+
+/// <summary>Clinics, their settings, their agents.</summary>
+internal static class ClinicEndpoints
+{
+    private static readonly EndpointPolicy _create = new(Roles.Admin, Reach.AllClinics, ArchiveRole.Recovery, AuditActions.ClinicCreated);
+    private static readonly EndpointPolicy _change = new(Roles.Admin, Reach.AllClinics, ArchiveRole.Recovery, AuditActions.ClinicSettingsChanged);
+    private static readonly EndpointPolicy _list = new(Roles.Admin | Roles.Compliance, Reach.Own, ArchiveRole.Recovery, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _admin = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
+
+    public static void Map(EndpointTable table)
+    {
+        table.Post("/v1/clinics", CreateAsync, _create)?.WithSummary("Creates a clinic. Repeating it with the same settings answers the clinic.");
+        table.Get("/v1/clinics", ListAsync, _list)?.WithSummary("The clinics in the caller's reach.");
+        table.Get("/v1/clinics/{clinic}", GetAsync, _read)?.WithSummary("A clinic.");
+        table.Put("/v1/clinics/{clinic}/settings", ChangeAsync, _change)?.WithSummary("Changes settings; retention can only be raised.");
+        table.Post("/v1/clinics/{clinic}/enrollments", CreateCodeAsync, _admin with { Action = AuditActions.EnrollmentCodeIssued })?.WithSummary("A one-time code that enrolls one agent within 24 hours.");
+        table.Get("/v1/clinics/{clinic}/agents", ListAgentsAsync, _read)?.WithSummary("The clinic's agents.");
+        table.Post("/v1/clinics/{clinic}/agents/{agent}/revoke", RevokeAsync, _admin with { Action = AuditActions.AgentRevoked })?.WithSummary("Revokes an agent, for good.");
+    }
+
+    private static async Task<Created<ClinicResponse>> CreateAsync(CreateClinicRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken)
+    {
+        Clinic clinic = await clinics.CreateAsync(body.Clinic, body.Name, body.RetentionYears, body.RequireApproval, context.Requester(), cancellationToken);
+        return TypedResults.Created($"/v1/clinics/{clinic.Id}", await ResponseAsync(clinic, clinics, cancellationToken));
+    }
+
+    private static async Task<Ok<Page<ClinicResponse>>> ListAsync(string? after, int? take, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken)
+    {
+        int most = Paging.Take(take);
+        ClinicId? last = Paging.After<ClinicId>(after);
+        Caller caller = context.Caller();
+        IReadOnlyList<ClinicId> ids = caller.Clinics is null
+            ? await clinics.ListAsync(last, most, cancellationToken)
+            : [.. caller.Clinics.Distinct().OrderBy(id => id.Value, StringComparer.Ordinal).Where(id => last is null || string.CompareOrdinal(id.Value, last.Value.Value) > 0).Take(most)];
+        List<ClinicResponse> page = [];
+        foreach (ClinicId id in ids)
+        {
+            if (await clinics.FindAsync(id, cancellationToken) is { } clinic)
+            {
+                page.Add(await ResponseAsync(clinic, clinics, cancellationToken));
+            }
+        }
+
+        return TypedResults.Ok(new Page<ClinicResponse>(page, ids.Count == most ? ids[^1].Value : null));
+    }
+
+    private static async Task<Ok<ClinicResponse>> GetAsync(ClinicId clinic, ClinicDirectory clinics, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await ResponseAsync(await clinics.GetAsync(clinic, cancellationToken), clinics, cancellationToken));
+
+    private static async Task<Ok<ClinicResponse>> ChangeAsync(ClinicId clinic, ClinicSettingsRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await ResponseAsync(await clinics.ChangeAsync(clinic, body.RetentionYears, body.RequireApproval, context.Requester(), cancellationToken), clinics, cancellationToken));
+
+    private static async Task<Created<EnrollmentCodeResponse>> CreateCodeAsync(ClinicId clinic, Enrollments enrollments, HttpContext context, CancellationToken cancellationToken)
+    {
+        IssuedCode issued = await enrollments.CreateCodeAsync(clinic, context.Requester(), cancellationToken);
+        context.Response.Headers.CacheControl = "no-store";
+        return TypedResults.Created((string?)null, new EnrollmentCodeResponse(clinic, issued.Code.Reveal(), issued.ExpiresAt));
+    }
+
+    private static async Task<Ok<Page<AgentResponse>>> ListAgentsAsync(ClinicId clinic, string? after, int? take, Agents agents, CancellationToken cancellationToken)
+    {
+        int most = Paging.Take(take);
+        IReadOnlyList<Agent> page = await agents.ListAsync(clinic, Paging.After<AgentId>(after), most, cancellationToken);
+        return TypedResults.Ok(new Page<AgentResponse>([.. page.Select(Response)], page.Count == most ? page[^1].Id.ToString() : null));
+    }
+
+    private static async Task<Ok<AgentResponse>> RevokeAsync(ClinicId clinic, AgentId agent, Agents agents, HttpContext context, CancellationToken cancellationToken) =>
+        agent.Clinic == clinic
+            ? TypedResults.Ok(Response(await agents.RevokeAsync(agent, context.Requester(), cancellationToken)))
+            : throw new RefusedException(Refusal.AgentUnknown, $"Clinic {clinic} has no such agent.");
+
+    private static AgentResponse Response(Agent agent) => new(agent.Id.ToString(), agent.Name, agent.EnrolledAt, agent.LastSeenAt, agent.Revoked);
+
+    private static async Task<ClinicResponse> ResponseAsync(Clinic clinic, ClinicDirectory clinics, CancellationToken cancellationToken) => new(
+        clinic.Id, clinic.Name, clinic.RetentionYears, clinic.CreatedAt, clinic.EscrowKey is not null, await clinics.LastCommitAsync(clinic.Id, cancellationToken), clinic.RequireApproval);
+}

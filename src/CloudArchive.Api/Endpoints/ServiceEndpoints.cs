@@ -1,0 +1,39 @@
+using System.Reflection;
+using CloudArchive.Api.Identity;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format.Signing;
+using CloudArchive.Format.Wire;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace CloudArchive.Api.Endpoints;
+
+/// <summary>What anyone may ask: whether the service is up, and which keys verify what it signed.</summary>
+internal static class ServiceEndpoints
+{
+    private static readonly EndpointPolicy _anyone = new(Roles.None, Reach.Anonymous, ArchiveRole.Both, AuditActions.RequestRefused);
+
+    private static readonly string _version =
+        typeof(ServiceEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    public static void Map(EndpointTable table)
+    {
+        table.Get("/v1/health", HealthAsync, _anyone)?.WithSummary("Whether the service reaches its storage.");
+        table.Get("/v1/keys", KeysAsync, _anyone)?.WithSummary("The public keys that receipts and checkpoints verify against, the current one first.");
+    }
+
+    private static async Task<Ok<HealthResponse>> HealthAsync(IRowStore rows, CancellationToken cancellationToken)
+    {
+        // One point read of a row that is never there: fails, as 500, where the tables cannot be reached.
+        await rows.FindAsync(RowTable.Clinics, "$health", "probe", cancellationToken);
+        return TypedResults.Ok(new HealthResponse("ok", _version));
+    }
+
+    private static async Task<Ok<JwkSet>> KeysAsync(ISigner signer, HttpContext context, CancellationToken cancellationToken)
+    {
+        context.Response.Headers.CacheControl = "public, max-age=300";
+        return TypedResults.Ok(await signer.GetPublicKeysAsync(cancellationToken));
+    }
+}

@@ -1,0 +1,95 @@
+using System.Diagnostics;
+using CloudArchive.Api.Identity;
+using CloudArchive.Format;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Routing;
+
+namespace CloudArchive.Api;
+
+/// <summary>
+/// Lets a request pass to its endpoint, or does not: token, role, clinic and size, in the one place where they are checked
+/// (docs/design.md, invariant 5).
+/// </summary>
+public sealed class Gate(RequestDelegate next, BearerTokens tokens, CloudArchiveOptions options)
+{
+    private const string Scheme = "Bearer ";
+
+    /// <summary>Runs behind routing.</summary>
+    public async Task InvokeAsync(HttpContext context)
+    {
+        if (context.GetEndpoint() is not { } endpoint)
+        {
+            throw new DeniedException(Problems.NotFound());
+        }
+
+        // Fails closed: an endpoint that somebody mapped past the table is not reachable.
+        EndpointPolicy policy = endpoint.Metadata.GetMetadata<EndpointPolicy>() ?? throw new UnreachableException($"{endpoint.DisplayName} has no policy.");
+        RequestInfo info = context.Info();
+        if (policy.Reach == Reach.Anonymous)
+        {
+            info.Caller = Caller.Anonymous;
+        }
+        else
+        {
+            info.Caller = await AuthenticateAsync(context);
+            info.ActingAs = Authorize(context, info.Caller, policy);
+        }
+
+        BoundBody(context, policy.MostBytes);
+        await next(context);
+    }
+
+    private async Task<Caller> AuthenticateAsync(HttpContext context)
+    {
+        string? header = context.Request.Headers.Authorization;
+        if (header is null || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new DeniedException(Problems.Unauthenticated("Send a bearer token: agents get theirs at POST /v1/token."));
+        }
+
+        try
+        {
+            return await tokens.ReadAsync(header[Scheme.Length..].Trim(), context.RequestAborted);
+        }
+        catch (TokenException e)
+        {
+            throw new DeniedException(Problems.Unauthenticated(e.Message));
+        }
+    }
+
+    private Roles Authorize(HttpContext context, Caller caller, EndpointPolicy policy)
+    {
+        // One role at a time, the strongest: what a person with two may do is what that one role may.
+        Roles role = new[] { Roles.Admin, Roles.Compliance, Roles.Agent }.FirstOrDefault(r => (caller.Roles & policy.Roles & r) != default);
+        if (role == Roles.None)
+        {
+            context.Info().ActingAs = new[] { Roles.Admin, Roles.Compliance, Roles.Agent }.FirstOrDefault(r => (caller.Roles & r) != default);
+            throw new DeniedException(Problems.Forbidden($"This needs the role {policy.Roles}."));
+        }
+
+        context.Info().ActingAs = role;
+        bool reaches = policy.Reach switch
+        {
+            Reach.AllClinics => caller.Clinics is null,
+            Reach.Own => true,
+            _ => ClinicId.TryParse(context.GetRouteValue("clinic") as string, null, out ClinicId clinic) && caller.Reaches(clinic),
+        };
+        return !reaches ? throw new DeniedException(Problems.Forbidden("The token does not reach that clinic."))
+            : policy.Mfa && options.RequireMfa && !caller.Mfa ? throw new DeniedException(Problems.MfaNeeded())
+            : role;
+    }
+
+    private static void BoundBody(HttpContext context, long most)
+    {
+        if (context.Request.ContentLength > most)
+        {
+            throw new BadHttpRequestException("Too large", StatusCodes.Status413PayloadTooLarge);
+        }
+
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+        {
+            size.MaxRequestBodySize = most;
+        }
+    }
+}

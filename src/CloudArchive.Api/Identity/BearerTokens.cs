@@ -1,0 +1,166 @@
+using System.Text.Json;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Keys;
+using CloudArchive.Format;
+using CloudArchive.Format.Signing;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace CloudArchive.Api.Identity;
+
+/// <summary>A token that must not be believed. The message goes to the caller and holds nothing of the token.</summary>
+public sealed class TokenException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Issues agents' tokens, and reads both theirs and the staff's.</summary>
+public sealed class BearerTokens : IDisposable
+{
+    /// <summary>How long an agent's token is good for.</summary>
+    public static readonly TimeSpan AgentLifetime = TimeSpan.FromMinutes(10);
+
+    /// <summary>RFC 9068 §2.1: no other JWT signed with the same key passes for an access token.</summary>
+    private const string AgentTokenType = "at+jwt";
+
+    private const int MostCharacters = 16 * 1024;
+    private static readonly TimeSpan _skew = TimeSpan.FromMinutes(1);
+    private static readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = MostCharacters };
+    private readonly ISigner _signer;
+    private readonly Agents _agents;
+    private readonly CloudArchiveOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly KeyCache _ownKeys;
+    private readonly KeyCache? _staffKeys;
+
+    /// <summary>Keys of both issuers are cached for a few minutes.</summary>
+    public BearerTokens(ISigner signer, Agents agents, CloudArchiveOptions options, TimeProvider clock)
+    {
+        _signer = signer;
+        _agents = agents;
+        _options = options;
+        _clock = clock;
+        _ownKeys = new KeyCache(signer.GetPublicKeysAsync, clock);
+        _staffKeys = options.Staff is { } staff ? new KeyCache(staff.GetKeysAsync, clock) : null;
+    }
+
+    /// <summary>A token for an agent.</summary>
+    public async Task<string> IssueAsync(AgentId agent, CancellationToken cancellationToken)
+    {
+        long now = _clock.GetUtcNow().ToUnixTimeSeconds();
+        byte[] claims = CanonicalJson.Serialize(new
+        {
+            iss = _options.AgentIssuer,
+            aud = _options.AgentIssuer,
+            sub = agent.ToString(),
+            role = "agent",
+            clinics = agent.Clinic.Value,
+            iat = now,
+            exp = now + (long)AgentLifetime.TotalSeconds,
+        });
+        string keyId = await _signer.GetCurrentKeyIdAsync(cancellationToken);
+        return await Jws.SignAsync(AgentTokenType, claims, keyId, (data, ct) => _signer.SignAsync(keyId, data, ct), cancellationToken);
+    }
+
+    /// <summary>Who a bearer token says is calling.</summary>
+    /// <exception cref="TokenException">It is malformed, expired, of another issuer or audience, not signed as it must be, or the agent is revoked.</exception>
+    public async Task<Caller> ReadAsync(string token, CancellationToken cancellationToken)
+    {
+        JsonWebToken unverified;
+        try
+        {
+            unverified = token.Length <= MostCharacters ? new JsonWebToken(token) : throw new TokenException("The token is too long.");
+        }
+        catch (Exception e) when (e is ArgumentException or SecurityTokenException or JsonException)
+        {
+            throw new TokenException("The token is malformed.", e);
+        }
+
+        return unverified.Issuer == _options.AgentIssuer ? await ReadAgentAsync(token, unverified, cancellationToken)
+            : _options.Staff is { } staff && unverified.Issuer == staff.Issuer ? await ReadStaffAsync(unverified, staff, cancellationToken)
+            : throw new TokenException("The token is of an issuer that is not known here.");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _ownKeys.Dispose();
+        _staffKeys?.Dispose();
+    }
+
+    /// <summary>Verifies a JWT's signature, issuer, audience and life against one key.</summary>
+    internal static async Task<JsonWebToken> ValidateAsync(JsonWebToken token, Jwk key, string issuer, string audience, DateTimeOffset now)
+    {
+        TokenValidationParameters parameters = new()
+        {
+            ValidIssuer = issuer,
+            ValidAudience = audience,
+            IssuerSigningKey = ToSecurityKey(key),
+            ValidAlgorithms = key.Kty == "EC" ? ["ES256"] : ["RS256", "PS256"],
+            RequireExpirationTime = true,
+            RequireSignedTokens = true,
+            TryAllIssuerSigningKeys = true,
+            LifetimeValidator = (notBefore, expires, _, _) => expires is { } end && now < Utc(end) + _skew && (notBefore is not { } begin || Utc(begin) <= now + _skew),
+        };
+        TokenValidationResult result = await _handler.ValidateTokenAsync(token, parameters);
+        return result is { IsValid: true, SecurityToken: JsonWebToken valid } ? valid : throw new TokenException("The token is expired, or not signed for this service.", result.Exception);
+    }
+
+    private static DateTimeOffset Utc(DateTime time) => new(time, TimeSpan.Zero);
+
+    private static JsonWebKey ToSecurityKey(Jwk key) => new() { Kty = key.Kty, Kid = key.Kid, Crv = key.Crv, X = key.X, Y = key.Y, N = key.N, E = key.E };
+
+    private async Task<Caller> ReadAgentAsync(string token, JsonWebToken unverified, CancellationToken cancellationToken)
+    {
+        JwsContent content;
+        try
+        {
+            Jwk key = await _ownKeys.FindAsync(unverified.Kid ?? "", cancellationToken) ?? throw new TokenException("The token is signed with an unknown key.");
+            content = Jws.Verify(token, AgentTokenType, new JwkSet([key]));
+        }
+        catch (JwsException e)
+        {
+            throw new TokenException("The token is not signed by this service.", e);
+        }
+
+        AgentClaims claims;
+        try
+        {
+            claims = JsonSerializer.Deserialize<AgentClaims>(content.Payload, FormatJson.Options) ?? throw new TokenException("The token has no claims.");
+        }
+        catch (JsonException e)
+        {
+            throw new TokenException("The token's claims are not those of an agent.", e);
+        }
+
+        if (claims.Aud != _options.AgentIssuer || claims.Role != "agent" || claims.Exp <= _clock.GetUtcNow().ToUnixTimeSeconds() || !AgentId.TryParse(claims.Sub, null, out AgentId id))
+        {
+            throw new TokenException("The token is expired, or not for this service. Ask for a new one.");
+        }
+
+        // Asked on every request: a revoked agent is out at once, not in ten minutes.
+        return await _agents.FindAsync(id, cancellationToken) is { Revoked: false }
+            ? new Caller(id.ToString(), Roles.Agent, [id.Clinic], id)
+            : throw new TokenException("The agent is revoked.");
+    }
+
+    private async Task<Caller> ReadStaffAsync(JsonWebToken unverified, StaffIssuer staff, CancellationToken cancellationToken)
+    {
+        Jwk key = await _staffKeys!.FindAsync(unverified.Kid ?? "", cancellationToken) ?? throw new TokenException("The token is signed with a key that its issuer does not publish.");
+        JsonWebToken token = await ValidateAsync(unverified, key, staff.Issuer, staff.Audience, _clock.GetUtcNow());
+        Roles roles = Values(token, "role").Concat(Values(token, "roles")).Aggregate(Roles.None, (all, role) => all | role switch
+        {
+            "admin" => Roles.Admin,
+            "compliance" => Roles.Compliance,
+            _ => Roles.None,
+        });
+        string[] clinics = [.. Values(token, "clinics")];
+        string id = Values(token, "oid").FirstOrDefault() ?? token.Subject ?? throw new TokenException("The token names no subject.");
+        return new Caller(
+            id,
+            roles,
+            clinics.Contains("*") ? null : [.. clinics.Select(c => ClinicId.TryParse(c, null, out ClinicId clinic) ? clinic : (ClinicId?)null).OfType<ClinicId>()],
+            Mfa: Values(token, "amr").Contains("mfa"));
+    }
+
+    private static IEnumerable<string> Values(JsonWebToken token, string name) => token.Claims.Where(claim => claim.Type == name).SelectMany(claim => claim.Value.Split(' '));
+
+    private sealed record AgentClaims(string Aud, string Sub, string Role, long Exp);
+}

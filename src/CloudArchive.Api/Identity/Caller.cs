@@ -1,0 +1,86 @@
+using CloudArchive.Core;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using Microsoft.AspNetCore.Http;
+
+namespace CloudArchive.Api.Identity;
+
+/// <summary>Who may call an endpoint.</summary>
+[Flags]
+public enum Roles
+{
+    /// <summary>Nobody in particular: no token needed.</summary>
+    None = 0,
+
+    /// <summary>A clinic's computer.</summary>
+    Agent = 1,
+
+    /// <summary>Restores, enrolls, configures.</summary>
+    Admin = 2,
+
+    /// <summary>Reads evidence and the audit log.</summary>
+    Compliance = 4,
+}
+
+/// <summary>Who a token says is calling.</summary>
+/// <param name="Id">The token's <c>sub</c> (for staff <c>oid</c> where it is there).</param>
+/// <param name="Roles">The roles in the token; more than one only for staff.</param>
+/// <param name="Clinics">The clinics in reach; null for all.</param>
+/// <param name="Agent">The agent, where it is one.</param>
+/// <param name="Mfa">Whether the token says that more than one factor was used.</param>
+public sealed record Caller(string Id, Roles Roles, IReadOnlyList<ClinicId>? Clinics, AgentId? Agent = null, bool Mfa = false)
+{
+    /// <summary>A caller without a token.</summary>
+    public static Caller Anonymous { get; } = new("anonymous", Roles.None, []);
+
+    /// <summary>Whether the clinic is in reach.</summary>
+    public bool Reaches(ClinicId clinic) => Clinics is null || Clinics.Contains(clinic);
+}
+
+/// <summary>What the middlewares know of a request; handlers find it in the request's features.</summary>
+public sealed class RequestInfo
+{
+    /// <summary>The id that the response, the logs and the audit entries carry.</summary>
+    public required string CorrelationId { get; init; }
+
+    /// <summary>Who is calling. Null until <see cref="Gate"/> has let the request pass.</summary>
+    public Caller? Caller { get; set; }
+
+    /// <summary>The one role in which the caller was let in.</summary>
+    public Roles ActingAs { get; set; }
+}
+
+/// <summary>Shorthands for handlers.</summary>
+public static class RequestInfoExtensions
+{
+    /// <summary>What the middlewares know of the request.</summary>
+    public static RequestInfo Info(this HttpContext context) =>
+        context.Features.Get<RequestInfo>() ?? throw new InvalidOperationException("UseCloudArchive() is missing in this host's pipeline.");
+
+    /// <summary>The caller that the gate let in.</summary>
+    public static Caller Caller(this HttpContext context) =>
+        context.Info().Caller ?? throw new InvalidOperationException("The request did not pass the gate.");
+
+    /// <summary>The calling agent, on endpoints that only agents may call.</summary>
+    public static AgentId Agent(this HttpContext context) =>
+        context.Caller().Agent ?? throw new InvalidOperationException("The endpoint's policy lets others in than agents.");
+
+    /// <summary>Who and from where, as audit entries have it.</summary>
+    public static Requester Requester(this HttpContext context)
+    {
+        RequestInfo info = context.Info();
+        Caller caller = info.Caller ?? Identity.Caller.Anonymous;
+        string role = info.ActingAs switch
+        {
+            Roles.Agent => "agent",
+            Roles.Admin => "admin",
+            Roles.Compliance => "compliance",
+            _ => "anonymous",
+        };
+        return new Requester(new AuditActor(caller.Id, role), context.Origin());
+    }
+
+    /// <summary>From where.</summary>
+    public static AuditOrigin Origin(this HttpContext context) => new(context.Connection.RemoteIpAddress?.ToString(), context.Info().CorrelationId);
+}

@@ -1,0 +1,84 @@
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace CloudArchive.Api.Identity;
+
+/// <summary>
+/// private_key_jwt (RFC 7523 §3): an agent proves that it holds its key. Each assertion works once: its <c>jti</c> is inserted as a row,
+/// and a row that is there already is a replay.
+/// </summary>
+public sealed class ClientAssertions(Agents agents, IRowStore rows, CloudArchiveOptions options, TimeProvider clock)
+{
+    private const string Partition = "$jti";
+    private const int MostCharacters = 4096;
+    private static readonly TimeSpan _longestLife = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan _skew = TimeSpan.FromMinutes(1);
+
+    /// <summary>The agent that made the assertion.</summary>
+    /// <exception cref="TokenException">It is malformed, expired, replayed, too long-lived, for another service, not signed by the agent's key, or the agent is revoked.</exception>
+    public async Task<Agent> VerifyAsync(string assertion, CancellationToken cancellationToken)
+    {
+        JsonWebToken unverified;
+        try
+        {
+            unverified = assertion.Length <= MostCharacters ? new JsonWebToken(assertion) : throw new TokenException("The assertion is too long.");
+        }
+        catch (Exception e) when (e is ArgumentException or SecurityTokenException or System.Text.Json.JsonException)
+        {
+            throw new TokenException("The assertion is malformed.", e);
+        }
+
+        // The same answer whether there is no such agent, it is revoked, or the signature is another's.
+        if (!AgentId.TryParse(unverified.Issuer, null, out AgentId id) || unverified.Subject != id.ToString() || await agents.FindAsync(id, cancellationToken) is not { Revoked: false } agent)
+        {
+            throw new TokenException("The assertion is not by an enrolled agent. Enroll this computer again.");
+        }
+
+        DateTimeOffset now = clock.GetUtcNow();
+        JsonWebToken token = await BearerTokens.ValidateAsync(unverified, agent.Key, id.ToString(), options.TokenEndpoint, now);
+        DateTimeOffset expires = new(token.ValidTo, TimeSpan.Zero);
+        if (expires > now + _longestLife + _skew)
+        {
+            throw new TokenException("The assertion lives longer than five minutes. Check this computer's clock.");
+        }
+
+        if (token.Id is not { Length: >= 8 and <= 200 })
+        {
+            throw new TokenException("The assertion has no jti of 8 to 200 characters.");
+        }
+
+        await UseUpAsync(id, token.Id, expires, cancellationToken);
+        return agent;
+    }
+
+    /// <summary>Forgets assertions that expired, which no longer pass anyway. At most 1000 a call; returns how many.</summary>
+    public async Task<int> SweepAsync(CancellationToken cancellationToken)
+    {
+        IReadOnlyList<Row> expired = await rows.QueryAsync(RowTable.Work, Partition, "0", Prefix(clock.GetUtcNow() - _skew - _skew), RowStoreExtensions.MostRows, cancellationToken);
+        foreach (Row[] batch in expired.Chunk(100))
+        {
+            await rows.TryDeleteAsync(RowTable.Work, Partition, batch, cancellationToken);
+        }
+
+        return expired.Count;
+    }
+
+    private async Task UseUpAsync(AgentId agent, string jti, DateTimeOffset expires, CancellationToken cancellationToken)
+    {
+        // By expiry first, so that sweeping is a range; the jti is hashed, so that no character in it can be none of a key's.
+        string key = $"{Prefix(expires)}:{Sha256Digest.Of(System.Text.Encoding.UTF8.GetBytes($"{agent} {jti}"))}";
+        try
+        {
+            await rows.SubmitAsync(RowTable.Work, Partition, [new RowWrite.Insert(key, new Dictionary<string, object>())], cancellationToken);
+        }
+        catch (RowConflictException)
+        {
+            throw new TokenException("The assertion was used before. Make a new one for every request.");
+        }
+    }
+
+    private static string Prefix(DateTimeOffset time) => time.ToUnixTimeSeconds().ToString("d12", System.Globalization.CultureInfo.InvariantCulture);
+}

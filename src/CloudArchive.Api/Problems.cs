@@ -1,0 +1,131 @@
+using System.Text.Json;
+using CloudArchive.Api.Identity;
+using CloudArchive.Core;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using Microsoft.AspNetCore.Http;
+
+namespace CloudArchive.Api;
+
+/// <summary>An error as RFC 9457 has it. <paramref name="Slug"/> makes the type, which never changes its meaning.</summary>
+/// <param name="Status">The HTTP status.</param>
+/// <param name="Slug">The end of <c>type</c>.</param>
+/// <param name="Title">What kind of error; the same for all of a type.</param>
+/// <param name="Detail">What to do. Never PHI.</param>
+public sealed record Problem(int Status, string Slug, string Title, string Detail)
+{
+    /// <summary>Whether the request was refused, which the audit log must know; otherwise it failed.</summary>
+    public bool IsRefusal => Status is 401 or 403 or 409 or 422;
+}
+
+/// <summary>A caller that the endpoint's policy does not let in.</summary>
+public sealed class DeniedException(Problem problem) : Exception(problem.Detail)
+{
+    /// <summary>What it is told.</summary>
+    public Problem Problem { get; } = problem;
+}
+
+/// <summary>An error of the token endpoint, which has a form of its own (RFC 6749 §5.2).</summary>
+public sealed class OAuthException(string error, string description, int status = 400, Exception? inner = null) : Exception(description, inner)
+{
+    /// <summary>The error code.</summary>
+    public string Error { get; } = error;
+
+    /// <summary>The HTTP status.</summary>
+    public int Status { get; } = status;
+}
+
+/// <summary>The one place where errors become responses.</summary>
+public static class Problems
+{
+    /// <summary>What every type begins with.</summary>
+    public const string TypeBase = "https://cloudarchive.example/problems/";
+
+    /// <summary>Status, slug and title of each refusal.</summary>
+    internal static readonly IReadOnlyDictionary<Refusal, (int Status, string Slug, string Title)> Refusals = new Dictionary<Refusal, (int, string, string)>
+    {
+        [Refusal.RequestInvalid] = (400, "request-invalid", "The request breaks a rule"),
+        [Refusal.ClinicUnknown] = (404, "clinic-unknown", "No such clinic"),
+        [Refusal.ClinicExists] = (409, "clinic-exists", "The clinic exists with other settings"),
+        [Refusal.RetentionLowered] = (422, "retention-lowered", "Retention is only ever extended"),
+        [Refusal.CodeInvalid] = (403, "enrollment-code-invalid", "The enrollment code is not valid"),
+        [Refusal.EscrowKeyMissing] = (422, "escrow-key-missing", "The first agent must bring the escrow key"),
+        [Refusal.KeyInvalid] = (422, "key-invalid", "The key is not valid"),
+        [Refusal.AgentUnknown] = (404, "agent-unknown", "No such agent"),
+        [Refusal.PackUnknown] = (404, "pack-unknown", "No such pack"),
+        [Refusal.PackOfAnotherAgent] = (403, "pack-of-another-agent", "Another agent opened the pack"),
+        [Refusal.PackNotOpen] = (409, "pack-not-open", "The pack cannot be uploaded any more"),
+        [Refusal.PackNotUploaded] = (409, "pack-not-uploaded", "There is no blob to commit"),
+        [Refusal.PackMismatch] = (422, "pack-mismatch", "The stored pack is not what the sidecar says"),
+        [Refusal.SidecarInvalid] = (422, "sidecar-invalid", "The sidecar breaks a rule"),
+        [Refusal.CommitDiffers] = (409, "commit-differs", "The pack is committed with another sidecar"),
+        [Refusal.StudyUnknown] = (404, "study-unknown", "No such study"),
+        [Refusal.RestoreUnknown] = (404, "restore-unknown", "No such restore"),
+        [Refusal.NothingToRestore] = (422, "nothing-to-restore", "Nothing in the archive fits the request"),
+        [Refusal.ApprovalMissing] = (409, "approval-missing", "A second admin has to approve first"),
+        [Refusal.ApprovalByRequester] = (403, "approval-by-requester", "Nobody approves their own request"),
+        [Refusal.ApprovalNotNeeded] = (409, "approval-not-needed", "There is nothing to approve"),
+        [Refusal.RestoreOfAnother] = (403, "restore-of-another", "Only who asked for a restore gets its result"),
+        [Refusal.RestoreOver] = (409, "restore-over", "The restore is over"),
+        [Refusal.RestoreTestUnknown] = (404, "restore-test-unknown", "No such restore test"),
+        [Refusal.Protected] = (409, "protected", "A lock, a hold or a receipt keeps the blob"),
+        [Refusal.RecoveryOnly] = (409, "recovery-only", "This host has no right to do that"),
+    };
+
+    /// <summary>No token, or none that is believed.</summary>
+    public static Problem Unauthenticated(string detail) => new(401, "token-invalid", "A valid token is needed", detail);
+
+    /// <summary>No right to it.</summary>
+    public static Problem Forbidden(string detail) => new(403, "forbidden", "The token does not allow that", detail);
+
+    /// <summary>More than one factor is asked for.</summary>
+    public static Problem MfaNeeded() => new(403, "mfa-needed", "A second factor is needed", "Sign in again with a second factor.");
+
+    /// <summary>Too much.</summary>
+    public static Problem TooMany() => new(429, "too-many-requests", "Too many requests", "Wait a minute, then try again.");
+
+    /// <summary>No such route.</summary>
+    public static Problem NotFound() => new(404, "not-found", "No such resource", "GET /openapi/v1.json lists what there is on this host.");
+
+    /// <summary>What a caller is told of an exception; never what it says of the archive's inside.</summary>
+    public static Problem For(Exception exception) => exception switch
+    {
+        DeniedException denied => denied.Problem,
+        RefusedException refused when Refusals[refused.Refusal] is var (status, slug, title) => new Problem(status, slug, title, refused.Message),
+        BadHttpRequestException { StatusCode: 413 } => new(413, "request-too-large", "The request is too large", "Split the request; docs/api.md states the bounds."),
+        BadHttpRequestException { StatusCode: 415 } => new(415, "media-type-unsupported", "The media type is not supported", "Send application/json."),
+        BadHttpRequestException { InnerException: JsonException json } => new(400, "request-invalid", "The request breaks a rule", $"The body is not what the endpoint takes{At(json)}."),
+        BadHttpRequestException => new(400, "request-invalid", "The request breaks a rule", "A parameter is missing or malformed. GET /openapi/v1.json describes them."),
+        KeyUnavailableException => new(503, "key-unavailable", "A key cannot be used now", "Try again later. If it lasts, see docs/operations.md: keys."),
+        AuditLogContendedException => new(503, "busy", "The clinic's audit log is busy", "Try again in a few seconds."),
+        IntegrityException or AuditLogDamagedException => new(500, "integrity-failed", "The archive is not as it was left", "Do not repeat the request. Tell the operator, with the correlation id: docs/operations.md, integrity."),
+        BlobProtectedException => new(409, "protected", "A lock, a hold or a receipt keeps the blob", "Nothing was deleted."),
+        _ => new(500, "internal", "The archive failed", "Repeating the request is safe. If it fails again, tell the operator, with the correlation id."),
+    };
+
+    /// <summary>Writes a problem.</summary>
+    public static Task WriteAsync(HttpContext context, Problem problem)
+    {
+        context.Response.StatusCode = problem.Status;
+        if (problem.Status == 401)
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer";
+        }
+
+        object body = new { type = TypeBase + problem.Slug, title = problem.Title, status = problem.Status, detail = problem.Detail, correlationId = context.Info().CorrelationId };
+        return context.Response.WriteAsJsonAsync(body, FormatJson.Options, "application/problem+json", context.RequestAborted);
+    }
+
+    /// <summary>Writes an error of the token endpoint.</summary>
+    public static Task WriteAsync(HttpContext context, OAuthException e)
+    {
+        context.Response.StatusCode = e.Status;
+        context.Response.Headers.CacheControl = "no-store";
+        return context.Response.WriteAsJsonAsync(new { error = e.Error, error_description = e.Message }, FormatJson.Options, "application/json", context.RequestAborted);
+    }
+
+    // The path has names of our messages only: no message takes an object with names of the caller's choice but one, of short values.
+    private static string At(JsonException e) => e.Path is { Length: > 0 and <= 100 } path && !path.Contains('[', StringComparison.Ordinal) && !path.Contains("yWrappingMetadata", StringComparison.Ordinal) ? $" at {path}" : "";
+}

@@ -1,0 +1,60 @@
+using CloudArchive.Format;
+using CloudArchive.Format.Packs;
+using CloudArchive.Format.Sealing;
+
+namespace CloudArchive.Core.Catalog;
+
+/// <summary>A pack in the catalogue: verified and locked. It is committed when it has its receipt.</summary>
+/// <param name="Clinic">Whose.</param>
+/// <param name="Pack">The pack.</param>
+/// <param name="Study">Its study.</param>
+/// <param name="Length">Bytes of ciphertext.</param>
+/// <param name="Sha256">SHA-256 of the ciphertext.</param>
+/// <param name="VersionId">The version that was verified and locked.</param>
+/// <param name="ImmutableUntil">As the lock was read back.</param>
+/// <param name="Instances">How many.</param>
+/// <param name="InstancesRoot">As in the sidecar.</param>
+/// <param name="CommittedAt">When.</param>
+/// <param name="ContentKey">Wrapped with the clinic's key.</param>
+/// <param name="StudyDate">As in the sidecar.</param>
+/// <param name="Modalities">Of its instances, sorted.</param>
+/// <param name="PatientHmac">As in the sidecar.</param>
+/// <param name="AccessionHmac">As in the sidecar.</param>
+/// <param name="Receipt">The JWS; null until it is issued.</param>
+public sealed record CatalogPack(
+    ClinicId Clinic,
+    PackId Pack,
+    Uid Study,
+    long Length,
+    Sha256Digest Sha256,
+    string VersionId,
+    DateTimeOffset ImmutableUntil,
+    int Instances,
+    Sha256Digest InstancesRoot,
+    DateTimeOffset CommittedAt,
+    WrappedContentKey ContentKey,
+    string? StudyDate,
+    IReadOnlyList<string> Modalities,
+    Sha256Digest? PatientHmac,
+    Sha256Digest? AccessionHmac,
+    string? Receipt)
+{
+    /// <summary>What the catalogue keeps of a sidecar whose pack was verified and locked.</summary>
+    public static CatalogPack For(Sidecar sidecar, string versionId, DateTimeOffset immutableUntil, DateTimeOffset committedAt, string? receipt) => new(
+        sidecar.Clinic,
+        sidecar.Pack,
+        sidecar.Study,
+        sidecar.Length,
+        sidecar.Sha256,
+        versionId,
+        immutableUntil,
+        sidecar.Instances.Count,
+        sidecar.InstancesRoot,
+        committedAt,
+        sidecar.Encryption.WrappedContentKey,
+        sidecar.StudyDate,
+        [.. sidecar.Instances.Select(i => i.Modality).OfType<string>().Distinct().Order(StringComparer.Ordinal)],
+        sidecar.PatientHmac,
+        sidecar.AccessionHmac,
+        receipt);
+}

@@ -1,0 +1,76 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using CloudArchive.Format;
+using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Signing;
+
+namespace CloudArchive.Core.Clinics;
+
+/// <summary>The tenant.</summary>
+/// <param name="Id">The slug.</param>
+/// <param name="Name">What people call it.</param>
+/// <param name="RetentionYears">How long a study is kept; only ever raised.</param>
+/// <param name="RequireApproval">Whether a restore of more than one study needs a second admin.</param>
+/// <param name="CreatedAt">When it was created.</param>
+/// <param name="IdentifierSecret">The clinic's identifier secret, wrapped with the clinic's key: only the recovery role can unwrap it.</param>
+/// <param name="EscrowKey">Public half; pinned for good by the first agent, null before.</param>
+/// <param name="ETag">Of the row.</param>
+public sealed record Clinic(
+    ClinicId Id,
+    string Name,
+    int RetentionYears,
+    bool RequireApproval,
+    DateTimeOffset CreatedAt,
+    WrappedContentKey IdentifierSecret,
+    Jwk? EscrowKey,
+    string ETag);
+
+/// <summary>An agent's id: <c>{clinic}.{16 characters}</c>. It names the clinic, so that a token request needs no index.</summary>
+public readonly record struct AgentId : IParsable<AgentId>
+{
+    private const string Alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+    private const int Length = 16;
+    private readonly string? _value;
+
+    private AgentId(ClinicId clinic, string value)
+    {
+        Clinic = clinic;
+        _value = value;
+    }
+
+    /// <summary>The agent's clinic.</summary>
+    public ClinicId Clinic { get; }
+
+    /// <summary>A new one: 80 random bits.</summary>
+    public static AgentId New(ClinicId clinic) => new(clinic, $"{clinic}.{RandomNumberGenerator.GetString(Alphabet, Length)}");
+
+    /// <inheritdoc/>
+    public static AgentId Parse(string s, IFormatProvider? provider = null) =>
+        TryParse(s, provider, out AgentId id) ? id : throw new FormatException("An agent id is a clinic's id, '.', and 16 characters.");
+
+    /// <inheritdoc/>
+    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out AgentId result)
+    {
+        result = default;
+        int dot = s?.IndexOf('.', StringComparison.Ordinal) ?? -1;
+        if (dot < 0 || !ClinicId.TryParse(s![..dot], null, out ClinicId clinic) || s.Length != dot + 1 + Length || !s.Skip(dot + 1).All(Alphabet.Contains))
+        {
+            return false;
+        }
+
+        result = new AgentId(clinic, s);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => _value ?? "";
+}
+
+/// <summary>A computer of a clinic that may add to the archive.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="Name">The computer's name, for people.</param>
+/// <param name="Key">P-256, public half; the private half never leaves the computer.</param>
+/// <param name="EnrolledAt">When.</param>
+/// <param name="LastSeenAt">When it last got a token.</param>
+/// <param name="Revoked">Whether its key is worth nothing any more.</param>
+public sealed record Agent(AgentId Id, string Name, Jwk Key, DateTimeOffset EnrolledAt, DateTimeOffset? LastSeenAt, bool Revoked);

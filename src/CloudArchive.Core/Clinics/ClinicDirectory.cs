@@ -1,0 +1,146 @@
+using System.Security.Cryptography;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Signing;
+
+namespace CloudArchive.Core.Clinics;
+
+/// <summary>The clinics and their settings.</summary>
+public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox outbox, TimeProvider clock)
+{
+    /// <summary>The longest name.</summary>
+    public const int MostNameCharacters = 200;
+
+    /// <summary>
+    /// Creates a clinic: its key, its identifier secret, its row. Repeating it with the same settings returns the clinic that is there;
+    /// with others it is <see cref="Refusal.ClinicExists"/>.
+    /// </summary>
+    public async Task<Clinic> CreateAsync(ClinicId id, string name, int retentionYears, bool requireApproval, Requester by, CancellationToken cancellationToken)
+    {
+        CheckName(name);
+        CheckRetention(retentionYears);
+        Clinic? clinic = await FindAsync(id, cancellationToken);
+        if (clinic is null)
+        {
+            Jwk key = await keys.EnsureAsync(id, cancellationToken);
+            using IdentifierSecret secret = IdentifierSecret.Create();
+            clinic = new Clinic(id, name, retentionYears, requireApproval, clock.GetUtcNow(), Wrap(secret, key), null, "");
+            AuditEvent entry = new(
+                id.Value, AuditActions.ClinicCreated, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: Settings(clinic), Once: AuditActions.ClinicCreated);
+            try
+            {
+                await outbox.SubmitAsync(RowTable.Clinics, id.Value, [new RowWrite.Insert(ClinicRows.ClinicKey, ClinicRows.Values(clinic))], entry, cancellationToken);
+            }
+            catch (RowConflictException)
+            {
+                // Another request created it at the same time. Its secret is the clinic's, this one was never stored.
+            }
+
+            clinic = await GetAsync(id, cancellationToken);
+        }
+
+        if (clinic.Name != name || clinic.RetentionYears != retentionYears || clinic.RequireApproval != requireApproval)
+        {
+            throw new RefusedException(Refusal.ClinicExists, $"Clinic {id} exists with other settings. Choose another id, or change its settings.");
+        }
+
+        // Last, and again on every repeat: a list that lacks the clinic after a crash is mended by repeating the request.
+        await rows.SubmitAsync(RowTable.Clinics, ClinicRows.Index, [new RowWrite.Upsert(id.Value, new Dictionary<string, object>())], cancellationToken);
+        return clinic;
+    }
+
+    /// <summary>The clinic, or null.</summary>
+    public async Task<Clinic?> FindAsync(ClinicId id, CancellationToken cancellationToken) =>
+        await rows.FindAsync(RowTable.Clinics, id.Value, ClinicRows.ClinicKey, cancellationToken) is { } row ? ClinicRows.Clinic(row) : null;
+
+    /// <summary>The clinic; <see cref="Refusal.ClinicUnknown"/> where there is none.</summary>
+    public async Task<Clinic> GetAsync(ClinicId id, CancellationToken cancellationToken) =>
+        await FindAsync(id, cancellationToken) ?? throw new RefusedException(Refusal.ClinicUnknown, $"There is no clinic {id}. GET /v1/clinics lists those there are.");
+
+    /// <summary>The clinics' ids in order, from the first after <paramref name="after"/>.</summary>
+    public async Task<IReadOnlyList<ClinicId>> ListAsync(ClinicId? after, int take, CancellationToken cancellationToken)
+    {
+        string from = after is { } last ? last.Value + "!" : "-";
+        IReadOnlyList<Row> index = await rows.QueryAsync(RowTable.Clinics, ClinicRows.Index, from, "~", take, cancellationToken);
+        return [.. index.Select(row => ClinicId.Parse(row.Key))];
+    }
+
+    /// <summary>Changes settings; null leaves one as it is. Retention can only be raised.</summary>
+    public async Task<Clinic> ChangeAsync(ClinicId id, int? retentionYears, bool? requireApproval, Requester by, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Clinic clinic = await GetAsync(id, cancellationToken);
+            Clinic changed = clinic with { RetentionYears = retentionYears ?? clinic.RetentionYears, RequireApproval = requireApproval ?? clinic.RequireApproval };
+            CheckRetention(changed.RetentionYears);
+            if (changed.RetentionYears < clinic.RetentionYears)
+            {
+                throw new RefusedException(Refusal.RetentionLowered, $"Retention is {clinic.RetentionYears} years and is only ever extended.");
+            }
+
+            if (changed == clinic)
+            {
+                return clinic;
+            }
+
+            AuditEvent entry = new(id.Value, AuditActions.ClinicSettingsChanged, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: Settings(changed));
+            try
+            {
+                await outbox.SubmitAsync(RowTable.Clinics, id.Value, [new RowWrite.Replace(ClinicRows.ClinicKey, ClinicRows.Values(changed), clinic.ETag)], entry, cancellationToken);
+                return await GetAsync(id, cancellationToken);
+            }
+            catch (RowConflictException)
+            {
+                // Changed by another request since it was read: look at it anew.
+            }
+        }
+    }
+
+    /// <summary>When a pack was last committed, or null.</summary>
+    public async Task<DateTimeOffset?> LastCommitAsync(ClinicId id, CancellationToken cancellationToken) =>
+        (await rows.FindAsync(RowTable.Clinics, id.Value, ClinicRows.LastCommitKey, cancellationToken))?.Time("at");
+
+    /// <summary>Notes that a pack was committed now. A hint for people: of two at once either may win.</summary>
+    public Task NoteCommitAsync(ClinicId id, CancellationToken cancellationToken) => rows.SubmitAsync(
+        RowTable.Clinics, id.Value, [new RowWrite.Upsert(ClinicRows.LastCommitKey, new Dictionary<string, object> { ["at"] = clock.GetUtcNow() })], cancellationToken);
+
+    private static WrappedContentKey Wrap(IdentifierSecret secret, Jwk key)
+    {
+        using RSA rsa = JwkKeys.ToRsa(key);
+        byte[] bytes = secret.ToBytes();
+        try
+        {
+            return new WrappedContentKey(key.Kid!, rsa.Encrypt(bytes, RSAEncryptionPadding.OaepSHA256), KeyWrapping.Algorithm);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
+    }
+
+    private static Dictionary<string, string> Settings(Clinic clinic) => new()
+    {
+        ["requireApproval"] = clinic.RequireApproval ? "true" : "false",
+        ["retentionYears"] = clinic.RetentionYears.ToString(),
+    };
+
+    private static void CheckName(string name)
+    {
+        if (string.IsNullOrWhiteSpace(name) || name.Length > MostNameCharacters || name.Any(char.IsControl))
+        {
+            throw new RefusedException(Refusal.RequestInvalid, $"name: 1 to {MostNameCharacters} characters.");
+        }
+    }
+
+    private static void CheckRetention(int years)
+    {
+        if (years is < 1 or > 100)
+        {
+            throw new RefusedException(Refusal.RequestInvalid, "retentionYears: 1 to 100.");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Retention;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format.Packs;
+
+namespace CloudArchive.Core.Packs;
+
+/// <summary>
+/// Brings a pack whose commit was recorded to its receipt or to its rejection, from wherever a crash left it. Safe to run at the same
+/// time by several: the row's ETag decides between receipt and rejection, and every later step can be repeated.
+/// </summary>
+public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlobVault vault, PackFinish finish, PackRemoval removal, TimeProvider clock)
+{
+    private readonly StoredPacks _stored = new(vault);
+
+    /// <summary>Completes a pack. Null where another completed it and its rows are gone: then the catalogue has it.</summary>
+    /// <exception cref="RefusedException"><see cref="Refusal.PackMismatch"/>, <see cref="Refusal.PackNotUploaded"/> or <see cref="Refusal.PackNotOpen"/>.</exception>
+    public async Task<CatalogPack?> RunAsync(InFlightPack recorded, Sidecar sidecar, Requester by, CancellationToken cancellationToken)
+    {
+        InFlightPack? pack = recorded;
+        while (pack is not null)
+        {
+            switch (pack.State)
+            {
+                case PackState.Committing:
+                    pack = await VerifyAsync(pack, sidecar, by, cancellationToken) ?? await packs.FindAsync(recorded.Clinic, recorded.Pack, cancellationToken);
+                    break;
+
+                case PackState.Verified:
+                    CatalogPack done = await finish.RunAsync(sidecar, pack.VersionId!, pack.LockUntil!.Value, by, cancellationToken);
+                    await clinics.NoteCommitAsync(pack.Clinic, cancellationToken);
+                    await packs.RemoveAsync(pack, cancellationToken);
+                    return done;
+
+                case PackState.Rejected or PackState.Cleared:
+                    throw Mismatch(pack, audited: false);
+
+                default:
+                    throw new RefusedException(Refusal.PackNotOpen, $"Pack {pack.Pack} was not committed in time. Open a new one.");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The refusal for a pack that is not what the agent said.</summary>
+    public static RefusedException Mismatch(InFlightPack pack, bool audited) => new(
+        Refusal.PackMismatch, $"What lies in storage for pack {pack.Pack} is not what the sidecar says ({pack.Fault}); the blob was removed. Seal the study's instances into a new pack.", audited);
+
+    /// <summary>Reads the blob back. Returns the pack as verified, or null where it has changed since it was read.</summary>
+    private async Task<InFlightPack?> VerifyAsync(InFlightPack pack, Sidecar sidecar, Requester by, CancellationToken cancellationToken)
+    {
+        BlobState current = await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), cancellationToken)
+            ?? throw new RefusedException(Refusal.PackNotUploaded, $"There is no blob for pack {pack.Pack}. Upload it, then commit.");
+        try
+        {
+            await _stored.VerifyAsync(sidecar, current.VersionId, cancellationToken);
+        }
+        catch (PackException e)
+        {
+            string fault = e.Fault.ToString();
+            return await removal.RejectAsync(pack, fault, by, cancellationToken) ? throw Mismatch(pack with { Fault = fault }, audited: true) : null;
+        }
+
+        // Fixed here, once: a repeat after a crash locks until the same date.
+        Clinic clinic = await clinics.GetAsync(pack.Clinic, cancellationToken);
+        DateTimeOffset until = RetentionPolicy.Until(sidecar.StudyDate, clock.GetUtcNow(), clinic.RetentionYears);
+        return await packs.AdvanceAsync(pack with { State = PackState.Verified, VersionId = current.VersionId, LockUntil = until }, cancellationToken);
+    }
+}
