@@ -100,7 +100,7 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
     private async Task<AuditHead> AppendGroupAsync(string log, string partition, AuditHead? known, List<Pending> waiting)
     {
         AuditHead head = known ?? await ReadHeadAsync(log, partition);
-        for (int attempt = 0; attempt < Attempts; attempt++)
+        for (int lost = 0; lost < Attempts;)
         {
             Group group = Compose(log, head, waiting);
             if (group.Places.Count == 0)
@@ -124,17 +124,16 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
                     return await ReadHeadAsync(log, partition);
                 }
 
-                bool repeated = await CompleteRepeatedAsync(log, partition, conflict.Key, waiting);
+                bool repeated = await CompleteRepeatedAsync(log, partition, group);
                 waiting.RemoveAll(pending => pending.Place.IsCompleted);
                 AuditHead fresh = await ReadHeadAsync(log, partition);
-                if (fresh.ETag == head.ETag && !repeated)
-                {
-                    throw new AuditLogDamagedException(log, $"row {conflict.Key ?? AuditRows.EntryKey(head.Size)} stands where the next entry belongs, and the head knows nothing of it", conflict);
-                }
-
                 if (fresh.ETag != head.ETag)
                 {
-                    await BackOffAsync(attempt);
+                    await BackOffAsync(lost++);
+                }
+                else if (!repeated)
+                {
+                    throw new AuditLogDamagedException(log, $"row {conflict.Key ?? AuditRows.EntryKey(head.Size)} stands where the next entry belongs, and the head knows nothing of it", conflict);
                 }
 
                 head = fresh;
@@ -205,24 +204,20 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
     private async Task<bool> IsWrittenAsync(string partition, long firstIndex, string group) =>
         await rows.FindAsync(RowTable.Audit, partition, AuditRows.EntryKey(firstIndex), CancellationToken.None) is { } row && row.Text(AuditRows.Group) == group;
 
-    /// <summary>Tells those their place whose <see cref="AuditEvent.Once"/> has an entry already. Where storage named the row, only that one is looked up.</summary>
-    private async Task<bool> CompleteRepeatedAsync(string log, string partition, string? conflictKey, List<Pending> waiting)
+    /// <summary>Tells those of the group their place whose <see cref="AuditEvent.Once"/> has an entry already.</summary>
+    private async Task<bool> CompleteRepeatedAsync(string log, string partition, Group group)
     {
-        bool any = false;
-        foreach (IGrouping<string, Pending> same in waiting.Where(pending => pending.Event.Once is not null).GroupBy(pending => AuditRows.OnceKey(pending.Event.Once!)).ToList())
+        ILookup<string, Pending> once = group.Places.Select(place => place.Pending).Where(pending => pending.Event.Once is not null).ToLookup(pending => AuditRows.OnceKey(pending.Event.Once!));
+        Row?[] found = await Task.WhenAll(once.Select(same => rows.FindAsync(RowTable.Audit, partition, same.Key, CancellationToken.None)));
+        foreach (Row row in found.OfType<Row>())
         {
-            if ((conflictKey is null || conflictKey == same.Key)
-                && await rows.FindAsync(RowTable.Audit, partition, same.Key, CancellationToken.None) is { } row)
+            foreach (Pending pending in once[row.Key])
             {
-                any = true;
-                foreach (Pending pending in same)
-                {
-                    pending.Complete(new AuditPlace(log, row.Number(AuditRows.Index)!.Value));
-                }
+                pending.Complete(new AuditPlace(log, row.Number(AuditRows.Index)!.Value));
             }
         }
 
-        return any;
+        return found.Any(row => row is not null);
     }
 
     /// <summary>Up to 2, 4, 8 ... 256 ms, so that writers who met once do not meet again.</summary>

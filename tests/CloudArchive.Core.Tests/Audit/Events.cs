@@ -26,6 +26,7 @@ internal static class Events
     {
         AuditReader reader = new(rows);
         List<AuditEntry> entries = [];
+        List<Sha256Digest> leaves = [];
         CompactRange range = new();
         while (await reader.ReadAsync(log, entries.Count, AuditReader.LargestRead, default) is { Count: > 0 } page)
         {
@@ -40,7 +41,7 @@ internal static class Events
                 Assert.Equal(AuditEntry.CurrentFormat, entry.Format);
                 Assert.True(entries.Count == 0 || entry.Time >= entries[^1].Time);
                 range.Append(Merkle.LeafHash(json));
-                Assert.Equal(Merkle.LeafHash(json), (await reader.ReadLeavesAsync(log, entries.Count, 1, default)).Single());
+                leaves.Add(Merkle.LeafHash(json));
                 entries.Add(entry);
             }
         }
@@ -48,6 +49,7 @@ internal static class Events
         TreeHead head = await reader.GetHeadAsync(log, default);
         Assert.Equal(range.Size, head.Size);
         Assert.Equal(range.Root, head.Root);
+        Assert.Equal(leaves, await reader.ReadLeavesAsync(log, 0, int.MaxValue, default));
         return entries;
     }
 }
