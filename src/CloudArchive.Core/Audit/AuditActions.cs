@@ -42,6 +42,7 @@ public static class AuditActions
     // Security Alert (A.5.3.11)
     public const string RequestRefused = "security-alert/request-refused";
     public const string IntegrityFailed = "security-alert/integrity-failed";
+    public const string LogDamaged = "security-alert/log-damaged";
 
     // User Authentication (A.5.3.12)
     public const string TokenIssued = "user-authentication/token-issued";

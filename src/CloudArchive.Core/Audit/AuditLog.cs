@@ -146,8 +146,8 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
     private Group Compose(string log, AuditHead head, List<Pending> waiting)
     {
         AuditHead next = head.Copy();
-        DateTimeOffset now = clock.GetUtcNow();
-        now = new DateTimeOffset(now.Ticks - (now.Ticks % TimeSpan.TicksPerMillisecond), TimeSpan.Zero);
+        DateTimeOffset now = ToMilliseconds(clock.GetUtcNow());
+
         // A log's time never runs backwards, whosever clock does.
         DateTimeOffset time = now > head.Time ? now : head.Time;
         string id = RandomNumberGenerator.GetHexString(16, lowercase: true);
@@ -194,6 +194,9 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
         writes.Insert(0, head.ETag is null ? new RowWrite.Insert(AuditRows.HeadKey, next.ToValues()) : new RowWrite.Replace(AuditRows.HeadKey, next.ToValues(), head.ETag));
         return new Group(id, next, writes, places);
     }
+
+    /// <summary>What the log's times are cut to: finer ones would say nothing.</summary>
+    internal static DateTimeOffset ToMilliseconds(DateTimeOffset time) => new(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerMillisecond), TimeSpan.Zero);
 
     private static byte[] ToEntry(AuditEvent e, long index, DateTimeOffset time) =>
         CanonicalJson.Serialize(new AuditEntry(AuditEntry.CurrentFormat, e.Log, index, time, e.Action, e.Outcome, e.Actor, e.Subject, e.Origin, e.Reason, e.Details));

@@ -9,11 +9,6 @@ namespace CloudArchive.Core.Audit;
 /// <param name="Json">Its row's text: canonical JSON, if nobody changed it.</param>
 public sealed record StoredEntry(long Index, string Json);
 
-/// <summary>How far a log goes.</summary>
-/// <param name="Size">Number of entries.</param>
-/// <param name="Root">Their RFC 6962 root.</param>
-public sealed record TreeHead(long Size, Sha256Digest Root);
-
 /// <summary>Reads logs: entries, heads, proofs. A proof at a million entries costs about six reads of the table.</summary>
 public sealed class AuditReader(IRowStore rows)
 {
