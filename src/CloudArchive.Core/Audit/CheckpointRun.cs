@@ -68,10 +68,10 @@ public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoint
                     new AuditOrigin(null, correlationId)),
                 cancellationToken);
         }
-        catch (AuditLogDamagedException e)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
-            // The system's log is damaged as well: the critical line above must do.
-            LogDamaged(logger, e, AuditEntry.SystemLog);
+            // The critical line above must do: the system's log may be the very one that is damaged.
+            LogFailed(logger, e, AuditEntry.SystemLog);
         }
     }
 

@@ -16,7 +16,7 @@ public enum AuditFault
     /// <summary>No checkpoint says anything about these entries.</summary>
     NoCheckpoint,
 
-    /// <summary>A later checkpoint is of fewer entries than an earlier one, or the log ends before a checkpoint does.</summary>
+    /// <summary>A checkpoint is of fewer entries than one made long before it, or the log ends before a checkpoint does.</summary>
     RolledBack,
 
     /// <summary>Two checkpoints of the same size have different roots.</summary>
@@ -79,6 +79,9 @@ public sealed record AuditReport(string? Log, long Entries, Sha256Digest Root, l
 /// </summary>
 public sealed class AuditVerifier
 {
+    /// <summary>Two processes may make checkpoints at once, and the one of fewer entries may come a little later.</summary>
+    private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(10);
+
     private readonly List<AuditFinding> _findings = [];
     private readonly List<Checkpoint> _checkpoints = [];
     private readonly CompactRange _entries = new();
@@ -112,7 +115,6 @@ public sealed class AuditVerifier
 
     private void ReadCheckpoints(IReadOnlyList<string> lines, string whose, JwkSet keys)
     {
-        Checkpoint? previous = null;
         foreach ((int number, string line) in lines.Index())
         {
             string name = $"Checkpoint {number + 1} {whose}";
@@ -134,9 +136,9 @@ public sealed class AuditVerifier
                 continue;
             }
 
-            if (previous is not null && (checkpoint.Size < previous.Size || checkpoint.Time < previous.Time))
+            if (_checkpoints.Find(other => other.Size > checkpoint.Size && other.Time < checkpoint.Time - Overlap) is { } larger)
             {
-                Find(AuditFault.RolledBack, null, $"{name} ({Describe(checkpoint)}) goes back behind the one before it ({Describe(previous)}): the log was rolled back.");
+                Find(AuditFault.RolledBack, null, $"{name} ({Describe(checkpoint)}) has fewer entries than the one of {Describe(larger)}: the log was rolled back.");
             }
 
             if (_checkpoints.Find(other => other.Size == checkpoint.Size && other.Root != checkpoint.Root) is { } other)
@@ -144,7 +146,6 @@ public sealed class AuditVerifier
                 Find(AuditFault.Forked, null, $"{name} ({Describe(checkpoint)}) has another root than the one of {other.Time:u} for the same entries: there were two logs.");
             }
 
-            previous = checkpoint;
             _checkpoints.Add(checkpoint);
         }
     }
