@@ -1,0 +1,145 @@
+using System.Diagnostics;
+using System.Net.Http.Headers;
+using System.Text.Json.Nodes;
+using CloudArchive.Testing;
+
+namespace CloudArchive.EndToEnd;
+
+/// <summary>CloudArchive.LocalHost as a person starts it: a process of its own, with its Azurite.</summary>
+public sealed class ArchiveProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly JsonObject _ready;
+
+    private ArchiveProcess(Process process, JsonObject ready, string data) => (_process, _ready, Data) = (process, ready, data);
+
+    /// <summary>Its data folder: what survives a stop.</summary>
+    public string Data { get; }
+
+    public string Url => (string)_ready["url"]!;
+
+    public string BlobUrl => (string)_ready["blobUrl"]!;
+
+    public string TableUrl => (string)_ready["tableUrl"]!;
+
+    public string AdminToken => (string)_ready["tokens"]!["admin"]!;
+
+    public string SecondAdminToken => (string)_ready["tokens"]!["admin2"]!;
+
+    public string ComplianceToken => (string)_ready["tokens"]!["compliance"]!;
+
+    public static async Task<ArchiveProcess> StartAsync(string data)
+    {
+        Directory.CreateDirectory(data);
+        string readyFile = Path.Combine(data, "..", $"ready-{Path.GetFileName(data)}.json");
+        File.Delete(readyFile);
+        ProcessStartInfo info = new("dotnet",
+        [
+            AssemblyOf("src/CloudArchive.LocalHost", "CloudArchive.LocalHost"),
+            "--data", data, "--ready-file", readyFile, "--log-file", Path.Combine(data, "..", $"{Path.GetFileName(data)}.log"), "--stop-with-stdin",
+        ])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Repository.Root,
+        };
+        Process process = Process.Start(info)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        for (Stopwatch watch = Stopwatch.StartNew(); !File.Exists(readyFile); await Task.Delay(50))
+        {
+            if (process.HasExited || watch.Elapsed > TimeSpan.FromMinutes(1))
+            {
+                process.Kill(entireProcessTree: true);
+                throw new InvalidOperationException("LocalHost did not start: " + await errors);
+            }
+        }
+
+        return new ArchiveProcess(process, JsonNode.Parse(await File.ReadAllTextAsync(readyFile))!.AsObject(), data);
+    }
+
+    /// <summary>A client with a bearer token.</summary>
+    public HttpClient Client(string token)
+    {
+        HttpClient client = new() { BaseAddress = new Uri(Url) };
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        return client;
+    }
+
+    /// <summary>Stops it as a person would, and waits until nothing of it runs.</summary>
+    public async Task StopAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.StandardInput.Close();
+            using CancellationTokenSource patience = new(TimeSpan.FromSeconds(30));
+            await _process.WaitForExitAsync(patience.Token);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _process.Dispose();
+    }
+
+    /// <summary>What the build made of a project.</summary>
+    public static string AssemblyOf(string project, string name)
+    {
+        // The tests' own folder says which configuration was built: .../bin/Debug/net10.0
+        string framework = Path.GetFileName(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
+        string configuration = Path.GetFileName(Path.GetDirectoryName(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar)))!;
+        return Path.Combine(Repository.Root, project, "bin", configuration, framework, name + ".dll");
+    }
+}
+
+/// <summary>How a run of the CLI ended.</summary>
+/// <param name="PeakBytes">The highest resident size that was seen.</param>
+public sealed record CliRun(int ExitCode, string Output, string Error, long PeakBytes)
+{
+    public JsonObject Json => JsonNode.Parse(Output)!.AsObject();
+
+    /// <summary>This run, if it ended with the code that the test needs; else the whole story.</summary>
+    public CliRun Expect(int code) => ExitCode == code ? this : throw new InvalidOperationException($"Exit code {ExitCode}, not {code}.\n{Output}\n{Error}");
+}
+
+/// <summary>The real <c>cloudarchive</c>, as a process.</summary>
+public sealed class Cli(string home, string? url = null, string? token = null)
+{
+    public string Home => home;
+
+    public async Task<CliRun> RunAsync(params string[] arguments)
+    {
+        ProcessStartInfo info = new("dotnet", [ArchiveProcess.AssemblyOf("src/CloudArchive.Cli", "cloudarchive"), .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        info.Environment["CLOUDARCHIVE_HOME"] = home;
+        info.Environment["CLOUDARCHIVE_URL"] = url;
+        info.Environment["CLOUDARCHIVE_TOKEN"] = token;
+        using Process process = Process.Start(info)!;
+        process.StandardInput.Close();
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        long peak = 0;
+        Task exit = process.WaitForExitAsync();
+        while (!exit.IsCompleted)
+        {
+            try
+            {
+                process.Refresh();
+                // The kernel's own high-water mark, so that sampling misses nothing but the very last moments.
+                peak = Math.Max(peak, process.PeakWorkingSet64);
+            }
+            catch (InvalidOperationException)
+            {
+                // It ended between the two lines.
+            }
+
+            await Task.WhenAny(exit, Task.Delay(25));
+        }
+
+        return new CliRun(process.ExitCode, await output, await error, peak);
+    }
+}
