@@ -39,6 +39,7 @@ public sealed class ArchiveProcess : IAsyncDisposable
             "--data", data, "--ready-file", readyFile, "--log-file", Path.Combine(data, "..", $"{Path.GetFileName(data)}.log"), "--stop-with-stdin",
         ])
         {
+            UseShellExecute = false,
             RedirectStandardInput = true,
             RedirectStandardError = true,
             WorkingDirectory = Repository.Root,
@@ -111,6 +112,7 @@ public sealed class Cli(string home, string? url = null, string? token = null)
     {
         ProcessStartInfo info = new("dotnet", [ArchiveProcess.AssemblyOf("src/CloudArchive.Cli", "cloudarchive"), .. arguments])
         {
+            UseShellExecute = false,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
