@@ -95,7 +95,7 @@ static class Setup
         return (process.ExitCode, await stdout + await stderr);
     }
 
-    public static Process Start(string program, IReadOnlyList<string> arguments, string? directory = null, bool redirect = false, IReadOnlyDictionary<string, string>? environment = null)
+    public static Process Start(string program, IReadOnlyList<string> arguments, string? directory = null, bool redirect = false, bool redirectInput = false, IReadOnlyDictionary<string, string>? environment = null)
     {
         // npm is a batch file on Windows, which CreateProcess only finds through the command interpreter.
         bool batch = OperatingSystem.IsWindows() && program is "npm" or "npx";
@@ -104,6 +104,7 @@ static class Setup
             WorkingDirectory = directory ?? Root,
             RedirectStandardOutput = redirect,
             RedirectStandardError = redirect,
+            RedirectStandardInput = redirectInput,
         };
         // A server left running by MSBuild or the compiler would outlive the script.
         info.Environment["MSBUILDDISABLENODEREUSE"] = "1";

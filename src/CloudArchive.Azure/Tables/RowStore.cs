@@ -30,7 +30,10 @@ public sealed class RowStore : IRowStore
     {
         foreach (RowTable table in Enum.GetValues<RowTable>())
         {
-            await Table(table).CreateIfNotExistsAsync(cancellationToken);
+            if (!await ExistsAsync(table, cancellationToken))
+            {
+                await Table(table).CreateIfNotExistsAsync(cancellationToken);
+            }
         }
     }
 
@@ -162,6 +165,20 @@ public sealed class RowStore : IRowStore
         }
 
         return new Row(entity.PartitionKey, entity.RowKey, values, entity.ETag.ToString());
+    }
+
+    // Create Table asks for the right to create even where the table is there; on Azure infra/ made it, and the apps have no such right.
+    private async Task<bool> ExistsAsync(RowTable table, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await FirstPartitionAfterAsync(table, "~", cancellationToken);
+            return true;
+        }
+        catch (RequestFailedException e) when (e.Status == 404)
+        {
+            return false;
+        }
     }
 
     private async Task<string?> FirstPartitionAfterAsync(RowTable table, string partition, CancellationToken cancellationToken)
