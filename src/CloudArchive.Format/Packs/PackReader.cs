@@ -153,6 +153,11 @@ public sealed class PackReader : IAsyncDisposable
             throw Invalid("is longer or shorter than the ZIP says");
         }
 
+        if (ZipChecks.Crc32(0, json) != last.Crc32)
+        {
+            throw new PackException(PackFault.ZipInvalid, "The ZIP has a wrong CRC for the manifest.");
+        }
+
         try
         {
             return JsonSerializer.Deserialize<Manifest>(json, FormatJson.Options) ?? throw Invalid("is null");

@@ -145,12 +145,15 @@ public sealed class SealingStream : Stream
 
     private void ReturnBuffer()
     {
-        _filled = 0;
         if (_region is { } region)
         {
+            // What was begun is plaintext; what lies behind it is ciphertext of an earlier region.
+            CryptographicOperations.ZeroMemory(region.AsSpan(Regions.NonceLength, _filled));
             _region = null;
-            ArrayPool<byte>.Shared.Return(region, clearArray: true); // a region that was begun is plaintext
+            ArrayPool<byte>.Shared.Return(region);
         }
+
+        _filled = 0;
     }
 
     private int Take(ReadOnlySpan<byte> buffer)

@@ -16,7 +16,7 @@ public sealed class UnsealingStream : Stream
     private readonly Stream _ciphertext;
     private readonly AesGcm _cipher;
     private readonly long _ciphertextLength;
-    private readonly Region[] _cache = [new(), new()];
+    private readonly Region[] _cache;
     private bool _disposed;
 
     /// <param name="ciphertext">Must read and seek; stays open.</param>
@@ -28,6 +28,8 @@ public sealed class UnsealingStream : Stream
         Length = Regions.PlaintextLength(_ciphertextLength)
             ?? throw new PackException(PackFault.Truncated, "The last region is cut off.");
         _cipher = key.CreateCipher();
+        int longest = (int)Math.Min(Regions.SealedDataLength, _ciphertextLength);
+        _cache = [new Region(longest), new Region(longest)];
     }
 
     /// <inheritdoc/>
@@ -55,10 +57,9 @@ public sealed class UnsealingStream : Stream
 
         if (Find(index) is not { } region)
         {
-            region = Oldest();
-            _ciphertext.Position = index * Regions.SealedDataLength;
-            int read = _ciphertext.ReadAtLeast(region.Rent(SealedLengthOf(index)).Span, SealedLengthOf(index), throwOnEndOfStream: false);
-            Open(region, index, read);
+            Memory<byte> whole = MakeRoom(index, out region);
+            int read = _ciphertext.ReadAtLeast(whole.Span, whole.Length, throwOnEndOfStream: false);
+            Open(region, whole.Span, index, read);
         }
 
         return Copy(region, offset, buffer);
@@ -74,10 +75,9 @@ public sealed class UnsealingStream : Stream
 
         if (Find(index) is not { } region)
         {
-            region = Oldest();
-            _ciphertext.Position = index * Regions.SealedDataLength;
-            int read = await _ciphertext.ReadAtLeastAsync(region.Rent(SealedLengthOf(index)), SealedLengthOf(index), throwOnEndOfStream: false, cancellationToken);
-            Open(region, index, read);
+            Memory<byte> whole = MakeRoom(index, out region);
+            int read = await _ciphertext.ReadAtLeastAsync(whole, whole.Length, throwOnEndOfStream: false, cancellationToken);
+            Open(region, whole.Span, index, read);
         }
 
         return Copy(region, offset, buffer.Span);
@@ -137,8 +137,6 @@ public sealed class UnsealingStream : Stream
         return wanted > 0 && Position < Length;
     }
 
-    private int SealedLengthOf(long index) => (int)Math.Min(Regions.SealedDataLength, _ciphertextLength - (index * Regions.SealedDataLength));
-
     /// <summary>The region, if it is in memory; it becomes the youngest.</summary>
     private Region? Find(long index)
     {
@@ -150,10 +148,13 @@ public sealed class UnsealingStream : Stream
         return _cache[0].Index == index ? _cache[0] : null;
     }
 
-    private Region Oldest()
+    /// <summary>Gives up the older region for this one; the ciphertext stands where it begins.</summary>
+    private Memory<byte> MakeRoom(long index, out Region region)
     {
         (_cache[0], _cache[1]) = (_cache[1], _cache[0]);
-        return _cache[0];
+        region = _cache[0];
+        _ciphertext.Position = index * Regions.SealedDataLength;
+        return region.MakeRoom((int)Math.Min(Regions.SealedDataLength, _ciphertextLength - _ciphertext.Position));
     }
 
     private int Copy(Region region, int offset, Span<byte> destination)
@@ -166,9 +167,8 @@ public sealed class UnsealingStream : Stream
     }
 
     /// <summary>Decrypts a region where it lies.</summary>
-    private void Open(Region region, long index, int read)
+    private void Open(Region region, Span<byte> whole, long index, int read)
     {
-        Span<byte> whole = region.Rent(SealedLengthOf(index)).Span;
         if (read < whole.Length)
         {
             throw new PackException(PackFault.Truncated, $"Region {index} is cut off.");
@@ -212,7 +212,7 @@ public sealed class UnsealingStream : Stream
     }
 
     /// <summary>A region in memory, in a pooled buffer.</summary>
-    private sealed class Region
+    private sealed class Region(int longest)
     {
         private byte[]? _buffer;
         private int _length;
@@ -223,11 +223,11 @@ public sealed class UnsealingStream : Stream
         public ReadOnlySpan<byte> Data => _buffer.AsSpan(Regions.NonceLength, _length - Regions.NonceLength - Regions.TagLength);
 
         /// <summary>Room for a region's ciphertext. What was there is no longer valid.</summary>
-        public Memory<byte> Rent(int length)
+        public Memory<byte> MakeRoom(int length)
         {
             Index = -1;
             _length = length;
-            _buffer ??= ArrayPool<byte>.Shared.Rent(Regions.SealedDataLength);
+            _buffer ??= ArrayPool<byte>.Shared.Rent(longest);
             return _buffer.AsMemory(0, length);
         }
 
@@ -236,8 +236,9 @@ public sealed class UnsealingStream : Stream
             Index = -1;
             if (_buffer is { } buffer)
             {
+                CryptographicOperations.ZeroMemory(buffer.AsSpan(0, longest));
                 _buffer = null;
-                ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+                ArrayPool<byte>.Shared.Return(buffer);
             }
         }
     }
