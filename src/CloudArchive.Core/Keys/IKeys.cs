@@ -16,7 +16,8 @@ public interface IWrappingKeys
 /// <summary>Unwraps content keys. Only the recovery role has it.</summary>
 public interface IKeyUnwrapper
 {
-    /// <summary>Unwraps with the very version that <paramref name="keyId"/> names. <see cref="KeyUnavailableException"/> where that version is gone, disabled or forbidden.</summary>
+    /// <summary>Unwraps with the very version that <paramref name="keyId"/> names. <see cref="KeyUnavailableException"/> where that version is gone, disabled or forbidden;
+    /// a <see cref="CloudArchive.Format.Packs.PackException"/> where the key is there and what was wrapped is not for it, or altered.</summary>
     Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken);
 }
 

@@ -1,0 +1,188 @@
+using System.Security.Cryptography;
+using CloudArchive.Core.Keys;
+using CloudArchive.Format;
+using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Signing;
+
+namespace CloudArchive.LocalHost.Keys;
+
+/// <summary>
+/// Keys in files, where Azure has Key Vault: <c>{folder}/{name}/{version}.pem</c>, private halves included, readable by this user alone.
+/// Whoever has the folder has the keys; docs/localhost.md says so.
+/// </summary>
+public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IDisposable
+{
+    /// <summary>What every key's id begins with.</summary>
+    public const string IdPrefix = "https://localhost/keys/";
+
+    private const string SigningKey = "signing";
+    private const int RsaBits = 3072;
+    private const int VersionLength = 32;
+
+    private readonly string _folder;
+    private readonly SemaphoreSlim _creating = new(1);
+
+    private LocalKeys(string folder) => _folder = folder;
+
+    /// <summary>Opens the keys in a folder; makes it, and the first signing key, where missing.</summary>
+    public static async Task<LocalKeys> OpenAsync(string folder, CancellationToken cancellationToken)
+    {
+        PrivateFile.CreateFolder(folder);
+        LocalKeys keys = new(folder);
+        await keys.EnsureAsync(SigningKey, CreateSigningKey, cancellationToken);
+        return keys;
+    }
+
+    /// <inheritdoc/>
+    public async Task<Jwk> EnsureAsync(ClinicId clinic, CancellationToken cancellationToken)
+    {
+        await EnsureAsync(WrappingKey(clinic), CreateWrappingKey, cancellationToken);
+        return await GetCurrentAsync(clinic, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<Jwk> GetCurrentAsync(ClinicId clinic, CancellationToken cancellationToken) => ReadRsaAsync(CurrentId(WrappingKey(clinic)), (id, rsa) => JwkKeys.FromRsa(rsa, id), cancellationToken);
+
+    /// <summary>Makes a new version of the clinic's key, which wraps from now on. Earlier versions still unwrap.</summary>
+    public async Task<Jwk> RotateAsync(ClinicId clinic, CancellationToken cancellationToken)
+    {
+        await CreateAsync(WrappingKey(clinic), CreateWrappingKey, cancellationToken);
+        return await GetCurrentAsync(clinic, cancellationToken);
+    }
+
+    /// <summary>Makes a new version of the signing key, which signs from now on. Earlier versions stay among the public keys.</summary>
+    public Task RotateSigningKeyAsync(CancellationToken cancellationToken) => CreateAsync(SigningKey, CreateSigningKey, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken)
+    {
+        // KeyWrapping's own refusals: what is wrong is the pack's, not the key's.
+        return ReadRsaAsync(
+            keyId,
+            (id, rsa) =>
+            {
+                using ContentKey key = KeyWrapping.Unwrap(new WrappedContentKey(id, wrapped.ToArray(), algorithm), rsa);
+                return key.ToWrapInput();
+            },
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<string> GetCurrentKeyIdAsync(CancellationToken cancellationToken) => Task.FromResult(CurrentId(SigningKey));
+
+    /// <inheritdoc/>
+    public async Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        using ECDsa key = ECDsa.Create();
+        key.ImportFromPem(await ReadAsync(keyId, name => name == SigningKey, cancellationToken));
+        return key.SignData(data.Span, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+    }
+
+    /// <inheritdoc/>
+    public async Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken)
+    {
+        List<Jwk> keys = [];
+        foreach (string version in Versions(SigningKey).Reverse())
+        {
+            using ECDsa key = ECDsa.Create();
+            string id = Id(SigningKey, version);
+            key.ImportFromPem(await ReadAsync(id, name => name == SigningKey, cancellationToken));
+            keys.Add(JwkKeys.FromEcdsa(key, id));
+        }
+
+        return new JwkSet(keys);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _creating.Dispose();
+
+    private static string WrappingKey(ClinicId clinic) => $"kek-{clinic.Value}";
+
+    private static string Id(string name, string version) => $"{IdPrefix}{name}/{version}";
+
+    private static string CreateWrappingKey()
+    {
+        using RSA key = RSA.Create(RsaBits);
+        return key.ExportPkcs8PrivateKeyPem();
+    }
+
+    private static string CreateSigningKey()
+    {
+        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return key.ExportPkcs8PrivateKeyPem();
+    }
+
+    private string[] Versions(string name)
+    {
+        string folder = Path.Combine(_folder, name);
+        return Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder, "*.pem").Select(file => Path.GetFileNameWithoutExtension(file)).Order(StringComparer.Ordinal)] : [];
+    }
+
+    private string CurrentId(string name) => Versions(name) is [.., var latest] ? Id(name, latest) : throw new KeyUnavailableException(IdPrefix + name, "there is no such key");
+
+    private async Task EnsureAsync(string name, Func<string> create, CancellationToken cancellationToken)
+    {
+        await _creating.WaitAsync(cancellationToken);
+        try
+        {
+            if (Versions(name).Length == 0)
+            {
+                Write(name, create());
+            }
+        }
+        finally
+        {
+            _creating.Release();
+        }
+    }
+
+    private async Task CreateAsync(string name, Func<string> create, CancellationToken cancellationToken)
+    {
+        await _creating.WaitAsync(cancellationToken);
+        try
+        {
+            Write(name, create());
+        }
+        finally
+        {
+            _creating.Release();
+        }
+    }
+
+    // A version begins with its number, so that versions sort; the rest keeps a key that was deleted and made again from passing for the first.
+    private void Write(string name, string pem)
+    {
+        int number = Versions(name) is [.., var latest] ? Convert.ToInt32(latest[..8], 16) + 1 : 1;
+        string version = $"{number:x8}{RandomNumberGenerator.GetHexString(VersionLength - 8, lowercase: true)}";
+        PrivateFile.Write(Path.Combine(_folder, name, version + ".pem"), System.Text.Encoding.ASCII.GetBytes(pem));
+    }
+
+    private async Task<T> ReadRsaAsync<T>(string keyId, Func<string, RSA, T> use, CancellationToken cancellationToken)
+    {
+        using RSA key = RSA.Create();
+        key.ImportFromPem(await ReadAsync(keyId, name => name.StartsWith("kek-", StringComparison.Ordinal), cancellationToken));
+        return use(keyId, key);
+    }
+
+    // The id comes from a pack's metadata: it is taken apart and checked, never used as a path.
+    private async Task<string> ReadAsync(string keyId, Func<string, bool> isRightKind, CancellationToken cancellationToken)
+    {
+        string[] parts = keyId.StartsWith(IdPrefix, StringComparison.Ordinal) ? keyId[IdPrefix.Length..].Split('/') : [];
+        if (parts is not [var name, { Length: VersionLength } version]
+            || !isRightKind(name)
+            || !name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-')
+            || !version.All(char.IsAsciiHexDigitLower))
+        {
+            throw new KeyUnavailableException(keyId, "it is not a key of this store for this purpose");
+        }
+
+        try
+        {
+            return await File.ReadAllTextAsync(Path.Combine(_folder, name, version + ".pem"), cancellationToken);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new KeyUnavailableException(keyId, "there is no such version", e);
+        }
+    }
+}
