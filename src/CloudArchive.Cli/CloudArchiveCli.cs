@@ -1,7 +1,16 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using CloudArchive.Cli.Backup;
+using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
+using CloudArchive.Cli.Enrollment;
+using CloudArchive.Cli.Receipts;
+using CloudArchive.Cli.Recovery;
+using CloudArchive.Cli.Restores;
+using CloudArchive.Cli.RestoreTests;
+using CloudArchive.Cli.Status;
+using CloudArchive.Cli.Watch;
 
 namespace CloudArchive.Cli;
 
@@ -32,8 +41,23 @@ public static class CloudArchiveCli
     {
         RootCommand root = new("CloudArchive: the off-site copy of a clinic's images that proves, every day, that it can be brought back.")
         {
+            EnrollCommand.Create(environment),
+            BackupCommand.Create(environment),
+            WatchCommand.Create(environment),
+            StatusCommand.Create(environment),
+            new Command("receipts", "The archive's receipts, which prove that files are backed up.")
+            {
+                ReceiptsListCommand.Create(environment),
+                ReceiptsVerifyCommand.Create(environment),
+                ReceiptsExportCommand.Create(environment),
+            },
+            RestoreCommand.Create(environment),
+            new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment) },
+            RecoverCommand.Create(environment),
             new Command("clinic", "Clinics (admin).") { ClinicCreateCommand.Create(environment) },
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },
+            new Command("catalog", "The catalogue (admin).") { CatalogRebuildCommand.Create(environment) },
+            new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
         };
         foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);
         return root;

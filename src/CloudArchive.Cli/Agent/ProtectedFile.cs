@@ -1,0 +1,41 @@
+using System.Security.Cryptography;
+
+namespace CloudArchive.Cli.Agent;
+
+/// <summary>A secret on this computer: a file that only this user can read; on Windows under DPAPI besides, so that a copied disk does not give it away.</summary>
+public static class ProtectedFile
+{
+    private static readonly byte[] Purpose = "cloudarchive agent"u8.ToArray();
+
+    /// <summary>Writes the secret, whole or not at all.</summary>
+    public static void Write(string path, ReadOnlySpan<byte> secret)
+    {
+        byte[] content = OperatingSystem.IsWindows() ? ProtectedData.Protect(secret.ToArray(), Purpose, DataProtectionScope.CurrentUser) : secret.ToArray();
+        string temporary = path + ".new";
+        File.Delete(temporary);
+        FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        using (FileStream file = new(temporary, options))
+        {
+            file.Write(content);
+            file.Flush(flushToDisk: true);
+        }
+
+        CryptographicOperations.ZeroMemory(content);
+        File.Move(temporary, path, overwrite: true);
+    }
+
+    /// <summary>Reads the secret; clear it after use. <see cref="LocalFailureException"/> where it is missing, or was protected for another user or computer.</summary>
+    public static byte[] Read(string path)
+    {
+        try
+        {
+            byte[] content = File.ReadAllBytes(path);
+            return OperatingSystem.IsWindows() ? ProtectedData.Unprotect(content, Purpose, DataProtectionScope.CurrentUser) : content;
+        }
+        catch (Exception error) when (error is FileNotFoundException or CryptographicException)
+        {
+            throw new LocalFailureException($"{path} is missing or belongs to another user or computer. Ask your archive's admin for a new code and enroll again; nothing that is archived is lost.", error);
+        }
+    }
+}

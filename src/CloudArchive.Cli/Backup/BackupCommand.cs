@@ -1,0 +1,32 @@
+using System.CommandLine;
+using CloudArchive.Cli.Agent;
+using CloudArchive.Cli.Terminal;
+
+namespace CloudArchive.Cli.Backup;
+
+/// <summary><c>backup</c>.</summary>
+internal static class BackupCommand
+{
+    public static Command Create(CliEnvironment environment)
+    {
+        Argument<string[]> folders = new("folder") { Description = "Folders to back up, with everything below them", Arity = ArgumentArity.OneOrMore };
+        Option<bool> dryRun = new("--dry-run") { Description = "Say what would be uploaded and why, and upload nothing" };
+        Option<bool> rehash = new("--rehash") { Description = "Read every file again, also those whose size and time are unchanged" };
+        Option<bool> verbose = new("--verbose") { Description = "Name every skipped file" };
+        Option<bool> json = CommonOptions.Json();
+        Command command = new("backup", "Back up folders of DICOM files. A file is backed up when its receipt is stored.") { folders, dryRun, rehash, verbose, json };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using AgentSession session = AgentSession.Open(environment);
+            using RunLock held = RunLock.Take(session.Home.BackupLock, "backup");
+            IReadOnlyList<string> resolved = FolderScan.WithoutNested(parsed.GetValue(folders)!.Select(FolderScan.Resolve));
+            BackupOptions options = new(parsed.GetValue(dryRun), parsed.GetValue(rehash));
+            BackupOutcome outcome = await ProgressViews.RunAsync(environment, parsed.GetValue(json), view => new BackupRun(session, environment, view, options).RunAsync(resolved, cancellationToken));
+
+            if (parsed.GetValue(json)) BackupReport.WriteJson(environment, session.State, outcome, options.DryRun, null);
+            else BackupReport.Write(environment, session.State, outcome, options.DryRun, parsed.GetValue(verbose));
+            return (int)outcome.Code(options.DryRun);
+        });
+        return command;
+    }
+}

@@ -1,0 +1,136 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using CloudArchive.Cli.State;
+using CloudArchive.Dicom;
+using CloudArchive.Format;
+using CloudArchive.Format.Packs;
+
+namespace CloudArchive.Cli.Backup;
+
+/// <summary>What reading a file told.</summary>
+public abstract record Inspection
+{
+    /// <summary>An instance, whole and unchanged while it was read.</summary>
+    public sealed record Dicom(long Length, long ModifiedTicks, FileContent Content) : Inspection;
+
+    /// <summary>No instance that could be archived.</summary>
+    public sealed record Skip(SkipReason Reason, string? Detail) : Inspection;
+
+    /// <summary>It changed while it was read; read it again later.</summary>
+    public sealed record Changed(long Length, long ModifiedTicks) : Inspection;
+
+    /// <summary>It is gone.</summary>
+    public sealed record Gone : Inspection;
+}
+
+/// <summary>Reads a file once: its header, then every byte for its SHA-256.</summary>
+public static class FileInspection
+{
+    private const int BufferLength = 1024 * 1024;
+
+    /// <summary>The archive takes packs of 16 GiB; sealing, ZIP and manifest need a little of it.</summary>
+    private const long MostBytes = (16L << 30) - (16L << 20);
+
+    private const string DicomdirClass = "1.2.840.10008.1.3.10";
+
+    /// <summary>Opens a file so that nobody else is kept from it: the clinic's software may write, rename or delete it meanwhile.</summary>
+    public static FileStream Open(string path) => new(path, new FileStreamOptions
+    {
+        Mode = FileMode.Open,
+        Access = FileAccess.Read,
+        Share = FileShare.ReadWrite | FileShare.Delete,
+        Options = FileOptions.SequentialScan | FileOptions.Asynchronous,
+        BufferSize = 0,
+    });
+
+    /// <summary>Reads a file.</summary>
+    /// <param name="file">As the scan saw it.</param>
+    /// <param name="secret">For the HMACs of identifiers; the identifiers themselves go no further.</param>
+    /// <param name="read">Told of bytes as they are read.</param>
+    /// <param name="cancellationToken">Stops reading.</param>
+    public static async Task<Inspection> ReadAsync(FileToRead file, IdentifierSecret secret, Action<long> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using FileStream stream = Open(file.Path);
+            (long length, long modified) = Stat(file.Path);
+            DicomHeader header = await DicomReader.ReadHeaderAsync(stream, cancellationToken);
+            if (header.SopClassUid == DicomdirClass) return new Inspection.Skip(SkipReason.Dicomdir, null);
+            if (!Uid.TryParse(header.StudyInstanceUid, null, out Uid study) || !Uid.TryParse(header.SopInstanceUid, null, out Uid instance) || !Uid.TryParse(header.SopClassUid, null, out Uid sopClass)
+                || !Uid.TryParse(header.TransferSyntaxUid, null, out Uid transferSyntax))
+            {
+                return header.Damage is { } damage ? new Inspection.Skip(SkipReason.Damaged, damage.ToString()) : new Inspection.Skip(SkipReason.NoIdentity, null);
+            }
+
+            if (length > MostBytes) return new Inspection.Skip(SkipReason.TooLarge, null);
+            stream.Position = 0;
+            (long hashed, Sha256Digest sha256) = await HashAsync(stream, read, cancellationToken);
+            (long lengthAfter, long modifiedAfter) = Stat(file.Path);
+            if (hashed != length || length != lengthAfter || modified != modifiedAfter) return new Inspection.Changed(lengthAfter, modifiedAfter);
+
+            SidecarInstance found = new(instance, sopClass, Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null, CodeString(header.Modality), transferSyntax, length, sha256);
+            return new Inspection.Dicom(length, modified, new FileContent(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), header.StudyDate)));
+        }
+        catch (DicomException error)
+        {
+            SkipReason reason = error.Fault == DicomFault.NotDicom ? SkipReason.NotDicom : SkipReason.Damaged;
+            return new Inspection.Skip(file.WasDicom ? SkipReason.NoLongerDicom : reason, error.Fault == DicomFault.NotDicom ? null : error.Message);
+        }
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException && !IsListed(file.Path))
+        {
+            return new Inspection.Gone();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NotSupportedException or System.Security.SecurityException)
+        {
+            return new Inspection.Skip(SkipReason.Unreadable, FolderScan.WithoutPath(error.Message));
+        }
+    }
+
+    /// <summary>Length and last write time, as they are now; throws where there is no such file.</summary>
+    public static (long Length, long ModifiedTicks) Stat(string path)
+    {
+        FileInfo info = new(path);
+        return (info.Length, info.LastWriteTimeUtc.Ticks);
+    }
+
+    /// <summary>A modality as PS3.5 §6.2 has it (VR CS), or null: the catalogue takes nothing else, so that no free text slips into it.</summary>
+    private static string? CodeString(string? text) => text is { Length: >= 1 and <= 16 } && text.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c is ' ' or '_') ? text : null;
+
+    private static Sha256Digest? Hmac(IdentifierSecret secret, DicomText? text) => text is { } value ? secret.Hmac(value.Decode()) : null;
+
+    private static async Task<(long Length, Sha256Digest Sha256)> HashAsync(FileStream stream, Action<long> read, CancellationToken cancellationToken)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferLength);
+        try
+        {
+            long total = 0;
+            int count;
+            while ((count = await stream.ReadAsync(buffer, cancellationToken)) > 0)
+            {
+                hash.AppendData(buffer, 0, count);
+                total += count;
+                read(count);
+            }
+
+            return (total, Sha256Digest.FromBytes(hash.GetCurrentHash()));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+        }
+    }
+
+    /// <summary>A name that the system lists and cannot open (bytes that are no UTF-8) is there, and unreadable.</summary>
+    private static bool IsListed(string path)
+    {
+        try
+        {
+            return Path.GetDirectoryName(path) is { } folder && Directory.EnumerateFileSystemEntries(folder).Contains(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+namespace CloudArchive.Cli.Backup;
+
+/// <summary>Why a file is not in the archive. Names are kept in the state and in JSON.</summary>
+public enum SkipReason
+{
+    /// <summary>Something else than DICOM.</summary>
+    NotDicom,
+
+    /// <summary>A DICOMDIR: an index of files, which a viewer makes anew; the files that it lists are backed up.</summary>
+    Dicomdir,
+
+    /// <summary>No bytes, or no file that could be read: a pipe, a socket, a device.</summary>
+    Empty,
+
+    /// <summary>A link. What it points to is backed up where it lies, if it lies in a folder that is backed up.</summary>
+    Link,
+
+    /// <summary>DICOM without Study or SOP Instance UID: nothing to file it under.</summary>
+    NoIdentity,
+
+    /// <summary>It begins as DICOM and cannot be read before its UIDs are known.</summary>
+    Damaged,
+
+    /// <summary>Larger than a pack may be.</summary>
+    TooLarge,
+
+    /// <summary>It was DICOM when it was backed up and is no longer: damaged, encrypted or replaced.</summary>
+    NoLongerDicom,
+
+    /// <summary>The system does not let it be read: rights, a lock, a broken disk.</summary>
+    Unreadable,
+
+    /// <summary>It kept changing while it was read.</summary>
+    Changing,
+}
+
+/// <summary>What the reasons mean.</summary>
+public static class SkipReasons
+{
+    /// <summary>Every reason, the grave ones last.</summary>
+    public static IReadOnlyList<SkipReason> All { get; } = Enum.GetValues<SkipReason>();
+
+    /// <summary>The reason's name in the state and in JSON.</summary>
+    public static string Name(SkipReason reason) => reason switch
+    {
+        SkipReason.NotDicom => "not-dicom",
+        SkipReason.Dicomdir => "dicomdir",
+        SkipReason.Empty => "empty",
+        SkipReason.Link => "link",
+        SkipReason.NoIdentity => "no-identity",
+        SkipReason.Damaged => "damaged",
+        SkipReason.TooLarge => "too-large",
+        SkipReason.NoLongerDicom => "no-longer-dicom",
+        SkipReason.Unreadable => "unreadable",
+        _ => "changing",
+    };
+
+    /// <summary>The opposite of <see cref="Name"/>.</summary>
+    public static SkipReason Parse(string name) => All.First(reason => Name(reason) == name);
+
+    /// <summary>What people are told, after a number of files.</summary>
+    public static string Describe(SkipReason reason) => reason switch
+    {
+        SkipReason.NotDicom => "not DICOM",
+        SkipReason.Dicomdir => "DICOMDIR (an index; the files it lists are backed up)",
+        SkipReason.Empty => "empty",
+        SkipReason.Link => "link, not followed",
+        SkipReason.NoIdentity => "DICOM without study or instance UID",
+        SkipReason.Damaged => "damaged DICOM: its UIDs cannot be read",
+        SkipReason.TooLarge => "larger than the archive takes (16 GiB)",
+        SkipReason.NoLongerDicom => "was DICOM when it was backed up and is no longer",
+        SkipReason.Unreadable => "cannot be read",
+        _ => "kept changing while it was read",
+    };
+
+    /// <summary>Whether the next run tries again although size and time are the same.</summary>
+    public static bool IsPassing(SkipReason reason) => reason is SkipReason.Unreadable or SkipReason.Changing;
+
+    /// <summary>Whether someone should look at the file: it may be an image that the archive does not have, or a sign of harm.</summary>
+    public static bool IsGrave(SkipReason reason) => reason is SkipReason.NoIdentity or SkipReason.Damaged or SkipReason.TooLarge or SkipReason.NoLongerDicom || IsPassing(reason);
+
+    /// <summary>Whether the scan alone decides it, without reading.</summary>
+    public static bool IsOfName(SkipReason reason) => reason is SkipReason.Link or SkipReason.Empty;
+}

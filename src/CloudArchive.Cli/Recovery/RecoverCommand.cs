@@ -1,0 +1,58 @@
+using System.CommandLine;
+using System.Security.Cryptography;
+using CloudArchive.Cli.Enrollment;
+using CloudArchive.Cli.Restores;
+using CloudArchive.Cli.Terminal;
+using CloudArchive.Format;
+
+namespace CloudArchive.Cli.Recovery;
+
+/// <summary><c>recover</c>: escrow key and packs, nothing else.</summary>
+internal sealed class RecoverCommand
+{
+    private readonly CliEnvironment _environment;
+    private readonly Option<string> _from = new("--from") { Description = "Folder with a copy of the container (packs and sidecars), or the container's URL with a SAS that may read and list", Required = true, HelpName = "folder|url" };
+    private readonly Option<string> _escrowKey = new("--escrow-key") { Description = "The escrow key's file", Required = true, HelpName = "file.pem" };
+    private readonly Option<string?> _passphraseFile = new("--escrow-passphrase-file") { Description = "File with the escrow key's passphrase in its first line [asked for]", HelpName = "file" };
+    private readonly Option<string> _out = new("--out") { Description = "Folder to recover to", Required = true, HelpName = "folder" };
+    private readonly Option<string[]> _studies = new("--study") { Description = "Only this study; may be repeated", HelpName = "uid" };
+    private readonly Option<bool> _overwrite = new("--overwrite") { Description = "Replace files of the same name that have other bytes" };
+    private readonly Option<bool> _json = CommonOptions.Json();
+
+    private RecoverCommand(CliEnvironment environment) => _environment = environment;
+
+    public static Command Create(CliEnvironment environment) => new RecoverCommand(environment).Declare();
+
+    private Command Declare()
+    {
+        Command command = new("recover", "Open packs with the clinic's escrow key, without the service.") { _from, _escrowKey, _passphraseFile, _out, _studies, _overwrite, _json };
+        command.SetAction(RunAsync);
+        return command;
+    }
+
+    private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
+        string keyFile = parsed.GetValue(_escrowKey)!;
+        if (!File.Exists(keyFile)) throw new UsageException($"There is no file {keyFile}.");
+        HashSet<Uid> studies = [.. (parsed.GetValue(_studies) ?? []).Select(text => Uid.TryParse(text, null, out Uid uid) ? uid : throw new UsageException($"'{text}' is no study UID."))];
+        using RSA key = EscrowKeyFile.Open(keyFile, Passphrase.Read(_environment, parsed.GetValue(_passphraseFile), isNew: false));
+        TargetFolder target = new(parsed.GetValue(_out)!, parsed.GetValue(_overwrite));
+        bool json = parsed.GetValue(_json);
+        RestoreTally tally = await ProgressViews.RunAsync(_environment, json, async view =>
+        {
+            IRecoverySource source = OpenSource(parsed.GetValue(_from)!, view);
+            using IDisposable? owned = source as IDisposable;
+            return await new RecoveryRun(source, key, studies, target, view).RunAsync(cancellationToken);
+        });
+
+        if (json) _environment.WriteJson(new { folder = target.Root, tally.Restored, tally.Skipped, tally.Failed, tally.Bytes, files = tally.Files });
+        else _environment.Out.WriteLine($"Recovered {Texts.Count(tally.Restored, "file")}, {Texts.Size(tally.Bytes)}, to {target.Root}; {tally.Skipped:N0} were there, {tally.Failed:N0} failed.");
+        return (int)tally.Code;
+    }
+
+    private IRecoverySource OpenSource(string from, IProgressView view)
+    {
+        if (Uri.TryCreate(from, UriKind.Absolute, out Uri? url) && url.Scheme is "https" or "http") return new ContainerSource(url!, _environment);
+        return new FolderSource(Backup.FolderScan.Resolve(from), view.Note);
+    }
+}

@@ -1,0 +1,71 @@
+using CloudArchive.Cli.Terminal;
+using CloudArchive.Format;
+
+namespace CloudArchive.Cli.Restores;
+
+/// <summary>What became of a file.</summary>
+public enum FileOutcome
+{
+    /// <summary>Written, byte for byte as it was captured.</summary>
+    Restored,
+
+    /// <summary>The target has it already, with these very bytes.</summary>
+    AlreadyThere,
+
+    /// <summary>The target has another file of that name, and overwriting was not asked for.</summary>
+    Exists,
+
+    /// <summary>It could not be brought back.</summary>
+    Failed,
+}
+
+/// <summary>One file of a restore.</summary>
+/// <param name="Pack">From which pack.</param>
+/// <param name="Outcome">What became of it.</param>
+/// <param name="Path">Below the target folder; null where the pack could not be opened to learn it.</param>
+/// <param name="Instance">Its SOP Instance UID, where it is known.</param>
+/// <param name="Bytes">Its length.</param>
+/// <param name="Why">Why it is not there.</param>
+/// <param name="Integrity">Whether what is wrong is the archive's content rather than the target.</param>
+public sealed record FileReport(PackId Pack, FileOutcome Outcome, string? Path, Uid? Instance, long Bytes, string? Why = null, bool Integrity = false);
+
+/// <summary>Adds the files' reports up and tells them.</summary>
+public sealed class RestoreTally(IProgressView view)
+{
+    private readonly List<FileReport> _files = [];
+
+    /// <summary>Every file.</summary>
+    public IReadOnlyList<FileReport> Files => _files;
+
+    /// <summary>Files that were written.</summary>
+    public int Restored => _files.Count(f => f.Outcome == FileOutcome.Restored);
+
+    /// <summary>Files that were there already, the same or another.</summary>
+    public int Skipped => _files.Count(f => f.Outcome is FileOutcome.AlreadyThere or FileOutcome.Exists);
+
+    /// <summary>Files that could not be brought back.</summary>
+    public int Failed => _files.Count(f => f.Outcome == FileOutcome.Failed);
+
+    /// <summary>Bytes that were written.</summary>
+    public long Bytes => _files.Where(f => f.Outcome == FileOutcome.Restored).Sum(f => f.Bytes);
+
+    /// <summary>How the command ends.</summary>
+    public ExitCode Code =>
+        _files.Any(f => f.Integrity) ? ExitCode.Integrity
+        : _files.Any(f => f.Outcome is FileOutcome.Failed or FileOutcome.Exists) ? ExitCode.Incomplete
+        : ExitCode.Ok;
+
+    /// <summary>Takes a file's report, and tells it.</summary>
+    public void Add(FileReport file)
+    {
+        _files.Add(file);
+        string name = file.Path is { } path ? Texts.Printable(path) : file.Instance is { } instance ? $"instance {instance}" : $"pack {file.Pack}";
+        view.Note(file.Outcome switch
+        {
+            FileOutcome.Restored => $"restored       {name}",
+            FileOutcome.AlreadyThere => $"already there  {name}",
+            FileOutcome.Exists => $"NOT RESTORED   {name}: {file.Why}",
+            _ => $"FAILED         {name}: {file.Why}",
+        });
+    }
+}

@@ -1,0 +1,46 @@
+using CloudArchive.Format;
+using CloudArchive.Format.Packs;
+using CloudArchive.Format.Sealing;
+
+namespace CloudArchive.Cli.Restores;
+
+/// <summary>Opens one pack and puts its files into the target folder. Whatever is wrong becomes reports; nothing else is trusted or written.</summary>
+public static class PackUnpacking
+{
+    /// <summary>Unpacks.</summary>
+    /// <param name="ciphertext">The sealed bytes; must seek. Length and SHA-256 are checked here before anything is opened.</param>
+    /// <param name="unwrap">Gives the content key; throws <see cref="PackException"/> where it does not unwrap.</param>
+    /// <param name="expected">What the pack must be.</param>
+    /// <param name="wanted">SHA-256 of the wanted instances; null for all.</param>
+    /// <param name="target">Where to.</param>
+    /// <param name="tally">Takes the reports.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public static async Task RunAsync(
+        Stream ciphertext, Func<ContentKey> unwrap, PackIdentity expected, IReadOnlyList<Sha256Digest>? wanted, TargetFolder target, RestoreTally tally, CancellationToken cancellationToken)
+    {
+        PackId pack = expected.Pack!.Value;
+        try
+        {
+            using ContentKey key = unwrap();
+            await using PackReader reader = await PackReader.OpenAsync(ciphertext, key, expected, cancellationToken);
+            HashSet<Sha256Digest>? missing = wanted is null ? null : [.. wanted];
+            foreach (ManifestInstance entry in reader.Manifest.Instances)
+            {
+                if (missing is not null && !missing.Remove(entry.Instance.Sha256)) continue;
+                tally.Add(await target.WriteAsync(pack, entry, (destination, cancellation) => reader.ExtractAsync(entry, destination, cancellation), cancellationToken));
+            }
+
+            foreach (Sha256Digest _ in missing ?? []) tally.Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, "the catalogue lists an instance that its pack does not hold", Integrity: true));
+        }
+        catch (PackException error)
+        {
+            Fail(pack, wanted?.Count ?? 1, $"{error.Fault}: {error.Message}", tally);
+        }
+    }
+
+    /// <summary>Reports a pack that cannot be opened: once for each file that was wanted of it.</summary>
+    public static void Fail(PackId pack, int files, string why, RestoreTally tally, bool integrity = true)
+    {
+        for (int i = 0; i < files; i++) tally.Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, why, integrity));
+    }
+}

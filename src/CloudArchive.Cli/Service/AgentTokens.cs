@@ -1,0 +1,106 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using CloudArchive.Cli.Agent;
+using CloudArchive.Format;
+using CloudArchive.Format.Signing;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Cli.Service;
+
+/// <summary>Proves the agent's key at the token endpoint (private_key_jwt, RFC 7523 §2.2) and keeps the token while it lasts.</summary>
+public sealed class AgentTokens : IAccessTokens, IDisposable
+{
+    private static readonly TimeSpan AssertionLifetime = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Margin = TimeSpan.FromMinutes(1);
+    private readonly AgentIdentity _identity;
+    private readonly ECDsa _key;
+    private readonly ArchiveClient _client;
+    private readonly TimeProvider _clock;
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private string? _token;
+    private DateTimeOffset _goodUntil;
+
+    /// <param name="identity">Whom to be.</param>
+    /// <param name="key">The agent's private key; disposed with this.</param>
+    /// <param name="environment">The way out.</param>
+    public AgentTokens(AgentIdentity identity, ECDsa key, CliEnvironment environment)
+    {
+        _identity = identity;
+        _key = key;
+        _clock = environment.Clock;
+        _client = new ArchiveClient(identity.Service, null, environment);
+    }
+
+    /// <inheritdoc/>
+    public async Task<string> GetAsync(string? refused, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            if (_token is null || _token == refused || _clock.GetUtcNow() >= _goodUntil)
+            {
+                TokenResponse answer = await AskAsync(cancellationToken);
+                _token = answer.AccessToken;
+                _goodUntil = _clock.GetUtcNow().AddSeconds(answer.ExpiresIn) - Margin;
+            }
+
+            return _token;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _client.Dispose();
+        _key.Dispose();
+        _gate.Dispose();
+    }
+
+    private async Task<TokenResponse> AskAsync(CancellationToken cancellationToken)
+    {
+        // An assertion is good once (its jti), so a repeated attempt needs a new one: the client must not repeat this call by itself.
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                Dictionary<string, string> form = new()
+                {
+                    ["grant_type"] = "client_credentials",
+                    ["client_assertion_type"] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                    ["client_assertion"] = await AssertAsync(cancellationToken),
+                };
+                return await _client.PostFormAsync<TokenResponse>("v1/token", form, cancellationToken);
+            }
+            catch (ServiceUnreachableException) when (attempt < 4)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(500 * (1 << attempt)), _clock, cancellationToken);
+            }
+            catch (ServiceRefusedException error) when (error.Problem is "invalid_client")
+            {
+                throw new ServiceRefusedException(error.Status, error.Problem, $"The service does not let this computer in ({error.Message.TrimEnd('.')}). It may have been revoked, or its clock may be wrong: it shows {_clock.GetUtcNow():yyyy-MM-dd HH:mm} UTC. Ask your archive's admin for a new code to enroll again.", null);
+            }
+        }
+    }
+
+    private async Task<string> AssertAsync(CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = _clock.GetUtcNow();
+        byte[] claims = JsonSerializer.SerializeToUtf8Bytes(
+            new
+            {
+                iss = _identity.AgentId,
+                sub = _identity.AgentId,
+                aud = _identity.Audience,
+                jti = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)),
+                iat = now.ToUnixTimeSeconds(),
+                exp = (now + AssertionLifetime).ToUnixTimeSeconds(),
+            },
+            FormatJson.Options);
+        string kid = JwkKeys.Thumbprint(JwkKeys.FromEcdsa(_key));
+        return await Jws.SignAsync("JWT", claims, kid, (data, _) => Task.FromResult(_key.SignData(data.Span, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)), cancellationToken);
+    }
+}

@@ -1,0 +1,166 @@
+using System.Runtime.CompilerServices;
+using CloudArchive.Format;
+using CloudArchive.Format.Packs;
+using CloudArchive.Format.Wire;
+using Microsoft.Data.Sqlite;
+
+namespace CloudArchive.Cli.State;
+
+/// <summary>A receipt that this agent verified and keeps.</summary>
+public sealed record StoredReceipt(PackId Pack, string Jws, Uid Study, long Length, int Instances, DateTimeOffset IssuedAt, DateTimeOffset ImmutableUntil);
+
+public sealed partial class AgentState
+{
+    /// <summary>Notes a pack whose bytes are in storage and whose receipt is outstanding: after a crash only the commit is repeated.</summary>
+    public void NoteUploaded(Sidecar sidecar, DateTimeOffset now)
+    {
+        lock (_gate) Execute("INSERT OR REPLACE INTO uploads(pack, sidecar, uploaded) VALUES ($pack, $sidecar, $now)", ("$pack", sidecar.Pack.ToString()), ("$sidecar", Sidecars.Serialize(sidecar)), ("$now", Text(now)));
+    }
+
+    /// <summary>The packs whose commit must be repeated.</summary>
+    public IReadOnlyList<Sidecar> Uploads()
+    {
+        lock (_gate)
+        {
+            using SqliteCommand command = Command("SELECT sidecar FROM uploads ORDER BY pack");
+            using SqliteDataReader reader = command.ExecuteReader();
+            List<Sidecar> sidecars = [];
+            while (reader.Read()) sidecars.Add(Sidecars.Parse(reader.GetFieldValue<byte[]>(0)));
+            return sidecars;
+        }
+    }
+
+    /// <summary>Gives an upload up: its files are planned anew.</summary>
+    public void DropUpload(PackId pack)
+    {
+        lock (_gate) Execute("DELETE FROM uploads WHERE pack = $pack", ("$pack", pack.ToString()));
+    }
+
+    /// <summary>Stores a verified receipt; in the same transaction the pack's instances become backed up.</summary>
+    public void StoreReceipt(string jws, Receipt receipt, IReadOnlyList<SidecarInstance> instances)
+    {
+        lock (_gate)
+        {
+            using SqliteTransaction transaction = _connection.BeginTransaction();
+            Execute(
+                """
+                INSERT INTO receipts(pack, jws, study, length, instances, issued, immutable_until) VALUES ($pack, $jws, $study, $length, $instances, $issued, $until)
+                ON CONFLICT(pack) DO UPDATE SET jws = excluded.jws, issued = excluded.issued, immutable_until = excluded.immutable_until
+                """,
+                ("$pack", receipt.Pack.ToString()), ("$jws", jws), ("$study", receipt.Study.Value), ("$length", receipt.Length), ("$instances", receipt.InstanceCount),
+                ("$issued", Text(receipt.IssuedAt)), ("$until", Text(receipt.ImmutableUntil)));
+            using SqliteCommand set = Command(
+                """
+                INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, pack) VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $pack)
+                ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack
+                """,
+                ("$sha256", Array.Empty<byte>()), ("$sop", ""), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", receipt.Study.Value), ("$pack", receipt.Pack.ToString()));
+            foreach (SidecarInstance instance in instances)
+            {
+                set.Parameters["$sha256"].Value = Bytes(instance.Sha256);
+                set.Parameters["$sop"].Value = instance.SopInstance.Value;
+                set.Parameters["$class"].Value = instance.SopClass.Value;
+                set.Parameters["$series"].Value = (object?)instance.Series?.Value ?? DBNull.Value;
+                set.Parameters["$modality"].Value = (object?)instance.Modality ?? DBNull.Value;
+                set.Parameters["$syntax"].Value = instance.TransferSyntax.Value;
+                set.Parameters["$length"].Value = instance.Length;
+                set.ExecuteNonQuery();
+            }
+
+            Execute("DELETE FROM uploads WHERE pack = $pack", ("$pack", receipt.Pack.ToString()));
+            Execute("DELETE FROM claims WHERE pack = $pack", ("$pack", receipt.Pack.ToString()));
+            transaction.Commit();
+        }
+    }
+
+    /// <summary>Whether the receipt of a pack is here.</summary>
+    public bool HasReceipt(PackId pack)
+    {
+        lock (_gate) return Scalar<long>("SELECT count(*) FROM receipts WHERE pack = $pack", ("$pack", pack.ToString())) > 0;
+    }
+
+    /// <summary>Takes a receipt back: its pack's files are pending again.</summary>
+    public void DropReceipt(PackId pack)
+    {
+        lock (_gate)
+        {
+            using SqliteTransaction transaction = _connection.BeginTransaction();
+            Execute("UPDATE contents SET pack = NULL WHERE pack = $pack", ("$pack", pack.ToString()));
+            Execute("DELETE FROM receipts WHERE pack = $pack", ("$pack", pack.ToString()));
+            transaction.Commit();
+        }
+    }
+
+    /// <summary>The receipts, oldest pack first, a page at a time.</summary>
+    public IEnumerable<StoredReceipt> Receipts()
+    {
+        string last = "";
+        while (true)
+        {
+            List<StoredReceipt> page = [];
+            lock (_gate)
+            {
+                using SqliteCommand command = Command("SELECT pack, jws, study, length, instances, issued, immutable_until FROM receipts WHERE pack > $last ORDER BY pack LIMIT 200", ("$last", last));
+                using SqliteDataReader row = command.ExecuteReader();
+                while (row.Read()) page.Add(new StoredReceipt(PackId.Parse(row.GetString(0)), row.GetString(1), Uid.Parse(row.GetString(2)), row.GetInt64(3), row.GetInt32(4), Time(row.GetString(5)), Time(row.GetString(6))));
+            }
+
+            if (page.Count == 0) yield break;
+            foreach (StoredReceipt receipt in page) yield return receipt;
+            last = page[^1].Pack.ToString();
+        }
+    }
+
+    /// <summary>The instances of a pack as this agent knows them: in the order in which agents write them.</summary>
+    public IReadOnlyList<SidecarInstance> InstancesOf(PackId pack) => ReadInstances("contents", pack);
+
+    /// <summary>Empties the list of what the service claims to hold.</summary>
+    public void ClearClaims()
+    {
+        lock (_gate) Execute("DELETE FROM claims");
+    }
+
+    /// <summary>Notes what the service claims to hold; believed pack by pack, once a receipt proves it.</summary>
+    public void NoteClaims(IReadOnlyList<InstanceResponse> instances)
+    {
+        lock (_gate)
+        {
+            using SqliteTransaction transaction = _connection.BeginTransaction();
+            using SqliteCommand insert = Command(
+                "INSERT OR IGNORE INTO claims(pack, sop, sha256, sop_class, series, modality, transfer_syntax, length, study) VALUES ($pack, $sop, $sha256, $class, $series, $modality, $syntax, $length, $study)",
+                ("$pack", ""), ("$sop", ""), ("$sha256", Array.Empty<byte>()), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", ""));
+            foreach (InstanceResponse instance in instances)
+            {
+                insert.Parameters["$pack"].Value = instance.Pack.ToString();
+                insert.Parameters["$sop"].Value = instance.SopInstance.Value;
+                insert.Parameters["$sha256"].Value = Bytes(instance.Sha256);
+                insert.Parameters["$class"].Value = instance.SopClass.Value;
+                insert.Parameters["$series"].Value = (object?)instance.Series?.Value ?? DBNull.Value;
+                insert.Parameters["$modality"].Value = (object?)instance.Modality ?? DBNull.Value;
+                insert.Parameters["$syntax"].Value = instance.TransferSyntax.Value;
+                insert.Parameters["$length"].Value = instance.Length;
+                insert.Parameters["$study"].Value = instance.Study.Value;
+                insert.ExecuteNonQuery();
+            }
+
+            transaction.Commit();
+        }
+    }
+
+    /// <summary>What the service claims that a pack holds, in the order in which agents write packs.</summary>
+    public IReadOnlyList<SidecarInstance> ClaimsOf(PackId pack) => ReadInstances("claims", pack);
+
+    private List<SidecarInstance> ReadInstances(string table, PackId pack)
+    {
+        lock (_gate)
+        {
+            // BINARY collation on ASCII text and memcmp on blobs: the ordinal order of InstanceOrder.
+            using SqliteCommand command = Command($"SELECT sop, sop_class, series, modality, transfer_syntax, length, sha256 FROM {table} WHERE pack = $pack ORDER BY sop, sha256", ("$pack", pack.ToString()));
+            using SqliteDataReader row = command.ExecuteReader();
+            List<SidecarInstance> instances = [];
+            while (row.Read())
+                instances.Add(new SidecarInstance(Uid.Parse(row.GetString(0)), Uid.Parse(row.GetString(1)), row.IsDBNull(2) ? null : Uid.Parse(row.GetString(2)), Text(row, 3), Uid.Parse(row.GetString(4)), row.GetInt64(5), Digest(row, 6)!.Value));
+            return instances;
+        }
+    }
+}
