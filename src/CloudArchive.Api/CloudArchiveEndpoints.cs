@@ -23,6 +23,7 @@ public static class CloudArchiveEndpoints
         EnrollmentEndpoints.Map(table);
         PackEndpoints.Map(table);
         CatalogEndpoints.Map(table);
+        AuditEndpoints.Map(table);
         routes.MapArchiveOpenApi();
         return routes;
     }

@@ -43,6 +43,10 @@ public static class CloudArchiveServices
     private static void AddCore(IServiceCollection services)
     {
         services.TryAddSingleton<IAuditLog, AuditLog>();
+        services.AddSingleton<AuditReader>();
+        services.AddSingleton<AuditSearch>();
+        services.AddSingleton<Checkpoints>();
+        services.AddSingleton<CheckpointRun>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<ClinicDirectory>();
         services.AddSingleton<Agents>();

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using CloudArchive.Cli.Audit;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
@@ -58,6 +59,7 @@ public static class CloudArchiveCli
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },
             new Command("catalog", "The catalogue (admin).") { CatalogRebuildCommand.Create(environment) },
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
+            new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };
         foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);
         return root;

@@ -27,7 +27,7 @@ public enum ExitCode
     /// <summary>Something is not what it must be: a receipt, a key, a pack.</summary>
     Integrity = 7,
 
-    /// <summary>The archive's audit log is not a continuation of what was seen before.</summary>
+    /// <summary>An audit log does not hold, or is not a continuation of what was seen before.</summary>
     LogAlarm = 8,
 
     /// <summary>Another run is at work with the same data folder.</summary>
@@ -60,7 +60,7 @@ public static class ExitCodes
         (ExitCode.Unreachable, "the service or storage cannot be reached, or fails; try again later"),
         (ExitCode.Refused, "the service refused; the message says why"),
         (ExitCode.Integrity, "a receipt, key or pack is not what it must be; tell the archive's operator"),
-        (ExitCode.LogAlarm, "the audit log contradicts what was seen before; tell the archive's operator"),
+        (ExitCode.LogAlarm, "an audit log does not hold, or contradicts what was seen before; tell the archive's operator"),
         (ExitCode.Locked, "another run is at work with the same data folder"),
         (ExitCode.NotSafe, "status: some files are not safe"),
         (ExitCode.AwaitingApproval, "restore: a second admin must approve it first"),

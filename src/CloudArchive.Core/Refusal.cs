@@ -75,6 +75,9 @@ public enum Refusal
     /// <summary>There is no such run.</summary>
     RestoreTestUnknown,
 
+    /// <summary>The log has no checkpoint yet.</summary>
+    CheckpointUnknown,
+
     /// <summary>A lock, a hold or a receipt keeps the blob.</summary>
     Protected,
 

@@ -83,6 +83,9 @@ public sealed class Checkpoints(AuditReader reader, IBlobVault vault, ISigner si
         return (page, null);
     }
 
+    /// <summary>Whether it is a cursor of <see cref="ListAsync"/>.</summary>
+    public static bool IsName(string cursor) => cursor.Length == 36 && cursor[16] == '-' && cursor.All(c => char.IsAsciiLetterOrDigit(c) || c == '-');
+
     /// <summary>A log's folder among the records.</summary>
     private static string Folder(string log) => $"{AuditRows.Partition(log)}/checkpoints/";
 

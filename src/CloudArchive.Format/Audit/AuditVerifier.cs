@@ -171,7 +171,11 @@ public sealed class AuditVerifier
             byte[] json = Encoding.UTF8.GetBytes(lines.Current);
             if (CheckEntry(json) is { } finding)
             {
-                _findings.Add(finding.Fault == AuditFault.Missing && ComesLater(lines, _entries.Size) ? finding with { Fault = AuditFault.OutOfOrder, What = finding.What.Replace("is missing", "was moved") } : finding);
+                long place = _entries.Size;
+                _findings.Add(
+                    place >= export.Head?.Size ? BeyondHead(place)
+                    : finding.Fault == AuditFault.Missing && ComesLater(lines, place) ? new AuditFinding(AuditFault.OutOfOrder, place, finding.What.Replace("is missing", "was moved"))
+                    : finding);
                 return false;
             }
 
@@ -283,7 +287,7 @@ public sealed class AuditVerifier
         }
         else if (head is not null && head.Size < count)
         {
-            Find(AuditFault.BeyondHead, head.Size, $"Entry {head.Size} was not appended: the log's head knows {head.Size} entries, and there are {count}.");
+            _findings.Add(BeyondHead(head.Size));
         }
         else if (head is not null && head.Size > count)
         {
@@ -299,6 +303,8 @@ public sealed class AuditVerifier
             Find(AuditFault.RootMismatch, from, $"Entries {from} to {count - 1} are not those that the log's head was made from: one of them was changed.");
         }
     }
+
+    private static AuditFinding BeyondHead(long place) => new(AuditFault.BeyondHead, place, $"What stands at place {place} was not appended: the log's head does not know it.");
 
     private void Find(AuditFault fault, long? index, string what) => _findings.Add(new AuditFinding(fault, index, what));
 

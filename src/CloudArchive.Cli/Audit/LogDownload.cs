@@ -1,0 +1,87 @@
+using CloudArchive.Cli.Service;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Cli.Audit;
+
+/// <summary>Takes a log out of the service and into a folder, as it lies there: nothing is checked, for the verifier is to see what is wrong with it.</summary>
+internal static class LogDownload
+{
+    /// <summary>Writes the files of <see cref="AuditExport"/>. The log may grow meanwhile: the export ends where the log ended when it began. Returns the number of entries.</summary>
+    public static async Task<long> RunAsync(ArchiveClient client, string log, string folder, CancellationToken cancellationToken)
+    {
+        string path = LogPath.Of(log);
+        Directory.CreateDirectory(folder);
+        string entries = Path.Combine(folder, AuditExport.EntriesFile);
+        if (File.Exists(entries))
+        {
+            throw new UsageException($"There is an export in {folder} already. Name another folder.");
+        }
+
+        // The checkpoints first: what they state is there, whatever is appended while this runs.
+        await using (StreamWriter checkpoints = File.CreateText(Path.Combine(folder, AuditExport.CheckpointsFile)))
+        {
+            await foreach (CheckpointResponse checkpoint in client.GetPagesAsync<CheckpointResponse>(path + "/checkpoints?take=100", cancellationToken))
+            {
+                await checkpoints.WriteAsync(checkpoint.Checkpoint + "\n");
+            }
+        }
+
+        TreeHead head = await client.GetAsync<TreeHead>(path + "/head", cancellationToken);
+        await File.WriteAllBytesAsync(Path.Combine(folder, AuditExport.HeadFile), CanonicalJson.Serialize(head), cancellationToken);
+        await WriteLeavesAsync(client, path, head, Path.Combine(folder, AuditExport.LeavesFile), cancellationToken);
+        return await WriteEntriesAsync(client, path, head, entries, cancellationToken);
+    }
+
+    private static async Task WriteLeavesAsync(ArchiveClient client, string path, TreeHead head, string file, CancellationToken cancellationToken)
+    {
+        await using StreamWriter leaves = File.CreateText(file);
+        long written = 0;
+        await foreach (Sha256Digest leaf in client.GetPagesAsync<Sha256Digest>(path + "/leaves", cancellationToken))
+        {
+            if (written++ == head.Size)
+            {
+                break;
+            }
+
+            await leaves.WriteAsync(leaf.Hex + "\n");
+        }
+    }
+
+    private static async Task<long> WriteEntriesAsync(ArchiveClient client, string path, TreeHead head, string file, CancellationToken cancellationToken)
+    {
+        string temporary = file + ".part";
+        List<AuditEntryResponse> later = [];
+        long written = 0;
+        await using (StreamWriter entries = File.CreateText(temporary))
+        {
+            await foreach (AuditEntryResponse entry in client.GetPagesAsync<AuditEntryResponse>(path + "/entries?take=1000", cancellationToken))
+            {
+                if (entry.Index < head.Size)
+                {
+                    await entries.WriteAsync(Line(entry));
+                    written++;
+                }
+                else
+                {
+                    later.Add(entry);
+                }
+            }
+
+            // Of what came later the log's head knows what was appended; what it does not know nobody appended, and belongs before the verifier.
+            TreeHead now = await client.GetAsync<TreeHead>(path + "/head", cancellationToken);
+            foreach (AuditEntryResponse stray in later.Where(entry => entry.Index >= now.Size))
+            {
+                await entries.WriteAsync(Line(stray));
+                written++;
+            }
+        }
+
+        File.Move(temporary, file);
+        return written;
+    }
+
+    // A line break in an entry would be no canonical JSON: what follows it must not pass for a line of its own.
+    private static string Line(AuditEntryResponse entry) => entry.Entry.Replace("\r", "\\r", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal) + "\n";
+}

@@ -1,0 +1,99 @@
+using System.Text.Json;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+
+namespace CloudArchive.Core.Audit;
+
+/// <summary>Which entries are wanted. Null: any.</summary>
+/// <param name="From">Not before.</param>
+/// <param name="To">Before.</param>
+/// <param name="Action">The action; or its beginning, where it ends in '/'.</param>
+/// <param name="Actor">The actor's id.</param>
+public sealed record AuditFilter(DateTimeOffset? From = null, DateTimeOffset? To = null, string? Action = null, string? Actor = null)
+{
+    internal bool Fits(AuditEntry entry) =>
+        (From is null || entry.Time >= From)
+        && (Action is null || (Action.EndsWith('/') ? entry.Action.StartsWith(Action, StringComparison.Ordinal) : entry.Action == Action))
+        && (Actor is null || entry.Actor.Id == Actor);
+}
+
+/// <summary>Finds entries. A log is ordered by time, so a time is found by halving; all else is read through, in portions.</summary>
+public sealed class AuditSearch(AuditReader reader)
+{
+    /// <summary>How many entries a call reads at most; one that has not enough by then says where to go on.</summary>
+    private const int LargestScan = 5 * AuditReader.LargestRead;
+
+    /// <summary>
+    /// Up to <paramref name="take"/> entries after the index <paramref name="after"/>, and the index to go on after, or null at the end. What cannot be
+    /// read as an entry is always among them: whoever searches is to see it.
+    /// </summary>
+    public async Task<(IReadOnlyList<StoredEntry> Entries, long? Next)> FindAsync(string log, AuditFilter filter, long? after, int take, CancellationToken cancellationToken)
+    {
+        long next = after is { } last ? last + 1 : filter.From is { } from ? await FirstAtOrAfterAsync(log, from, cancellationToken) : 0;
+        List<StoredEntry> found = [];
+        for (int scanned = 0; scanned < LargestScan;)
+        {
+            IReadOnlyList<StoredEntry> page = await reader.ReadAsync(log, next, AuditReader.LargestRead, cancellationToken);
+            foreach (StoredEntry stored in page)
+            {
+                AuditEntry? entry = Read(stored);
+                if (entry is not null && filter.To is { } to && entry.Time >= to)
+                {
+                    return (found, null);
+                }
+
+                if (entry is null || filter.Fits(entry))
+                {
+                    found.Add(stored);
+                    if (found.Count == take)
+                    {
+                        return (found, stored.Index);
+                    }
+                }
+
+                next = stored.Index + 1;
+            }
+
+            if (page.Count < AuditReader.LargestRead)
+            {
+                return (found, null);
+            }
+
+            scanned += page.Count;
+        }
+
+        return (found, next - 1);
+    }
+
+    private static AuditEntry? Read(StoredEntry stored)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<AuditEntry>(stored.Json, FormatJson.Options);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private async Task<long> FirstAtOrAfterAsync(string log, DateTimeOffset time, CancellationToken cancellationToken)
+    {
+        long low = 0, high = (await reader.GetHeadAsync(log, cancellationToken)).Size;
+        while (low < high)
+        {
+            long middle = low + ((high - low) / 2);
+            IReadOnlyList<StoredEntry> at = await reader.ReadAsync(log, middle, 1, cancellationToken);
+            if (at.Count == 0 || (Read(at[0])?.Time ?? DateTimeOffset.MaxValue) >= time)
+            {
+                high = middle;
+            }
+            else
+            {
+                low = middle + 1;
+            }
+        }
+
+        return low;
+    }
+}
