@@ -12,12 +12,16 @@ internal static class CharacterSets
     private const int Ascii = 20127;
     private const int JisX0201 = 0;
     private const int JisX0208 = 20932;
-    private const int JisX0212 = 50220;
+    private const int JisX0212 = 1;
     private const int KsX1001 = 51949;
     private const int Gb2312 = 936;
 
+    private static readonly DecoderFallback s_replace = new DecoderReplacementFallback("\uFFFD");
+
     // Code pages come with .NET but have to be asked for; registering them would change Encoding for the whole process.
-    private static Encoding Page(int page) => page == Ascii ? Encoding.ASCII : CodePagesEncodingProvider.Instance.GetEncoding(page) ?? Encoding.GetEncoding(page);
+    private static Encoding Page(int page) =>
+        CodePagesEncodingProvider.Instance.GetEncoding(page, EncoderFallback.ReplacementFallback, s_replace)
+        ?? Encoding.GetEncoding(page, EncoderFallback.ReplacementFallback, s_replace);
 
     public static string Decode(ReadOnlySpan<byte> bytes, string characterSet)
     {
@@ -140,8 +144,8 @@ internal static class CharacterSets
 
         text.Append(set switch
         {
-            // JIS X 0212 is what ISO-2022-JP-1 has; 0208 goes by its EUC form, as do the sets of G1.
-            JisX0212 => Page(JisX0212).GetString([Escape, (byte)'$', (byte)'(', (byte)'D', first, bytes[1]]),
+            // All go by their EUC form; JIS X 0212 shares a code page with 0208 and has the second byte's high bit off there.
+            JisX0212 => Page(JisX0208).GetString([(byte)(first | 0x80), (byte)(bytes[1] & 0x7F)]),
             _ => Page(set).GetString([(byte)(first | 0x80), (byte)(bytes[1] | 0x80)]),
         });
         return 2;

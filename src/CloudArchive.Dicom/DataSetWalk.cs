@@ -20,12 +20,16 @@ internal sealed class DataSetWalk
 {
     private const long NoLimit = long.MaxValue;
 
+    // Each abandoned guess costs an exception; a file that wants many of them has no sequences worth guessing.
+    private const int MaxAbandoned = 100;
+
     private readonly DicomWindow _window;
     private readonly Findings _findings;
     private readonly bool _headerOnly;
     private Frame[] _stack = new Frame[8];
     private int _top;
     private int _depth;
+    private int _abandoned;
     private bool _padding;
 
     public DataSetWalk(DicomWindow window, Findings findings, DataSetEncoding encoding, bool headerOnly)
@@ -345,7 +349,9 @@ internal sealed class DataSetWalk
     /// <summary>The file ends on the outermost level: between elements, or there is padding shorter than an element.</summary>
     private Step EndOfFile(ReadOnlySpan<byte> rest)
     {
-        if (Elements == 0 || rest.ContainsAnyExcept((byte)0))
+        // In big endian a tag may begin with one zero, not with two.
+        bool padding = !rest.ContainsAnyExcept((byte)0) && !(rest.Length == 1 && _stack[0].Encoding.BigEndian);
+        if (Elements == 0 || !padding)
         {
             throw new DicomException(DicomFault.Truncated, _window.Position, Elements == 0 ? "The file ends before its data set." : "The file ends inside the header of an element.");
         }
@@ -382,8 +388,8 @@ internal sealed class DataSetWalk
     /// Implicit VR does not tell a sequence from other values; its first item does. Bulk data may begin with anything. A private value may too,
     /// so a private sequence is a guess that may be abandoned.
     /// </summary>
-    private static bool MayBeSequence(ref Frame frame, ElementHeader header) =>
-        !frame.Encoding.ExplicitVr && header.Length >= 8 && !Findings.Wants(header.Tag) && (header.Tag >> 16) switch
+    private bool MayBeSequence(ref Frame frame, ElementHeader header) =>
+        !frame.Encoding.ExplicitVr && header.Length >= 8 && !Findings.Wants(header.Tag) && !(header.IsPrivate && _abandoned == MaxAbandoned) && (header.Tag >> 16) switch
         {
             0x7FE0 or 0x0042 => false,
             0x5400 => header.Tag == 0x5400_0100,
@@ -397,6 +403,7 @@ internal sealed class DataSetWalk
     private Step Abandon(int guess)
     {
         Frame frame = _stack[guess];
+        _abandoned++;
         _findings.Odd(DicomOddityKind.OpaqueValue, frame.Tag, _window.Position);
         for (; _top >= guess; _top--)
         {

@@ -30,7 +30,7 @@ public static class DicomReader
         Findings findings = new();
         try
         {
-            await ReadAsync(file, findings, headerOnly: true, HeaderBuffer, cancellationToken);
+            await ReadAsync(file, findings, HeaderBuffer, headerOnly: true, MaxInflatedLength, cancellationToken);
             return findings.ToHeader();
         }
         catch (DicomException e) when (findings.HasIdentity)
@@ -40,11 +40,14 @@ public static class DicomReader
     }
 
     /// <summary>Reads the whole file to its end and checks every length, on every level.</summary>
-    public static async ValueTask<DicomSummary> WalkAsync(Stream stream, CancellationToken cancellationToken = default)
+    public static ValueTask<DicomSummary> WalkAsync(Stream stream, CancellationToken cancellationToken = default) =>
+        WalkAsync(stream, MaxInflatedLength, cancellationToken);
+
+    internal static async ValueTask<DicomSummary> WalkAsync(Stream stream, long maxInflatedLength, CancellationToken cancellationToken)
     {
         using DicomWindow file = new(stream, WalkBuffer, seek: false);
         Findings findings = new();
-        (DataSetWalk walk, long dataSetLength) = await ReadAsync(file, findings, headerOnly: false, WalkBuffer, cancellationToken);
+        (DataSetWalk walk, long dataSetLength) = await ReadAsync(file, findings, WalkBuffer, headerOnly: false, maxInflatedLength, cancellationToken);
         await file.SkipAsync(long.MaxValue, cancellationToken);
         if (findings.MetaDiffers)
         {
@@ -77,7 +80,7 @@ public static class DicomReader
     /// </summary>
     public static bool LooksLikeDicom(ReadOnlySpan<byte> start) => FileStart.Recognise(start) is not null;
 
-    private static async ValueTask<(DataSetWalk Walk, long Length)> ReadAsync(DicomWindow file, Findings findings, bool headerOnly, int buffer, CancellationToken cancellationToken)
+    private static async ValueTask<(DataSetWalk Walk, long Length)> ReadAsync(DicomWindow file, Findings findings, int buffer, bool headerOnly, long maxInflatedLength, CancellationToken cancellationToken)
     {
         await FileStart.ReadAsync(file, findings, cancellationToken);
         if (findings.TransferSyntax is not { } syntax || !TransferSyntaxes.IsDeflated(syntax))
@@ -94,14 +97,17 @@ public static class DicomReader
         try
         {
             DataSetEncoding encoding = await FileStart.ResolveEncodingAsync(inflated, findings, cancellationToken);
-            DataSetWalk walk = await WalkAsync(inflated, new(inflated, findings, encoding, headerOnly), MaxInflatedLength, cancellationToken);
+            DataSetWalk walk = await WalkAsync(inflated, new(inflated, findings, encoding, headerOnly), maxInflatedLength, cancellationToken);
+            // An inflater that came to the end of its stream did not come to the end of the deflated bytes.
             return !deflated.HitEnd || headerOnly
                 ? (walk, inflated.Position)
                 : throw new DicomException(DicomFault.Truncated, inflated.Position, "The deflated data set is cut off.");
         }
         catch (InvalidDataException e)
         {
-            throw new DicomException(DicomFault.BadDeflate, inflated.Position, "The deflated data set does not inflate.", e);
+            throw deflated.HitEnd
+                ? new DicomException(DicomFault.Truncated, inflated.Position, "The deflated data set is cut off.", e)
+                : new DicomException(DicomFault.BadDeflate, inflated.Position, "The deflated data set does not inflate.", e);
         }
     }
 
@@ -110,6 +116,12 @@ public static class DicomReader
         while (true)
         {
             Step step = walk.Advance();
+            long at = window.Position;
+            if ((step.Kind == StepKind.Skip ? step.Count : 0) > maxLength - at)
+            {
+                throw new DicomException(DicomFault.BadDeflate, at, "The deflated data set inflates to more than any that is one.");
+            }
+
             switch (step.Kind)
             {
                 case StepKind.Done:
@@ -118,18 +130,12 @@ public static class DicomReader
                     await window.FillAsync((int)step.Count, cancellationToken);
                     break;
                 default:
-                    long at = window.Position;
                     if (!await window.SkipAsync(step.Count, cancellationToken))
                     {
                         throw new DicomException(DicomFault.Truncated, at, $"A value of {step.Count} bytes begins here; the file ends before them.");
                     }
 
                     break;
-            }
-
-            if (window.Position > maxLength)
-            {
-                throw new DicomException(DicomFault.BadDeflate, window.Position, "The deflated data set inflates to more than any that is one.");
             }
         }
     }

@@ -78,7 +78,7 @@ internal static class FileStart
             }
 
             // Behind a meta header this is DICOM for certain, and may begin with any group.
-            DataSetEncoding encoding = Sniff(window.Bytes, anyGroup: findings.HasMetaHeader) ?? throw new DicomException(DicomFault.BadTransferSyntax, window.Position, "No transfer syntax, and no encoding that the data set would be in.");
+            DataSetEncoding encoding = Sniff(window.Bytes) ?? (findings.HasMetaHeader ? Sniff(window.Bytes, anyGroup: true) : null) ?? throw new DicomException(DicomFault.BadTransferSyntax, window.Position, "No transfer syntax, and no encoding that the data set would be in.");
             findings.TransferSyntax = encoding.Uid;
             return encoding;
         }
@@ -109,8 +109,18 @@ internal static class FileStart
         long start = window.Position;
         long afterGroupLength = start;
         // The group ends where another begins: (0002,0000) is too often wrong to be believed.
-        while (await window.FillAsync(8, cancellationToken) && encoding.ReadUInt16(window.Bytes) == 2)
+        while (true)
         {
+            if (!await window.FillAsync(8, cancellationToken))
+            {
+                throw new DicomException(DicomFault.Truncated, window.Position, "The file ends before its data set.");
+            }
+
+            if (encoding.ReadUInt16(window.Bytes) != 2)
+            {
+                break;
+            }
+
             long at = window.Position;
             int needed = ElementHeader.Read(window.Bytes, encoding, out ElementHeader header);
             if (needed > 0 && await window.FillAsync(needed, cancellationToken))

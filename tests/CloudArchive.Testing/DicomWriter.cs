@@ -88,7 +88,7 @@ public sealed class DicomWriter : IDisposable
         _output.Write(value);
         if ((value.Length & 1) != 0)
         {
-            _output.WriteByte((byte)(vr is "UI" || vr[0] == 'O' || vr is "UN" ? 0 : ' '));
+            _output.WriteByte((byte)(vr is "UI" or "UN" or "OB" or "OW" ? 0 : ' '));
         }
     }
 
