@@ -13,6 +13,7 @@ internal sealed class Findings
     private static readonly SearchValues<byte> s_codeCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _"u8);
 
     private readonly List<DicomOddity> _oddities = [];
+    private readonly HashSet<uint> _taken = [];
     private string? _metaSopClass;
     private string? _metaSopInstance;
     private string? _sopClass;
@@ -69,9 +70,17 @@ internal sealed class Findings
         or 0x0010_0010 or 0x0010_0020 or 0x0010_0030 or 0x0020_000D or 0x0020_000E
         or 0x0028_0002 or 0x0028_0004 or 0x0028_0008 or 0x0028_0010 or 0x0028_0011 or 0x0028_0100;
 
-    /// <summary>Keeps a value of at most <see cref="MaxKeptLength"/> bytes.</summary>
+    /// <summary>
+    /// Keeps a value of at most <see cref="MaxKeptLength"/> bytes. Of two elements with one tag the first counts: a reader that has what it
+    /// wants stops before the second.
+    /// </summary>
     public void Take(uint tag, ReadOnlySpan<byte> value, DataSetEncoding encoding, long offset)
     {
+        if (!_taken.Add(tag))
+        {
+            return;
+        }
+
         ReadOnlySpan<byte> text = Trim(value);
         bool valid = true;
         switch (tag)

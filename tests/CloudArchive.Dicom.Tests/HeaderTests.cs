@@ -216,6 +216,21 @@ public sealed class HeaderTests
     }
 
     [Fact]
+    public async Task Of_an_identifier_that_is_there_twice_the_first_counts_for_header_and_walk_alike()
+    {
+        byte[] file = Files.Write(TransferSyntaxes.ExplicitVrLittleEndian, dataSet =>
+        {
+            Files.Identity(dataSet);
+            dataSet.Text(0x0028_0004, "CS", "MONOCHROME2");
+            dataSet.Text(0x0020_000D, "UI", "9.9.9");
+            dataSet.Text(0x0008_0018, "UI", "9.9.9");
+        });
+
+        Assert.Equal(Files.Study, (await Files.ReadHeaderAsync(file)).StudyInstanceUid);
+        Assert.Equal(await Files.ReadHeaderAsync(file), (await Files.WalkAsync(file)).Header);
+    }
+
+    [Fact]
     public async Task Nothing_that_is_printed_shows_who_the_patient_is()
     {
         byte[] file = Files.Whole(TransferSyntaxes.ExplicitVrLittleEndian);
