@@ -74,7 +74,7 @@ public sealed class PeerTests
     /// <summary>Long values in full (+L), UIDs as numbers (-Un), no warnings.</summary>
     private static async Task<(int ExitCode, string[] Lines)> DcmdumpAsync(string path)
     {
-        ProcessStartInfo start = new("dcmdump", ["-q", "+L", "-Un", path]) { RedirectStandardOutput = true, RedirectStandardError = true, StandardOutputEncoding = System.Text.Encoding.Latin1 };
+        ProcessStartInfo start = new("dcmdump", ["-q", "+L", "-Un", path]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, StandardOutputEncoding = System.Text.Encoding.Latin1 };
         Process? process = null;
         try
         {
