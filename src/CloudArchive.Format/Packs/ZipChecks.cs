@@ -8,7 +8,7 @@ internal static class ZipChecks
     private const int EndLength = 22;
     private const int Locator64Length = 20;
     private const int End64Length = 56;
-    private static readonly uint[] CrcTable = MakeCrcTable();
+    private static readonly uint[][] CrcTables = MakeCrcTables();
 
     /// <summary>
     /// Bounds the central directory before it is read into memory: it must lie at the very end, as every pack's does, and must not be larger
@@ -28,13 +28,21 @@ internal static class ZipChecks
         zip.Position = 0;
     }
 
-    /// <summary>CRC-32 as ZIP has it (APPNOTE §4.4.7). Start with 0.</summary>
+    /// <summary>CRC-32 as ZIP has it (APPNOTE §4.4.7), eight bytes a step. Start with 0.</summary>
     public static uint Crc32(uint crc, ReadOnlySpan<byte> data)
     {
         crc = ~crc;
+        uint[][] t = CrcTables;
+        for (; data.Length >= 8; data = data[8..])
+        {
+            ulong x = BinaryPrimitives.ReadUInt64LittleEndian(data) ^ crc;
+            crc = t[7][(byte)x] ^ t[6][(byte)(x >> 8)] ^ t[5][(byte)(x >> 16)] ^ t[4][(byte)(x >> 24)]
+                ^ t[3][(byte)(x >> 32)] ^ t[2][(byte)(x >> 40)] ^ t[1][(byte)(x >> 48)] ^ t[0][x >> 56];
+        }
+
         foreach (byte b in data)
         {
-            crc = CrcTable[(byte)(crc ^ b)] ^ (crc >> 8);
+            crc = t[0][(byte)(crc ^ b)] ^ (crc >> 8);
         }
 
         return ~crc;
@@ -55,20 +63,24 @@ internal static class ZipChecks
             : null;
     }
 
-    private static uint[] MakeCrcTable()
+    /// <summary>Table k: what a byte does to the CRC that k bytes later.</summary>
+    private static uint[][] MakeCrcTables()
     {
-        uint[] table = new uint[256];
-        for (uint i = 0; i < table.Length; i++)
+        uint[][] tables = [.. Enumerable.Range(0, 8).Select(_ => new uint[256])];
+        for (uint i = 0; i < 256; i++)
         {
             uint value = i;
-            for (int bit = 0; bit < 8; bit++)
+            for (int k = 0; k < 8; k++)
             {
-                value = (value & 1) != 0 ? 0xEDB88320 ^ (value >> 1) : value >> 1;
-            }
+                for (int bit = 0; bit < 8; bit++)
+                {
+                    value = (value & 1) != 0 ? 0xEDB88320 ^ (value >> 1) : value >> 1;
+                }
 
-            table[i] = value;
+                tables[k][i] = value;
+            }
         }
 
-        return table;
+        return tables;
     }
 }

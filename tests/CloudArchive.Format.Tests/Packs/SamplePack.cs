@@ -42,7 +42,7 @@ internal sealed record SamplePack(byte[] Ciphertext, byte[] Key, PackSummary Sum
         header ??= Header;
         using ContentKey key = ContentKey.Create();
         using MemoryStream output = new();
-        await using PackWriter writer = new(new OneWayStream(output), header, key);
+        await using PackWriter writer = new(new ForwardOnlyStream(output), header, key);
         foreach ((PackEntry entry, byte[] content) in files)
         {
             await writer.AddAsync(entry, new MemoryStream(content), Cancellation);
@@ -86,30 +86,6 @@ internal sealed record SamplePack(byte[] Ciphertext, byte[] Key, PackSummary Sum
         byte[] plaintext = new byte[unsealing.Length];
         unsealing.ReadExactly(plaintext);
         return plaintext;
-    }
-
-    /// <summary>Writes and does nothing else, as an upload does.</summary>
-    private sealed class OneWayStream(Stream inner) : Stream
-    {
-        public override bool CanRead => false;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => true;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override void Flush() => inner.Flush();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => inner.Write(buffer, offset, count);
     }
 }
 
