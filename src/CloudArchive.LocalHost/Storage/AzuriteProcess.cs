@@ -1,6 +1,6 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 
 namespace CloudArchive.LocalHost.Storage;
 
@@ -10,9 +10,6 @@ internal enum AzuriteService
     Blob,
     Table,
 }
-
-/// <summary>LocalHost cannot start; the message is one line that says what to do.</summary>
-public sealed class LocalHostException(string message, Exception? inner = null) : Exception(message, inner);
 
 /// <summary>
 /// Azurite as a child process: one service on a loopback port of the system's choice, ready when <see cref="StartAsync"/> returns, and
@@ -25,22 +22,22 @@ internal sealed class AzuriteProcess : IAsyncDisposable
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(15);
 
     private readonly Process _process;
-    private readonly Task _output;
 
-    private AzuriteProcess(Process process, Task output, int port)
+    private AzuriteProcess(Process process, Task<string> ended, int port)
     {
         _process = process;
-        _output = output;
+        Id = process.Id;
+        Ended = ended;
         Port = port;
     }
 
     /// <summary>Where it listens, on 127.0.0.1.</summary>
     public int Port { get; }
 
-    public int Id => _process.Id;
+    public int Id { get; }
 
-    /// <summary>Completes when the process has ended.</summary>
-    public Task Exited => _process.WaitForExitAsync(CancellationToken.None);
+    /// <summary>Completes when the process has ended, with what there is to tell of it.</summary>
+    public Task<string> Ended { get; }
 
     /// <param name="service">What to run.</param>
     /// <param name="package">The folder of the npm package.</param>
@@ -77,18 +74,23 @@ internal sealed class AzuriteProcess : IAsyncDisposable
         }
 
         TaskCompletionSource<int> port = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        StringBuilder said = new();
-        Task output = Task.WhenAll(ReadAsync(process.StandardOutput, said, port), ReadAsync(process.StandardError, said, port));
-        _ = output.ContinueWith(_ => port.TrySetException(new LocalHostException($"Azurite ({name}) ended while it started: {Said(said)}")), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        Task<string> ended = FollowAsync(name, process, port);
         try
         {
-            return new AzuriteProcess(process, output, await port.Task.WaitAsync(StartLimit, cancellationToken));
+            await Task.WhenAny(port.Task, ended).WaitAsync(StartLimit, cancellationToken);
+            return port.Task.IsCompleted ? new AzuriteProcess(process, ended, await port.Task) : throw new LocalHostException(await ended);
         }
         catch (Exception e)
         {
             await StopAsync(process, TimeSpan.Zero);
+            string story = await ended;
             process.Dispose();
-            throw e is TimeoutException ? new LocalHostException($"Azurite ({name}) did not start within {StartLimit.TotalSeconds} s: {Said(said)}", e) : e;
+            if (e is TimeoutException)
+            {
+                throw new LocalHostException($"Azurite did not start within {StartLimit.TotalSeconds} s. {story}", e);
+            }
+
+            throw;
         }
     }
 
@@ -96,7 +98,7 @@ internal sealed class AzuriteProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync(_process, StopLimit);
-        await _output;
+        await Ended;
         _process.Dispose();
     }
 
@@ -122,32 +124,29 @@ internal sealed class AzuriteProcess : IAsyncDisposable
         }
     }
 
-    private static async Task ReadAsync(StreamReader reader, StringBuilder said, TaskCompletionSource<int> port)
+    // Reads what it says to the end: a full pipe would stop it.
+    private static async Task<string> FollowAsync(string name, Process process, TaskCompletionSource<int> port)
     {
-        // Read to the end, whatever it says: a full pipe would stop it.
-        const int kept = 2000;
-        while (await reader.ReadLineAsync(CancellationToken.None) is { } line)
+        const int kept = 20;
+        ConcurrentQueue<string> said = new();
+        async Task ReadAsync(StreamReader reader)
         {
-            if (line.StartsWith(PortLine, StringComparison.Ordinal))
+            while (await reader.ReadLineAsync(CancellationToken.None) is { } line)
             {
-                port.TrySetResult(int.Parse(line.AsSpan(PortLine.Length), NumberStyles.None, CultureInfo.InvariantCulture));
-            }
-
-            lock (said)
-            {
-                if (said.Length < kept)
+                if (line.StartsWith(PortLine, StringComparison.Ordinal))
                 {
-                    said.Append(line).Append(' ');
+                    port.TrySetResult(int.Parse(line.AsSpan(PortLine.Length), NumberStyles.None, CultureInfo.InvariantCulture));
+                }
+
+                said.Enqueue(line);
+                if (said.Count > kept)
+                {
+                    said.TryDequeue(out _);
                 }
             }
         }
-    }
 
-    private static string Said(StringBuilder said)
-    {
-        lock (said)
-        {
-            return said.ToString();
-        }
+        await Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError), process.WaitForExitAsync(CancellationToken.None));
+        return $"Azurite ({name}) ended with exit code {process.ExitCode}. It said: {string.Join(' ', said)}";
     }
 }

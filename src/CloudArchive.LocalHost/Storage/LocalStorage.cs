@@ -15,13 +15,14 @@ public sealed class LocalStorage : IAsyncDisposable
 {
     private readonly Stack<IAsyncDisposable> _parts;
 
-    private LocalStorage(Stack<IAsyncDisposable> parts, StorageAccount account, Uri blobs, Uri tables, IReadOnlyList<int> processIds, TimeProvider clock)
+    private LocalStorage(Stack<IAsyncDisposable> parts, StorageAccount account, Uri blobs, Uri tables, IReadOnlyList<AzuriteProcess> processes, TimeProvider clock)
     {
         _parts = parts;
         Account = account;
         BlobUrl = blobs;
         TableUrl = tables;
-        ProcessIds = processIds;
+        ProcessIds = [.. processes.Select(process => process.Id)];
+        Failed = Task.WhenAny(processes.Select(process => process.Ended)).Unwrap();
         Vault = BlobVault.Connect(blobs, account.Name, account.Key, clock);
         Rows = RowStore.Connect(tables, account.Name, account.Key);
     }
@@ -43,6 +44,9 @@ public sealed class LocalStorage : IAsyncDisposable
 
     /// <summary>The child processes.</summary>
     public IReadOnlyList<int> ProcessIds { get; }
+
+    /// <summary>Completes when a child process has ended, with what there is to tell of it. Where storage was not disposed of, it ended by itself.</summary>
+    public Task<string> Failed { get; }
 
     /// <summary>Starts storage in a folder.</summary>
     public static Task<LocalStorage> StartAsync(string folder, CancellationToken cancellationToken) => StartAsync(new LocalStorageOptions(folder), TimeProvider.System, cancellationToken);
@@ -83,7 +87,7 @@ public sealed class LocalStorage : IAsyncDisposable
             WormServer worm = await WormServer.StartAsync(account, options.BlobPort, policies, upstream, clock, cancellationToken);
             parts.Push(worm);
 
-            LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs.Id, tables.Id], clock);
+            LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs, tables], clock);
             await storage.Vault.EnsureReadyAsync(cancellationToken);
             await storage.Rows.EnsureReadyAsync(cancellationToken);
             return storage;

@@ -1,7 +1,6 @@
 using System.Net;
+using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Storage;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 
 namespace CloudArchive.LocalHost.Worm;
 
@@ -25,20 +24,24 @@ internal sealed class WormServer : IAsyncDisposable
     /// <param name="upstream">What is behind.</param>
     public static async Task<WormServer> StartAsync(StorageAccount account, int port, PolicyStore policies, Upstream upstream, TimeProvider clock, CancellationToken cancellationToken)
     {
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore();
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        LoopbackPort listening = LoopbackPort.Take(IPAddress.Loopback, port, orNext: false);
+        try
         {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = null;
-            kestrel.Listen(IPAddress.Loopback, port);
-        });
-        WebApplication app = builder.Build();
-        WormLayer layer = new(new WormAuthorization(account, clock), policies, upstream, clock, account.Name);
-        app.Run(layer.HandleAsync);
-        await app.StartAsync(cancellationToken);
-        string address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
-        return new WormServer(app, new Uri($"{address}/{account.Name}"));
+            WebApplicationBuilder builder = listening.CreateBuilder();
+
+            // An instance has up to some gigabytes.
+            builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = null);
+            WebApplication app = builder.Build();
+            WormLayer layer = new(new WormAuthorization(account, clock), policies, upstream, clock, account.Name);
+            app.Run(layer.HandleAsync);
+            await app.StartAsync(cancellationToken);
+            return new WormServer(app, new Uri(listening.Url, account.Name));
+        }
+        catch
+        {
+            listening.Dispose();
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()

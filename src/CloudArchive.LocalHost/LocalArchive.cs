@@ -1,0 +1,140 @@
+using System.Globalization;
+using System.Text;
+using CloudArchive.Api;
+using CloudArchive.Api.Identity;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Packs;
+using CloudArchive.Core.Storage;
+using CloudArchive.LocalHost.Hosting;
+using CloudArchive.LocalHost.Identity;
+using CloudArchive.LocalHost.Keys;
+using CloudArchive.LocalHost.Storage;
+
+namespace CloudArchive.LocalHost;
+
+/// <summary>The whole archive on this machine, in this process but for Azurite. What the program runs, and what tests run.</summary>
+public sealed class LocalArchive : IAsyncDisposable
+{
+    private const int PacksPerReconciliation = 1000;
+
+    private static readonly ScheduledWork[] s_work =
+    [
+        new("reconcile", "0 */5 * * * *", (services, cancel) => services.GetRequiredService<Reconciler>().RunAsync(PacksPerReconciliation, cancel)),
+        new("checkpoint", "0 0 * * * *", (services, cancel) => services.GetRequiredService<CheckpointRun>().MakeAllAsync(CorrelationId(services, "checkpoint"), cancel)),
+        new("forget client assertions", "0 30 * * * *", (services, cancel) => services.GetRequiredService<ClientAssertions>().SweepAsync(cancel)),
+    ];
+
+    private readonly WebApplication _app;
+
+    private LocalArchive(WebApplication app, Uri url, LocalStorage storage, LocalKeys keys, LocalIssuer issuer)
+    {
+        _app = app;
+        Url = url;
+        Storage = storage;
+        Keys = keys;
+        Issuer = issuer;
+    }
+
+    /// <summary>Where the API answers.</summary>
+    public Uri Url { get; }
+
+    /// <summary>Blobs and tables.</summary>
+    public LocalStorage Storage { get; }
+
+    /// <summary>Wrapping and signing keys.</summary>
+    public LocalKeys Keys { get; }
+
+    /// <summary>Issues the staff's tokens.</summary>
+    public LocalIssuer Issuer { get; }
+
+    /// <summary>Everything that the host registered.</summary>
+    public IServiceProvider Services => _app.Services;
+
+    /// <summary>Starts it; ready on return. <see cref="LocalHostException"/> says in a line what is missing.</summary>
+    public static async Task<LocalArchive> StartAsync(LocalHostOptions options, CancellationToken cancellationToken)
+    {
+        string data = Path.GetFullPath(options.Data);
+        string portFile = Path.Combine(data, "port");
+        LoopbackPort port = LoopbackPort.Take(options.Address, options.Port ?? LastPort(portFile), orNext: options.Port is null);
+        LocalStorage? storage = null;
+        LocalKeys? keys = null;
+        LocalIssuer? issuer = null;
+        WebApplication? app = null;
+        try
+        {
+            storage = await LocalStorage.StartAsync(new LocalStorageOptions(data, options.BlobPort, options.Azurite), options.Clock, cancellationToken);
+            keys = await LocalKeys.OpenAsync(Path.Combine(data, "secrets", "keys"), cancellationToken);
+            issuer = LocalIssuer.Open(Path.Combine(data, "secrets", "issuer.pem"), options.Clock);
+            WebApplicationBuilder builder = port.CreateBuilder();
+            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust }, storage, keys);
+            app = builder.Build();
+            app.UseRouting();
+            app.UseCloudArchive();
+            app.MapCloudArchive();
+            await app.StartAsync(cancellationToken);
+            PrivateFile.Write(portFile, Encoding.ASCII.GetBytes(port.Url.Port.ToString(CultureInfo.InvariantCulture)));
+            return new LocalArchive(app, port.Url, storage, keys, issuer);
+        }
+        catch
+        {
+            await DisposeAsync(app, storage, keys, issuer);
+            port.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Stops answering, waits for what is under way, stops Azurite.</summary>
+    public ValueTask DisposeAsync() => DisposeAsync(_app, Storage, Keys, Issuer);
+
+    private static async ValueTask DisposeAsync(WebApplication? app, LocalStorage? storage, LocalKeys? keys, LocalIssuer? issuer)
+    {
+        if (app is not null)
+        {
+            await app.StopAsync(CancellationToken.None);
+            await app.DisposeAsync();
+        }
+
+        if (storage is not null)
+        {
+            await storage.DisposeAsync();
+        }
+
+        keys?.Dispose();
+        issuer?.Dispose();
+    }
+
+    private static void Register(WebApplicationBuilder builder, LocalHostOptions options, CloudArchiveOptions archive, LocalStorage storage, LocalKeys keys)
+    {
+        builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Azure", LogLevel.Warning);
+        if (options.LogFile is { } file)
+        {
+            builder.Logging.AddProvider(new FileLog(file, options.Clock));
+        }
+        else
+        {
+            builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
+        }
+
+        IServiceCollection services = builder.Services;
+        services.AddRouting();
+        services.AddSingleton(options.Clock);
+        services.AddSingleton<IBlobVault>(storage.Vault);
+        services.AddSingleton<IRowStore>(storage.Rows);
+        services.AddSingleton<IWrappingKeys>(keys);
+        services.AddSingleton<IKeyUnwrapper>(keys);
+        services.AddSingleton<ISigner>(keys);
+        services.AddCloudArchive(archive);
+        if (options.Timers)
+        {
+            services.AddSingleton<IReadOnlyList<ScheduledWork>>(s_work);
+            services.AddHostedService<Timers>();
+        }
+    }
+
+    private static int LastPort(string file) =>
+        File.Exists(file) && int.TryParse(File.ReadAllText(file), CultureInfo.InvariantCulture, out int port) && port is > 0 and <= ushort.MaxValue ? port : LocalHostOptions.DefaultPort;
+
+    private static string CorrelationId(IServiceProvider services, string work) =>
+        $"{work}-{Guid.CreateVersion7(services.GetRequiredService<TimeProvider>().GetUtcNow()):N}";
+}

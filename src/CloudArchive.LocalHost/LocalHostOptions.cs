@@ -1,0 +1,32 @@
+using System.Net;
+
+namespace CloudArchive.LocalHost;
+
+/// <summary>How to run the archive on this machine.</summary>
+/// <param name="Data">The folder with everything that it keeps; made where missing.</param>
+public sealed record LocalHostOptions(string Data)
+{
+    /// <summary>The port where none is named and none was used before.</summary>
+    public const int DefaultPort = 5280;
+
+    /// <summary>The address to listen on: a loopback address, or it does not start.</summary>
+    public IPAddress Address { get; init; } = IPAddress.Loopback;
+
+    /// <summary>The port of the API; 0 for any; null for the one that this folder had before, or the default, or the next free one after it.</summary>
+    public int? Port { get; init; }
+
+    /// <summary>The port of blob storage; 0 for any.</summary>
+    public int BlobPort { get; init; }
+
+    /// <summary>Where Azurite is installed; null to look for it.</summary>
+    public string? Azurite { get; init; }
+
+    /// <summary>Where log lines go; null for the console.</summary>
+    public string? LogFile { get; init; }
+
+    /// <summary>Whether scheduled work runs.</summary>
+    public bool Timers { get; init; } = true;
+
+    /// <summary>What time it is.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+}
