@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using CloudArchive.Azure.Tables;
 using CloudArchive.Core.Storage;
 
 namespace CloudArchive.Core.Tests.Audit;
@@ -21,6 +22,8 @@ internal sealed class MemoryRowStore : IRowStore
 
     public Task<Row?> FindAsync(RowTable table, string partition, string key, CancellationToken cancellationToken)
     {
+        RowRules.CheckKey(partition);
+        RowRules.CheckKey(key);
         lock (_gate)
         {
             Reads++;
@@ -30,6 +33,10 @@ internal sealed class MemoryRowStore : IRowStore
 
     public Task<IReadOnlyList<Row>> QueryAsync(RowTable table, string partition, string from, string to, int take, CancellationToken cancellationToken)
     {
+        RowRules.CheckKey(partition);
+        RowRules.CheckBound(from);
+        RowRules.CheckBound(to);
+        ArgumentOutOfRangeException.ThrowIfNegative(take);
         lock (_gate)
         {
             Reads++;
@@ -62,6 +69,16 @@ internal sealed class MemoryRowStore : IRowStore
 
     public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken)
     {
+        RowRules.CheckKey(partition);
+        foreach (RowWrite write in writes)
+        {
+            RowRules.CheckKey(write.Key);
+            foreach ((string name, object value) in ValuesOf(write) ?? new Dictionary<string, object>())
+            {
+                RowRules.CheckValue(name, value);
+            }
+        }
+
         if (writes.Count is 0 or > 100 || writes.DistinctBy(write => write.Key).Count() != writes.Count)
         {
             throw new ArgumentException("1 to 100 writes, one a key.", nameof(writes));
@@ -95,14 +112,7 @@ internal sealed class MemoryRowStore : IRowStore
             foreach (RowWrite write in writes)
             {
                 string etag = (++_version).ToString(CultureInfo.InvariantCulture);
-                IReadOnlyDictionary<string, object>? values = write switch
-                {
-                    RowWrite.Insert insert => insert.Values,
-                    RowWrite.Replace replace => replace.Values,
-                    RowWrite.Upsert upsert => upsert.Values,
-                    _ => null,
-                };
-                if (values is null)
+                if (ValuesOf(write) is not { } values)
                 {
                     rows.Remove(write.Key);
                     etags.Add("");
@@ -131,6 +141,14 @@ internal sealed class MemoryRowStore : IRowStore
             }
         }
     }
+
+    private static IReadOnlyDictionary<string, object>? ValuesOf(RowWrite write) => write switch
+    {
+        RowWrite.Insert insert => insert.Values,
+        RowWrite.Replace replace => replace.Values,
+        RowWrite.Upsert upsert => upsert.Values,
+        _ => null,
+    };
 
     private static int FirstAtOrAfter(IList<string> keys, string from)
     {
