@@ -18,7 +18,7 @@ internal enum AzuriteService
 internal sealed class AzuriteProcess : IAsyncDisposable
 {
     private const string PortLine = "cloudarchive-port ";
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(15);
 
     private readonly Process _process;

@@ -42,6 +42,9 @@ public sealed class LocalStorage : IAsyncDisposable
     /// <summary>The account and its key.</summary>
     public StorageAccount Account { get; }
 
+    /// <summary>The emulator behind the WORM layer: for the tests that try to get past it.</summary>
+    internal Uri EmulatorUrl { get; private init; } = null!;
+
     /// <summary>The child processes.</summary>
     public IReadOnlyList<int> ProcessIds { get; }
 
@@ -87,7 +90,10 @@ public sealed class LocalStorage : IAsyncDisposable
             WormServer worm = await WormServer.StartAsync(account, options.BlobPort, policies, upstream, clock, cancellationToken);
             parts.Push(worm);
 
-            LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs, tables], clock);
+            LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs, tables], clock)
+            {
+                EmulatorUrl = new Uri($"http://127.0.0.1:{blobs.Port}/{account.Name}"),
+            };
             await storage.Vault.EnsureReadyAsync(cancellationToken);
             await storage.Rows.EnsureReadyAsync(cancellationToken);
             return storage;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using CloudArchive.LocalHost.Storage;
+using Microsoft.Extensions.Primitives;
 
 namespace CloudArchive.LocalHost.Worm;
 
@@ -122,9 +123,14 @@ internal sealed class WormAuthorization(StorageAccount account, TimeProvider clo
             headers.IfNoneMatch,
             headers.IfUnmodifiedSince,
             headers.Range).Append('\n');
-        foreach ((string name, Microsoft.Extensions.Primitives.StringValues value) in headers.Where(h => h.Key.StartsWith("x-ms-", StringComparison.OrdinalIgnoreCase)).OrderBy(h => h.Key.ToLowerInvariant(), StringComparer.Ordinal))
+
+        // The service sorts as a dictionary does: '_' comes before digits, which it does not in ASCII.
+        foreach ((string name, StringValues value) in headers
+            .Where(header => header.Key.StartsWith("x-ms-", StringComparison.OrdinalIgnoreCase))
+            .Select(header => (Name: header.Key.ToLowerInvariant(), header.Value))
+            .OrderBy(header => header.Name.Replace('_', '!'), StringComparer.Ordinal))
         {
-            toSign.Append(name.ToLowerInvariant()).Append(':').Append(value.ToString().Trim()).Append('\n');
+            toSign.Append(name).Append(':').Append(value.ToString().Trim()).Append('\n');
         }
 
         toSign.Append('/').Append(account.Name).Append(request.RawPath);

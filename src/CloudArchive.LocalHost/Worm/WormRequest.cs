@@ -65,6 +65,14 @@ internal sealed record WormRequest(string Method, WormOperation Operation, strin
         string path = mark < 0 ? target : target[..mark];
         Dictionary<string, string> query = ParseQuery(mark < 0 ? "" : target[(mark + 1)..]);
 
+        foreach (string name in (string[])["X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override"])
+        {
+            if (context.Request.Headers.ContainsKey(name))
+            {
+                throw WormException.UnknownHeader(name);
+            }
+        }
+
         string root = $"/{account}/";
         if (!path.StartsWith(root, StringComparison.Ordinal))
         {
