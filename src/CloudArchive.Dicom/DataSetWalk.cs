@@ -1,17 +1,5 @@
 namespace CloudArchive.Dicom;
 
-/// <summary>What a walk wants next of whoever feeds it.</summary>
-/// <param name="Kind">Fill: at least <see cref="Count"/> bytes at hand, or the end. Skip: <see cref="Count"/> bytes gone. Done: nothing.</param>
-internal readonly record struct Step(StepKind Kind, long Count = 0);
-
-internal enum StepKind
-{
-    Continue,
-    Fill,
-    Skip,
-    Done,
-}
-
 /// <summary>
 /// Walks a data set (PS3.5 §7) in the bytes that a <see cref="DicomWindow"/> has at hand: a stack of what is open instead of recursion, so
 /// that no file decides how deep the call stack gets. Every length is held against the limit of what encloses it.
@@ -495,27 +483,5 @@ internal sealed class DataSetWalk
         _depth -= _stack[_top].Kind == FrameKind.Sequence ? 1 : 0;
         _top--;
         return default;
-    }
-
-    private enum FrameKind : byte
-    {
-        Root,
-        Sequence,
-        Item,
-        Fragments,
-    }
-
-    /// <summary>Something open. Its limit is where it must end; with an undefined length, where what encloses it must end.</summary>
-    private struct Frame
-    {
-        public FrameKind Kind;
-        public bool Undefined;
-        public bool IsGuess;
-        public bool IsPixelData;
-        public bool HasOffsetTable;
-        public DataSetEncoding Encoding;
-        public uint Tag;
-        public uint LastTag;
-        public long Limit;
     }
 }

@@ -1,0 +1,41 @@
+using System.CommandLine;
+using FellowOakDicom.Network;
+
+namespace CloudArchive.Dimse;
+
+/// <summary><c>send</c>: 0 when the PACS took every file, 4 when it did not take some, 5 when it cannot be reached: as the agent has them.</summary>
+internal static class SendCommand
+{
+    public static Command Create()
+    {
+        Argument<string> folder = new("folder") { Description = "The folder with the restored files; its subfolders too." };
+        Option<string> host = new("--host") { Description = "The PACS.", Required = true };
+        Option<int> port = new("--port") { Description = "Its port.", DefaultValueFactory = _ => 104 };
+        Option<string> title = new("--ae-title") { Description = "Its AE title.", Required = true };
+        Option<string> calling = new("--calling-ae-title") { Description = "Ours, as the PACS knows it.", DefaultValueFactory = _ => "CLOUDARCHIVE" };
+        Command command = new("send", "Send restored files to a PACS (C-STORE).") { folder, host, port, title, calling };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            TextWriter error = parsed.InvocationConfiguration.Error;
+            string[] files = [.. Directory.EnumerateFiles(parsed.GetValue(folder)!, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+            Pacs pacs = new(parsed.GetValue(host)!, parsed.GetValue(port), parsed.GetValue(title)!, parsed.GetValue(calling)!);
+            try
+            {
+                IReadOnlyList<SentFile> sent = await Sender.SendAsync(pacs, files, cancellationToken);
+                foreach (SentFile file in sent.Where(file => file.Problem is not null))
+                {
+                    await error.WriteLineAsync($"{Path.GetRelativePath(parsed.GetValue(folder)!, file.Path)}: {file.Problem}");
+                }
+
+                await parsed.InvocationConfiguration.Output.WriteLineAsync($"{sent.Count(file => file.Problem is null)} of {sent.Count} files sent.");
+                return sent.All(file => file.Problem is null) ? 0 : 4;
+            }
+            catch (Exception e) when (e is DicomNetworkException or IOException or System.Net.Sockets.SocketException)
+            {
+                await error.WriteLineAsync($"{pacs.AeTitle} at {pacs.Host}:{pacs.Port} cannot be reached or refuses us: {e.Message}");
+                return 5;
+            }
+        });
+        return command;
+    }
+}
