@@ -24,6 +24,8 @@ public static class CloudArchiveEndpoints
         PackEndpoints.Map(table);
         CatalogEndpoints.Map(table);
         AuditEndpoints.Map(table);
+        RestoreEndpoints.Map(table);
+        RestoreTestEndpoints.Map(table);
         routes.MapArchiveOpenApi();
         return routes;
     }

@@ -6,6 +6,8 @@ using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.Restores;
+using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -31,6 +33,12 @@ public static class CloudArchiveServices
         services.AddSingleton<BearerTokens>();
         services.AddSingleton<ClientAssertions>();
         services.AddSingleton<RefusalLog>();
+        services.AddSingleton<RestoreTestWorker>();
+        if (options.Role.HasFlag(ArchiveRole.Recovery))
+        {
+            services.AddHostedService(provider => provider.GetRequiredService<RestoreTestWorker>());
+        }
+
         RateLimits.AddTo(services, options.Limits);
         services.Configure<JsonOptions>(json => Mirror(FormatJson.Options, json.SerializerOptions));
 
@@ -53,6 +61,8 @@ public static class CloudArchiveServices
         services.AddSingleton<IdentifierSecrets>();
         services.AddSingleton<IdentifierLookup>();
         services.AddSingleton<Enrollments>();
+        services.AddSingleton<UsedAssertions>();
+        services.AddSingleton<ContentKeys>();
         services.AddSingleton<PackRows>();
         services.AddSingleton<PackIntake>();
         services.AddSingleton<StoredPacks>();
@@ -68,6 +78,14 @@ public static class CloudArchiveServices
         services.AddSingleton<RebuildLog>();
         services.AddSingleton<CatalogRebuild>();
         services.AddSingleton<Destruction>();
+        services.AddSingleton<RestorePlanner>();
+        services.AddSingleton<RestoreDesk>();
+        services.AddSingleton<RestoreResults>();
+        services.AddSingleton<PackTest>();
+        services.AddSingleton<RestoreTestDesk>();
+        services.AddSingleton<RestoreTestRunner>();
+        services.AddSingleton<Sweeper>();
+        services.AddSingleton<Housekeeping>();
     }
 
     /// <summary>ASP.NET Core keeps its own options object: it gets what the formats' has.</summary>

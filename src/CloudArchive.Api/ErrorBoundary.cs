@@ -68,7 +68,7 @@ public sealed partial class ErrorBoundary(RequestDelegate next, RefusalLog refus
                 oauth = null;
             }
 
-            if (exception is IntegrityException)
+            if (problem.Slug == Problems.IntegrityFailed)
             {
                 await RecordIntegrityAsync(context);
             }
@@ -98,7 +98,7 @@ public sealed partial class ErrorBoundary(RequestDelegate next, RefusalLog refus
         string? clinic = context.GetRouteValue("clinic") is string text && ClinicId.TryParse(text, null, out ClinicId id) ? id.Value : null;
         AuditSubject subject = new(clinic, Pack: context.GetRouteValue("pack") is string pack && PackId.TryParse(pack, null, out PackId p) ? p.ToString() : null);
         await log.AppendAsync(
-            new AuditEvent(clinic ?? AuditEntry.SystemLog, AuditActions.IntegrityFailed, AuditOutcome.Failure, context.Requester().Actor, subject, context.Origin(), "integrity-failed"),
+            new AuditEvent(clinic ?? AuditEntry.SystemLog, AuditActions.IntegrityFailed, AuditOutcome.Failure, context.Requester().Actor, subject, context.Origin(), Problems.IntegrityFailed),
             CancellationToken.None);
     }
 

@@ -5,6 +5,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api;
@@ -42,6 +43,9 @@ public static class Problems
 {
     /// <summary>What every type begins with.</summary>
     public const string TypeBase = "https://cloudarchive.example/problems/";
+
+    /// <summary>The slug of what must wake somebody.</summary>
+    internal const string IntegrityFailed = "integrity-failed";
 
     /// <summary>Status, slug and title of each refusal.</summary>
     internal static readonly IReadOnlyDictionary<Refusal, (int Status, string Slug, string Title)> Refusals = new Dictionary<Refusal, (int, string, string)>
@@ -101,7 +105,7 @@ public static class Problems
         BadHttpRequestException => new(400, "request-invalid", "The request breaks a rule", "A parameter is missing or malformed. GET /openapi/v1.json describes them."),
         KeyUnavailableException => new(503, "key-unavailable", "A key cannot be used now", "Try again later. If it lasts, see docs/operations.md: keys."),
         AuditLogContendedException => new(503, "busy", "The clinic's audit log is busy", "Try again in a few seconds."),
-        IntegrityException or AuditLogDamagedException => new(500, "integrity-failed", "The archive is not as it was left", "Do not repeat the request. Tell the operator, with the correlation id: docs/operations.md, integrity."),
+        IntegrityException or AuditLogDamagedException or PackException => new(500, IntegrityFailed, "The archive is not as it was left", "Do not repeat the request. Tell the operator, with the correlation id: docs/operations.md, integrity."),
         BlobProtectedException => new(409, "protected", "A lock, a hold or a receipt keeps the blob", "Nothing was deleted."),
         _ => new(500, "internal", "The archive failed", "Repeating the request is safe. If it fails again, tell the operator, with the correlation id."),
     };

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using CloudArchive.Api;
-using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
@@ -22,7 +22,7 @@ public sealed class LocalArchive : IAsyncDisposable
     [
         new("reconcile", "0 */5 * * * *", (services, cancel) => services.GetRequiredService<Reconciler>().RunAsync(PacksPerReconciliation, cancel)),
         new("checkpoint", "0 0 * * * *", (services, cancel) => services.GetRequiredService<CheckpointRun>().MakeAllAsync(CorrelationId(services, "checkpoint"), cancel)),
-        new("forget client assertions", "0 30 * * * *", (services, cancel) => services.GetRequiredService<ClientAssertions>().SweepAsync(cancel)),
+        new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
     ];
 
     private readonly WebApplication _app;

@@ -1,18 +1,14 @@
 using CloudArchive.Core.Clinics;
-using CloudArchive.Core.Storage;
-using CloudArchive.Format;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace CloudArchive.Api.Identity;
 
 /// <summary>
-/// private_key_jwt (RFC 7523 §3): an agent proves that it holds its key. Each assertion works once: its <c>jti</c> is inserted as a row,
-/// and a row that is there already is a replay.
+/// private_key_jwt (RFC 7523 §3): an agent proves that it holds its key. Each assertion works once.
 /// </summary>
-public sealed class ClientAssertions(Agents agents, IRowStore rows, CloudArchiveOptions options, TimeProvider clock)
+public sealed class ClientAssertions(Agents agents, UsedAssertions used, CloudArchiveOptions options, TimeProvider clock)
 {
-    private const string Partition = "$jti";
     private const int MostCharacters = 4096;
     private static readonly TimeSpan _longestLife = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan _skew = TimeSpan.FromMinutes(1);
@@ -50,35 +46,8 @@ public sealed class ClientAssertions(Agents agents, IRowStore rows, CloudArchive
             throw new TokenException("The assertion has no jti of 8 to 200 characters.");
         }
 
-        await UseUpAsync(id, token.Id, expires, cancellationToken);
-        return agent;
+        return await used.TryUseAsync(id, token.Id, expires, cancellationToken)
+            ? agent
+            : throw new TokenException("The assertion was used before. Make a new one for every request.");
     }
-
-    /// <summary>Forgets assertions that expired, which no longer pass anyway. At most 1000 a call; returns how many.</summary>
-    public async Task<int> SweepAsync(CancellationToken cancellationToken)
-    {
-        IReadOnlyList<Row> expired = await rows.QueryAsync(RowTable.Work, Partition, "0", Prefix(clock.GetUtcNow() - _skew - _skew), RowStoreExtensions.MostRows, cancellationToken);
-        foreach (Row[] batch in expired.Chunk(100))
-        {
-            await rows.TryDeleteAsync(RowTable.Work, Partition, batch, cancellationToken);
-        }
-
-        return expired.Count;
-    }
-
-    private async Task UseUpAsync(AgentId agent, string jti, DateTimeOffset expires, CancellationToken cancellationToken)
-    {
-        // By expiry first, so that sweeping is a range; the jti is hashed, so that no character in it can be none of a key's.
-        string key = $"{Prefix(expires)}:{Sha256Digest.Of(System.Text.Encoding.UTF8.GetBytes($"{agent} {jti}"))}";
-        try
-        {
-            await rows.SubmitAsync(RowTable.Work, Partition, [new RowWrite.Insert(key, new Dictionary<string, object>())], cancellationToken);
-        }
-        catch (RowConflictException)
-        {
-            throw new TokenException("The assertion was used before. Make a new one for every request.");
-        }
-    }
-
-    private static string Prefix(DateTimeOffset time) => time.ToUnixTimeSeconds().ToString("d12", System.Globalization.CultureInfo.InvariantCulture);
 }

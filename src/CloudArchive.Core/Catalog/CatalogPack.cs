@@ -21,6 +21,7 @@ namespace CloudArchive.Core.Catalog;
 /// <param name="PatientHmac">As in the sidecar.</param>
 /// <param name="AccessionHmac">As in the sidecar.</param>
 /// <param name="Receipt">The JWS; null until it is issued.</param>
+/// <param name="AuditIndex">Of the commit's entry in the clinic's log, as the receipt states it.</param>
 public sealed record CatalogPack(
     ClinicId Clinic,
     PackId Pack,
@@ -37,10 +38,11 @@ public sealed record CatalogPack(
     IReadOnlyList<string> Modalities,
     Sha256Digest? PatientHmac,
     Sha256Digest? AccessionHmac,
-    string? Receipt)
+    string? Receipt,
+    long? AuditIndex)
 {
     /// <summary>What the catalogue keeps of a sidecar whose pack was verified and locked.</summary>
-    public static CatalogPack For(Sidecar sidecar, string versionId, DateTimeOffset immutableUntil, DateTimeOffset committedAt, string? receipt) => new(
+    public static CatalogPack For(Sidecar sidecar, string versionId, DateTimeOffset immutableUntil, DateTimeOffset committedAt, string? receipt = null, long? auditIndex = null) => new(
         sidecar.Clinic,
         sidecar.Pack,
         sidecar.Study,
@@ -56,5 +58,6 @@ public sealed record CatalogPack(
         [.. sidecar.Instances.Select(i => i.Modality).OfType<string>().Distinct().Order(StringComparer.Ordinal)],
         sidecar.PatientHmac,
         sidecar.AccessionHmac,
-        receipt);
+        receipt,
+        auditIndex);
 }

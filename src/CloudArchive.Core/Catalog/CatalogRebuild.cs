@@ -84,7 +84,7 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Rece
         // What is wrong with the blob is told and catalogued all the same: the catalogue must know what ought to be there.
         BlobState? state = await vault.FindAsync(BlobName.Pack(clinic.Id, pack), receipt.VersionId, cancellationToken);
         DateTimeOffset until = state is { Locked: true, ImmutableUntil: { } there } ? there : receipt.ImmutableUntil;
-        await catalog.RestoreAsync(CatalogPack.For(sidecar, receipt.VersionId, until, receipt.IssuedAt, issued.Jws), sidecar, cancellationToken);
+        await catalog.RestoreAsync(CatalogPack.For(sidecar, receipt.VersionId, until, receipt.IssuedAt, issued.Jws, receipt.AuditIndex), sidecar, cancellationToken);
         return state is null ? throw new RebuildException("the blob version of the receipt is missing")
             : state.Length != receipt.Length ? throw new RebuildException("the blob is not as long as its receipt says")
             : !state.Locked || state.ImmutableUntil < receipt.ImmutableUntil ? throw new RebuildException("the blob is not locked as its receipt says")

@@ -56,6 +56,11 @@ internal static class CatalogRows
         Add(values, "patientHmac", pack.PatientHmac?.Hex);
         Add(values, "accessionHmac", pack.AccessionHmac?.Hex);
         Add(values, "receipt", pack.Receipt);
+        if (pack.AuditIndex is { } index)
+        {
+            values["auditIndex"] = index;
+        }
+
         return values;
     }
 
@@ -75,7 +80,8 @@ internal static class CatalogRows
         Modalities(row),
         Digest(row, "patientHmac"),
         Digest(row, "accessionHmac"),
-        row.Text("receipt"));
+        row.Text("receipt"),
+        row.Number("auditIndex"));
 
     /// <summary>A pack's row, its share of its study, and where the study is looked up.</summary>
     public static IReadOnlyList<(string Key, Dictionary<string, object> Values, bool Shared)> ForPack(CatalogPack pack)

@@ -35,7 +35,7 @@ public sealed class CatalogWriter(IRowStore rows)
     }
 
     /// <summary>Gives a pack its receipt: from here on it is committed.</summary>
-    public async Task SetReceiptAsync(CatalogPack pack, string receipt, CancellationToken cancellationToken)
+    public async Task SetReceiptAsync(CatalogPack pack, string receipt, long auditIndex, CancellationToken cancellationToken)
     {
         string key = CatalogRows.Pack + pack.Pack;
         while (true)
@@ -47,7 +47,7 @@ public sealed class CatalogWriter(IRowStore rows)
                 return;
             }
 
-            Dictionary<string, object> values = new(row.Values) { ["receipt"] = receipt };
+            Dictionary<string, object> values = new(row.Values) { ["receipt"] = receipt, ["auditIndex"] = auditIndex };
             try
             {
                 await rows.SubmitAsync(RowTable.Catalog, pack.Clinic.Value, [new RowWrite.Replace(key, values, row.ETag!)], cancellationToken);

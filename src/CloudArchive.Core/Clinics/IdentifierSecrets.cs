@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using CloudArchive.Core.Keys;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 
 namespace CloudArchive.Core.Clinics;
 
@@ -15,7 +16,16 @@ public sealed class IdentifierSecrets(IKeyUnwrapper? unwrapper = null)
             throw new RefusedException(Refusal.RecoveryOnly, "This host cannot unwrap keys. Ask the recovery host.");
         }
 
-        byte[] bytes = await unwrapper.UnwrapAsync(clinic.IdentifierSecret.KeyId, clinic.IdentifierSecret.Algorithm, clinic.IdentifierSecret.EncryptedKey, cancellationToken);
+        byte[] bytes;
+        try
+        {
+            bytes = await unwrapper.UnwrapAsync(clinic.IdentifierSecret.KeyId, clinic.IdentifierSecret.Algorithm, clinic.IdentifierSecret.EncryptedKey, cancellationToken);
+        }
+        catch (PackException e)
+        {
+            throw new IntegrityException($"The identifier secret of clinic {clinic.Id} does not unwrap.", e);
+        }
+
         try
         {
             return IdentifierSecret.FromBytes(bytes);

@@ -12,7 +12,7 @@ public enum PackState
     /// <summary>The agent said what it uploaded; the sidecar is kept.</summary>
     Committing,
 
-    /// <summary>One version of the blob was read back and is what the sidecar says. From here there is no way but to the receipt.</summary>
+    /// <summary>One version of the blob was read back and is what the sidecar says. From here the way is to the receipt.</summary>
     Verified,
 
     /// <summary>What was read back is something else. From here there is no way but to removal.</summary>

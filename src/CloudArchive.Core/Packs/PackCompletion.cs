@@ -12,6 +12,7 @@ namespace CloudArchive.Core.Packs;
 /// </summary>
 public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlobVault vault, PackFinish finish, PackRemoval removal, TimeProvider clock)
 {
+    private const string Overwritten = "Overwritten";
     private readonly StoredPacks _stored = new(vault);
 
     /// <summary>Completes a pack. Null where another completed it and its rows are gone: then the catalogue has it.</summary>
@@ -28,10 +29,15 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
                     break;
 
                 case PackState.Verified:
-                    CatalogPack done = await finish.RunAsync(sidecar, pack.VersionId!, pack.LockUntil!.Value, by, cancellationToken);
-                    await clinics.NoteCommitAsync(pack.Clinic, cancellationToken);
-                    await packs.RemoveAsync(pack, cancellationToken);
-                    return done;
+                    if (await FinishAsync(pack, sidecar, by, cancellationToken) is { } done)
+                    {
+                        await clinics.NoteCommitAsync(pack.Clinic, cancellationToken);
+                        await packs.RemoveAsync(pack, cancellationToken);
+                        return done;
+                    }
+
+                    pack = await packs.FindAsync(recorded.Clinic, recorded.Pack, cancellationToken);
+                    break;
 
                 case PackState.Rejected or PackState.Cleared:
                     throw Mismatch(pack, audited: false);
@@ -47,6 +53,27 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
     /// <summary>The refusal for a pack that is not what the agent said.</summary>
     public static RefusedException Mismatch(InFlightPack pack, bool audited) => new(
         Refusal.PackMismatch, $"What lies in storage for pack {pack.Pack} is not what the sidecar says ({pack.Fault}); the blob was removed. Seal the study's instances into a new pack.", audited);
+
+    /// <summary>
+    /// Locks and so on. Null where the pack has changed since it was read. The version that was verified may be gone: where storage keeps
+    /// no versions of what is not locked yet, an agent that uploads again in this very moment overwrites it. Then there is nothing to lock.
+    /// </summary>
+    private async Task<CatalogPack?> FinishAsync(InFlightPack pack, Sidecar sidecar, Requester by, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await finish.RunAsync(sidecar, pack.VersionId!, pack.LockUntil!.Value, by, cancellationToken);
+        }
+        catch (BlobMissingException e) when (e.Name == BlobName.Pack(pack.Clinic, pack.Pack))
+        {
+            if (await vault.FindAsync(BlobName.Sidecar(pack.Clinic, pack.Pack), cancellationToken) is not null)
+            {
+                throw new IntegrityException($"The locked blob of pack {pack.Pack} is gone.", e);
+            }
+
+            return await removal.RejectAsync(pack, Overwritten, by, cancellationToken) ? throw Mismatch(pack with { Fault = Overwritten }, audited: true) : null;
+        }
+    }
 
     /// <summary>Reads the blob back. Returns the pack as verified, or null where it has changed since it was read.</summary>
     private async Task<InFlightPack?> VerifyAsync(InFlightPack pack, Sidecar sidecar, Requester by, CancellationToken cancellationToken)

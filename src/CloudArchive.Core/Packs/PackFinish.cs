@@ -25,7 +25,7 @@ public sealed class PackFinish(StoredPacks stored, CatalogWriter catalog, IAudit
         string sidecarVersion = await stored.WriteSameAsync(sidecarName, Sidecars.Serialize(sidecar), "application/json", cancellationToken);
         await stored.LockAsync(sidecarName, sidecarVersion, immutableUntil, cancellationToken);
 
-        CatalogPack pack = CatalogPack.For(sidecar, versionId, immutableUntil, clock.GetUtcNow(), receipt: null);
+        CatalogPack pack = CatalogPack.For(sidecar, versionId, immutableUntil, clock.GetUtcNow());
         await catalog.AddAsync(pack, sidecar, cancellationToken);
 
         AuditPlace place = await log.AppendAsync(Entry(sidecar, pack, by), cancellationToken);
@@ -44,8 +44,8 @@ public sealed class PackFinish(StoredPacks stored, CatalogWriter catalog, IAudit
             place.Index,
             clock.GetUtcNow());
         string jws = await receipts.IssueAsync(receipt, cancellationToken);
-        await catalog.SetReceiptAsync(pack, jws, cancellationToken);
-        return pack with { Receipt = jws };
+        await catalog.SetReceiptAsync(pack, jws, place.Index, cancellationToken);
+        return pack with { Receipt = jws, AuditIndex = place.Index };
     }
 
     private static AuditEvent Entry(Sidecar sidecar, CatalogPack pack, Requester by) => new(

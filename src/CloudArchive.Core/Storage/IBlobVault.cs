@@ -96,7 +96,11 @@ public interface IBlobVault
 }
 
 /// <summary>No such blob or version.</summary>
-public sealed class BlobMissingException(BlobName name, Exception? inner = null) : Exception($"{name} is not in storage.", inner);
+public sealed class BlobMissingException(BlobName name, Exception? inner = null) : Exception($"{name} is not in storage.", inner)
+{
+    /// <summary>The blob.</summary>
+    public BlobName Name { get; } = name;
+}
 
 /// <summary>A blob of that name is there already.</summary>
 public sealed class BlobExistsException(BlobName name, Exception? inner = null) : Exception($"{name} exists already.", inner);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using CloudArchive.Core.Keys;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
 
@@ -56,13 +57,24 @@ public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IDisposab
     /// <inheritdoc/>
     public Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken)
     {
-        // KeyWrapping's own refusals: what is wrong is the pack's, not the key's.
+        if (algorithm != KeyWrapping.Algorithm)
+        {
+            throw new PackException(PackFault.EncryptionDataInvalid, $"The content key is wrapped with an algorithm other than {KeyWrapping.Algorithm}.");
+        }
+
         return ReadRsaAsync(
             keyId,
             (id, rsa) =>
             {
-                using ContentKey key = KeyWrapping.Unwrap(new WrappedContentKey(id, wrapped.ToArray(), algorithm), rsa);
-                return key.ToWrapInput();
+                try
+                {
+                    return rsa.Decrypt(wrapped.Span, RSAEncryptionPadding.OaepSHA256);
+                }
+                catch (CryptographicException e)
+                {
+                    // Nothing is wrong with the key: it was asked to unwrap what is not wrapped for it.
+                    throw new PackException(PackFault.WrongKey, $"The content key does not unwrap with key {id}.", e);
+                }
             },
             cancellationToken);
     }

@@ -1,0 +1,266 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Signing;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Core.Restores;
+
+/// <summary>Takes requests for restores, has them approved, and records how they ended.</summary>
+public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, RestorePlanner planner, Outbox outbox, TimeProvider clock)
+{
+    /// <summary>How long a restore waits for approval, and after that for being fetched.</summary>
+    public static readonly TimeSpan Lifetime = TimeSpan.FromHours(72);
+
+    private const int MostTextCharacters = 500;
+    private static readonly TimeSpan _orphanAfter = TimeSpan.FromHours(1);
+
+    /// <summary>
+    /// Records a request and fixes its plan. Repeating it with the same public key answers the restore that is there.
+    /// </summary>
+    public async Task<Restore> RequestAsync(ClinicId id, RestoreRequest request, Requester by, CancellationToken cancellationToken)
+    {
+        Clinic clinic = await clinics.GetAsync(id, cancellationToken);
+        CheckText(request.Purpose, "purpose");
+        CheckText(request.Recipient, "recipient");
+        Jwk key = Pin(request.PublicKey);
+        if (await FindByKeyAsync(id, key, by, cancellationToken) is { } before)
+        {
+            return before;
+        }
+
+        RestorePlan plan = await planner.PlanAsync(id, request, cancellationToken);
+        bool needsApproval = clinic.RequireApproval && plan.Totals.Studies > 1;
+        DateTimeOffset now = clock.GetUtcNow();
+        byte[] salt = RandomNumberGenerator.GetBytes(16);
+        Restore restore = new(
+            WorkId.New(clock),
+            id,
+            needsApproval ? RestoreStatus.PendingApproval : RestoreStatus.Ready,
+            key,
+            request.Purpose,
+            request.Recipient,
+            Sha256Digest.Of([.. salt, .. Encoding.UTF8.GetBytes($"{request.Purpose}\n{request.Recipient}")]),
+            salt,
+            by.Actor.Id,
+            now,
+            now + Lifetime,
+            plan.Totals);
+
+        // The marker first and the restore last: what a crash leaves between is a marker without a restore, which the sweep clears.
+        Dictionary<string, object> marker = new() { ["at"] = now };
+        await rows.SubmitAsync(RowTable.Work, id.Value, [new RowWrite.Insert(RestoreRows.Open + restore.Id, marker)], cancellationToken);
+        foreach (IReadOnlyList<RowWrite> batch in RestoreRows.Batches(plan.Packs.Select(pack => RestoreRows.Write(restore.Id, pack))))
+        {
+            await rows.SubmitAsync(RowTable.Work, id.Value, batch, cancellationToken);
+        }
+
+        RowWrite[] writes =
+        [
+            new RowWrite.Insert(RestoreRows.Restore + restore.Id, RestoreRows.Values(restore)),
+            new RowWrite.Insert(RestoreRows.Key + key.Kid, new Dictionary<string, object> { ["id"] = restore.Id.ToString() }),
+        ];
+        Dictionary<string, string> details = Totals(restore);
+        details["by"] = plan.Kind;
+        details["approval"] = needsApproval ? "needed" : "not-needed";
+        details["statement"] = restore.Statement.Hex;
+        try
+        {
+            await outbox.SubmitAsync(RowTable.Work, id.Value, writes, Entry(restore, AuditActions.RestoreRequested, by, details, $"restore-request:{restore.Id}"), cancellationToken);
+        }
+        catch (RowConflictException)
+        {
+            // The same request came twice at once; the other one stands.
+            return await FindByKeyAsync(id, key, by, cancellationToken) ?? throw KeyUsed();
+        }
+
+        return await GetAsync(id, restore.Id, cancellationToken);
+    }
+
+    /// <summary>The restore; <see cref="Refusal.RestoreUnknown"/> where there is none.</summary>
+    public async Task<Restore> GetAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken) =>
+        await FindAsync(clinic, id, cancellationToken) ?? throw new RefusedException(Refusal.RestoreUnknown, $"Clinic {clinic} has no restore {id}. GET .../restores lists those there are.");
+
+    /// <summary>Where a restore stands now.</summary>
+    public RestoreStatus StatusOf(Restore restore) => restore.StatusAt(clock.GetUtcNow());
+
+    /// <summary>A clinic's restores, oldest first.</summary>
+    public async Task<IReadOnlyList<Restore>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
+        [.. (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.After(RestoreRows.Restore, after?.ToString()), take, cancellationToken)).Select(RestoreRows.Read)];
+
+    /// <summary>A second admin's approval. Repeating it changes nothing.</summary>
+    public async Task<Restore> ApproveAsync(ClinicId clinic, WorkId id, Requester by, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Restore restore = await GetAsync(clinic, id, cancellationToken);
+            if (restore.RequestedBy == by.Actor.Id)
+            {
+                throw new RefusedException(Refusal.ApprovalByRequester, "Another admin than the one who asked has to approve.");
+            }
+
+            switch (StatusOf(restore))
+            {
+                case RestoreStatus.Ready when restore.ApprovedBy == by.Actor.Id:
+                    return restore;
+                case RestoreStatus.Ready:
+                    throw new RefusedException(Refusal.ApprovalNotNeeded, $"Restore {id} is ready.");
+                case RestoreStatus.Expired or RestoreStatus.Reported:
+                    throw Over(id);
+            }
+
+            Restore approved = restore with { Status = RestoreStatus.Ready, ApprovedBy = by.Actor.Id, ExpiresAt = clock.GetUtcNow() + Lifetime };
+            if (await ReplaceAsync(approved, Entry(restore, AuditActions.RestoreApproved, by, Totals(restore), $"restore-approve:{id}"), cancellationToken))
+            {
+                return await GetAsync(clinic, id, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>The caller's report, which ends the restore. Repeating the same one changes nothing.</summary>
+    public async Task<Restore> ReportAsync(ClinicId clinic, WorkId id, RestoreReport report, Requester by, CancellationToken cancellationToken)
+    {
+        if (report is not { Restored: >= 0, Skipped: >= 0, Failed: >= 0, Bytes: >= 0 })
+        {
+            throw new RefusedException(Refusal.RequestInvalid, "Counts are not negative.");
+        }
+
+        while (true)
+        {
+            Restore restore = await GetAsync(clinic, id, cancellationToken);
+            CheckRequester(restore, by);
+            switch (restore.Status)
+            {
+                case RestoreStatus.PendingApproval:
+                    throw new RefusedException(Refusal.ApprovalMissing, $"Restore {id} was never approved: there is nothing to report.");
+                case RestoreStatus.Reported:
+                    return restore.Report == report ? restore : throw Over(id);
+            }
+
+            Dictionary<string, string> details = new()
+            {
+                ["bytes"] = report.Bytes.ToString(CultureInfo.InvariantCulture),
+                ["failed"] = report.Failed.ToString(CultureInfo.InvariantCulture),
+                ["restored"] = report.Restored.ToString(CultureInfo.InvariantCulture),
+                ["skipped"] = report.Skipped.ToString(CultureInfo.InvariantCulture),
+            };
+            AuditEvent entry = Entry(restore, AuditActions.RestoreReported, by, details, $"restore-report:{id}") with { Outcome = report.Failed == 0 ? AuditOutcome.Success : AuditOutcome.Failure };
+            if (await ReplaceAsync(restore with { Status = RestoreStatus.Reported, Report = report }, entry, cancellationToken))
+            {
+                return await GetAsync(clinic, id, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Marks what expired, and deletes the plans of what is over. At most 100 restores of a clinic; returns how many are over.</summary>
+    public async Task<int> SweepAsync(ClinicId clinic, Requester by, CancellationToken cancellationToken)
+    {
+        int over = 0;
+        DateTimeOffset now = clock.GetUtcNow();
+        foreach (Row marker in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(RestoreRows.Open), 100, cancellationToken))
+        {
+            WorkId id = WorkId.Parse(marker.Key[RestoreRows.Open.Length..]);
+            Restore? restore = await FindAsync(clinic, id, cancellationToken);
+            bool orphan = restore is null && marker.Time("at") < now - _orphanAfter;
+            if (restore is not null && restore.Status != RestoreStatus.Expired && restore.StatusAt(now) == RestoreStatus.Expired)
+            {
+                await ReplaceAsync(restore with { Status = RestoreStatus.Expired }, Entry(restore, AuditActions.RestoreExpired, by, [], $"restore-expire:{id}"), cancellationToken);
+                continue; // its plan goes with the next sweep, when its status is read again
+            }
+
+            if (orphan || restore is { Status: RestoreStatus.Expired or RestoreStatus.Reported })
+            {
+                await DeletePlanAsync(clinic, id, cancellationToken);
+                await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [marker], cancellationToken);
+                over++;
+            }
+        }
+
+        return over;
+    }
+
+    /// <summary><see cref="Refusal.RestoreOfAnother"/> for everyone but who asked.</summary>
+    internal static void CheckRequester(Restore restore, Requester by)
+    {
+        if (restore.RequestedBy != by.Actor.Id)
+        {
+            throw new RefusedException(Refusal.RestoreOfAnother, "Only who asked for a restore gets its result. Ask for one of your own.");
+        }
+    }
+
+    internal static RefusedException Over(WorkId id) => new(Refusal.RestoreOver, $"Restore {id} expired or was reported. Ask for a new one.");
+
+    internal static AuditEvent Entry(Restore restore, string action, Requester by, Dictionary<string, string> details, string? once) => new(
+        restore.Clinic.Value, action, AuditOutcome.Success, by.Actor, new AuditSubject(restore.Clinic.Value, Other: restore.Id.ToString()), by.Origin, Details: details, Once: once);
+
+    private static Dictionary<string, string> Totals(Restore restore) => new()
+    {
+        ["bytes"] = restore.Totals.Bytes.ToString(CultureInfo.InvariantCulture),
+        ["instances"] = restore.Totals.Instances.ToString(CultureInfo.InvariantCulture),
+        ["packs"] = restore.Totals.Packs.ToString(CultureInfo.InvariantCulture),
+        ["studies"] = restore.Totals.Studies.ToString(CultureInfo.InvariantCulture),
+    };
+
+    private static void CheckText(string text, string name)
+    {
+        if (string.IsNullOrWhiteSpace(text) || text.Length > MostTextCharacters || text.Any(char.IsControl))
+        {
+            throw new RefusedException(Refusal.RequestInvalid, $"{name}: 1 to {MostTextCharacters} characters.");
+        }
+    }
+
+    private static Jwk Pin(Jwk key)
+    {
+        try
+        {
+            using RSA rsa = JwkKeys.ToRsa(key);
+            return JwkKeys.FromRsa(rsa);
+        }
+        catch (FormatException e)
+        {
+            throw new RefusedException(Refusal.KeyInvalid, $"publicKey: {e.Message}");
+        }
+    }
+
+    private static RefusedException KeyUsed() => new(Refusal.KeyInvalid, "publicKey: another restore uses it. Make a new key for every restore.");
+
+    private async Task<Restore?> FindAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken) =>
+        await rows.FindAsync(RowTable.Work, clinic.Value, RestoreRows.Restore + id, cancellationToken) is { } row ? RestoreRows.Read(row) : null;
+
+    private async Task<Restore?> FindByKeyAsync(ClinicId clinic, Jwk key, Requester by, CancellationToken cancellationToken)
+    {
+        if (await rows.FindAsync(RowTable.Work, clinic.Value, RestoreRows.Key + key.Kid, cancellationToken) is not { } row)
+        {
+            return null;
+        }
+
+        Restore restore = await GetAsync(clinic, WorkId.Parse(row.Text("id")!), cancellationToken);
+        return restore.RequestedBy == by.Actor.Id ? restore : throw KeyUsed();
+    }
+
+    private async Task<bool> ReplaceAsync(Restore next, AuditEvent entry, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await outbox.SubmitAsync(RowTable.Work, next.Clinic.Value, [new RowWrite.Replace(RestoreRows.Restore + next.Id, RestoreRows.Values(next), next.ETag)], entry, cancellationToken);
+            return true;
+        }
+        catch (RowConflictException)
+        {
+            return false;
+        }
+    }
+
+    private async Task DeletePlanAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken)
+    {
+        while (await rows.QueryAsync(RowTable.Work, clinic.Value, RestoreRows.Plan(id, null), 100, cancellationToken) is { Count: > 0 } some)
+        {
+            await rows.TryDeleteAsync(RowTable.Work, clinic.Value, some, cancellationToken);
+        }
+    }
+}

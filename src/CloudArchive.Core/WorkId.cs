@@ -1,0 +1,28 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace CloudArchive.Core;
+
+/// <summary>The id of a restore or of a run of restore tests: a UUIDv7, so that they sort by when they were asked for.</summary>
+public readonly record struct WorkId : IParsable<WorkId>
+{
+    private readonly Guid _value;
+
+    private WorkId(Guid value) => _value = value;
+
+    /// <summary>A new one.</summary>
+    public static WorkId New(TimeProvider clock) => new(Guid.CreateVersion7(clock.GetUtcNow()));
+
+    /// <inheritdoc/>
+    public static WorkId Parse(string s, IFormatProvider? provider = null) => TryParse(s, provider, out WorkId id) ? id : throw new FormatException("The id of a restore or a run is a lower-case UUID.");
+
+    /// <inheritdoc/>
+    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out WorkId result)
+    {
+        bool valid = Guid.TryParseExact(s, "D", out Guid guid) && guid.ToString("D") == s;
+        result = valid ? new WorkId(guid) : default;
+        return valid;
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => _value.ToString("D");
+}

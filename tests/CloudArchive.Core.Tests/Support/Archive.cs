@@ -1,0 +1,111 @@
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Packs;
+using CloudArchive.Core.Restores;
+using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Retention;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format.Audit;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CloudArchive.Core.Tests.Support;
+
+/// <summary>The whole of Core, wired by hand on whatever seams a test hands in.</summary>
+internal sealed class Archive
+{
+    public Archive(IRowStore rows, IBlobVault vault, IWrappingKeys wrapping, IKeyUnwrapper? unwrapper, ISigner signer, FakeTimeProvider clock)
+    {
+        (Rows, Vault, Clock) = (rows, vault, clock);
+        Log = new AuditLog(rows, clock);
+        Reader = new AuditReader(rows);
+        Outbox = new Outbox(rows, Log, clock);
+        Clinics = new ClinicDirectory(rows, wrapping, Outbox, clock);
+        Agents = new Agents(rows, Outbox, clock);
+        IdentifierSecrets secrets = new(unwrapper);
+        Enrollments = new Enrollments(rows, Clinics, secrets, wrapping, Outbox, clock);
+        Identifiers = new IdentifierLookup(Clinics, secrets);
+        Packs = new PackRows(rows, clock);
+        Catalog = new CatalogReader(rows);
+        CatalogWriter writer = new(rows);
+        Stored = new StoredPacks(vault);
+        Receipts = new ReceiptIssuer(signer, Stored);
+        Destruction = new Destruction(vault, Catalog, clock);
+        PackFinish finish = new(Stored, writer, Log, Receipts, clock);
+        PackRemoval removal = new(Packs, Log, Destruction, Outbox);
+        PackCompletion completion = new(Clinics, Packs, vault, finish, removal, clock);
+        Intake = new PackIntake(Clinics, wrapping, vault, Packs, Outbox, clock);
+        Commit = new PackCommit(Clinics, Packs, vault, completion, Catalog, Receipts);
+        Reconciliation = new PackReconciliation(Packs, completion, removal, clock, NullLogger<PackReconciliation>.Instance);
+        Reconciler = new Reconciler(rows, Reconciliation, Outbox, clock, NullLogger<Reconciler>.Instance);
+        Rebuild = new CatalogRebuild(vault, writer, Receipts, finish, Clinics, new RebuildLog(Log));
+        ContentKeys keys = new(unwrapper);
+        Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers), Outbox, clock);
+        Results = new RestoreResults(Restores, rows, Catalog, vault, Log, keys);
+        Checkpoints checkpoints = new(Reader, vault, signer, clock);
+        PackTest = new PackTest(vault, Catalog, keys, Receipts, clock);
+        Tests = new RestoreTestDesk(rows, Clinics, Catalog, checkpoints, Outbox, clock);
+        TestRunner = new RestoreTestRunner(rows, PackTest, Outbox, clock, NullLogger<RestoreTestRunner>.Instance);
+    }
+
+    public static Requester Admin { get; } = new(new AuditActor("ada", "admin"), new AuditOrigin("127.0.0.1", "test"));
+
+    public static Requester OtherAdmin { get; } = new(new AuditActor("bert", "admin"), new AuditOrigin("127.0.0.1", "test"));
+
+    public IRowStore Rows { get; }
+
+    public IBlobVault Vault { get; }
+
+    public FakeTimeProvider Clock { get; }
+
+    public AuditLog Log { get; }
+
+    public AuditReader Reader { get; }
+
+    public Outbox Outbox { get; }
+
+    public ClinicDirectory Clinics { get; }
+
+    public Agents Agents { get; }
+
+    public Enrollments Enrollments { get; }
+
+    public IdentifierLookup Identifiers { get; }
+
+    public PackRows Packs { get; }
+
+    public CatalogReader Catalog { get; }
+
+    public StoredPacks Stored { get; }
+
+    public ReceiptIssuer Receipts { get; }
+
+    public Destruction Destruction { get; }
+
+    public PackIntake Intake { get; }
+
+    public PackCommit Commit { get; }
+
+    public PackReconciliation Reconciliation { get; }
+
+    public Reconciler Reconciler { get; }
+
+    public CatalogRebuild Rebuild { get; }
+
+    public RestoreDesk Restores { get; }
+
+    public RestoreResults Results { get; }
+
+    public PackTest PackTest { get; }
+
+    public RestoreTestDesk Tests { get; }
+
+    public RestoreTestRunner TestRunner { get; }
+
+    /// <summary>On the real parts. The clock starts now: storage has a clock of its own, and refuses to lock until a past date.</summary>
+    public static Archive On(SharedStorage shared) => On(shared, new FakeTimeProvider(DateTimeOffset.UtcNow));
+
+    public static Archive On(SharedStorage shared, FakeTimeProvider clock) => new(shared.Storage.Rows, shared.Storage.Vault, shared.Keys, shared.Keys, shared.Keys, clock);
+}
