@@ -106,7 +106,9 @@ public sealed class LossTests
         await copies.GetBlobClient("pack").UploadAsync(sealedPack, new BlobUploadOptions { Metadata = new Dictionary<string, string> { ["encryptiondata"] = encryption.ToJsonString() } }, cancellationToken);
 
         using RSA rsa = RSA.Create();
-        rsa.ImportFromEncryptedPem(await File.ReadAllTextAsync(practice.EscrowKey, cancellationToken), await File.ReadAllTextAsync(practice.PassphraseFile, cancellationToken));
+        string pem = await File.ReadAllTextAsync(practice.EscrowKey, cancellationToken);
+        string passphrase = await File.ReadAllTextAsync(practice.PassphraseFile, cancellationToken);
+        rsa.ImportFromEncryptedPem(pem, passphrase);
         string keyId = (string)encryption["WrappedContentKey"]!["KeyId"]!;
         SpecializedBlobClientOptions options = new()
         {
