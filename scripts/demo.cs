@@ -136,7 +136,7 @@ sealed class Demo(Options options, string work)
         JsonObject code = await AdminJsonAsync(["enrollment", "create", "--clinic", Clinic, "--json"]);
         string passphrase = Path.Combine(work, "escrow-passphrase.txt");
         await File.WriteAllTextAsync(passphrase, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)));
-        Print(await CliAsync(["enroll", "--url", (string)_archive["url"]!, "--code", (string)code["code"]!, "--name", "reception-pc", "--escrow-out", EscrowKey, "--escrow-passphrase-file", passphrase]));
+        Print(await CliAsync(["enroll", "--url", Url, "--code", (string)code["code"]!, "--name", "reception-pc", "--escrow-out", EscrowKey, "--escrow-passphrase-file", passphrase]));
     }
 
     private async Task BackUpAsync(string source)
@@ -211,7 +211,7 @@ sealed class Demo(Options options, string work)
     {
         JsonObject archive = new()
         {
-            ["url"] = _archive["url"]!.DeepClone(),
+            ["url"] = Url,
             ["portalUrl"] = _archive["portalUrl"]!.DeepClone(),
             ["blobUrl"] = _archive["blobUrl"]!.DeepClone(),
             ["tableUrl"] = _archive["tableUrl"]!.DeepClone(),
@@ -229,7 +229,7 @@ sealed class Demo(Options options, string work)
         Step("Where to look next");
         if (options.Keep && File.Exists(Path.Combine(options.Out!, "archive.json")))
         {
-            Print($"The archive is up at {_archive["url"]}; addresses, tokens and process ids are in {Path.Combine(options.Out!, "archive.json")}.");
+            Print($"The archive is up at {Url}; addresses, tokens and process ids are in {Path.Combine(options.Out!, "archive.json")}.");
             Print($"Stop it by ending the processes {string.Join(" and ", _archive["processIds"]!.AsArray().Select(p => p!.ToString()))}.");
         }
         else
@@ -240,6 +240,8 @@ sealed class Demo(Options options, string work)
         Print("dotnet run scripts/demo.cs -- --from <folder of DICOM files>");
         Print("docs/formats.md: what lies in storage, and how to open it without us. docs/cli.md: every command.");
     }
+
+    private string Url => ((string)_archive["url"]!).TrimEnd('/');
 
     private string EscrowKey => Path.Combine(work, "escrow-key.pem");
 
@@ -253,7 +255,7 @@ sealed class Demo(Options options, string work)
         DotnetAsync("src/CloudArchive.Cli", "cloudarchive", arguments, null, new Dictionary<string, string>
         {
             ["CLOUDARCHIVE_HOME"] = Path.Combine(work, "admin"),
-            ["CLOUDARCHIVE_URL"] = (string)_archive["url"]!,
+            ["CLOUDARCHIVE_URL"] = Url,
             ["CLOUDARCHIVE_TOKEN"] = (string)_archive["tokens"]!["admin"]!,
         });
 
@@ -278,7 +280,7 @@ sealed class Demo(Options options, string work)
     private async Task<JsonObject> ApiAsync(HttpMethod method, string path)
     {
         using HttpClient http = new();
-        using HttpRequestMessage request = new(method, (string)_archive["url"]! + path);
+        using HttpRequestMessage request = new(method, Url + path);
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", (string)_archive["tokens"]!["admin"]!);
         using HttpResponseMessage response = await http.SendAsync(request);
         string body = await response.Content.ReadAsStringAsync();

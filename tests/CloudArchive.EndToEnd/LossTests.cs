@@ -134,7 +134,7 @@ public sealed class LossTests
 
     /// <summary>What is stored, without the service: no keys, no API.</summary>
     private static Task<LocalStorage> StorageAloneAsync(Practice practice) =>
-        LocalStorage.StartAsync(Path.Combine(practice.Archive.Data, "storage"), TestContext.Current.CancellationToken);
+        LocalStorage.StartAsync(practice.Archive.Data, TestContext.Current.CancellationToken);
 
     private static async Task CopyContainerAsync(Practice practice, string target)
     {
