@@ -64,7 +64,7 @@ public sealed class LocalStorage : IAsyncDisposable
         try
         {
             parts.Push(FolderLock.Take(folder));
-            StorageAccount account = StorageAccount.Keep(Path.Combine(folder, "secrets", "storage.json"));
+            StorageAccount account = StorageAccount.Emulator;
 
             // The emulator's own key lives as long as this process: nobody else can speak to its blob port.
             StorageAccount hidden = StorageAccount.Create();
