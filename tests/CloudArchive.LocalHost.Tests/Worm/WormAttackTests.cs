@@ -230,7 +230,7 @@ public sealed class WormAttackTests(SharedStorage shared) : IAsyncLifetime
         RawAnswer answer = await around.SendAsync("DELETE", $"/devstoreaccount1/packs/{_name.Path}");
         Assert.Equal(403, answer.Status);
         const string wellKnown = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-        answer = await new RawStorage(_storage.EmulatorUrl, new StorageAccount(StorageAccount.LocalName, wellKnown)).SendAsync("DELETE", $"/devstoreaccount1/packs/{_name.Path}");
+        answer = await new RawStorage(_storage.EmulatorUrl, new StorageAccount(StorageAccount.Emulator.Name, wellKnown)).SendAsync("DELETE", $"/devstoreaccount1/packs/{_name.Path}");
         Assert.Equal(403, answer.Status);
         answer = await around.SendUnsignedAsync("DELETE", $"/devstoreaccount1/packs/{_name.Path}", new Dictionary<string, string>());
         Assert.InRange(answer.Status, 400, 404);
