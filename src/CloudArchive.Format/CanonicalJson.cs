@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace CloudArchive.Format;
 
@@ -12,11 +11,8 @@ namespace CloudArchive.Format;
 /// </summary>
 public static class CanonicalJson
 {
-    /// <summary>The canonical form of a record, as <see cref="FormatJson.Options"/> write it.</summary>
+    /// <summary>The canonical form of a record or a node, as <see cref="FormatJson.Options"/> write it.</summary>
     public static byte[] Serialize<T>(T value) => Serialize(JsonSerializer.SerializeToElement(value, FormatJson.Options));
-
-    /// <summary>The canonical form of a document.</summary>
-    public static byte[] Serialize(JsonNode? node) => Serialize(JsonSerializer.SerializeToElement(node, FormatJson.Options));
 
     /// <summary>The canonical form of a document. A member that is there twice is refused.</summary>
     public static byte[] Serialize(JsonElement element)

@@ -24,7 +24,8 @@ public sealed record PackIdentity(ClinicId? Clinic = null, PackId? Pack = null, 
 
 /// <summary>
 /// Opens a pack and gives back its files. Whatever is wrong is a <see cref="PackException"/> whose <see cref="PackException.Fault"/> names
-/// the cause. The agent that wrote a pack is not trusted: names, numbers and sizes are checked, and memory stays bounded.
+/// the cause. The agent that wrote a pack is not trusted: names, numbers and sizes are checked, and memory stays bounded. Not safe for
+/// concurrent use.
 /// </summary>
 public sealed class PackReader : IAsyncDisposable
 {

@@ -109,7 +109,16 @@ public sealed class PackWriter : IAsyncDisposable
         entry.LastWriteTime = time < FirstZipTime ? FirstZipTime : time > LastZipTime ? LastZipTime : time; // the manifest has the exact one
         await using (Stream destination = await entry.OpenAsync(cancellationToken))
         {
-            await write(destination);
+            try
+            {
+                await write(destination);
+            }
+            catch
+            {
+                // Disposing the entry writes its end, which is to go nowhere and must not fail in this failure's place.
+                _sealing.Discard();
+                throw;
+            }
         }
 
         _usable = true;

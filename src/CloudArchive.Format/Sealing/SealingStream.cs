@@ -11,7 +11,7 @@ public sealed record SealedBytes(long Length, Sha256Digest Sha256, long Plaintex
 
 /// <summary>
 /// Seals what is written to it, in one pass and with one region's buffer: Azure Storage client-side encryption v2. Only
-/// <see cref="CompleteAsync"/> writes the last region: a stream that is disposed before leaves bytes that no reader accepts.
+/// <see cref="CompleteAsync"/> writes the last region: a stream that is disposed before, or whose output failed, leaves bytes that no reader accepts.
 /// </summary>
 public sealed class SealingStream : Stream
 {
@@ -54,6 +54,7 @@ public sealed class SealingStream : Stream
     /// <summary>Writes the last region and flushes the output. Nothing can be written after.</summary>
     public async Task<SealedBytes> CompleteAsync(CancellationToken cancellationToken)
     {
+        ObjectDisposedException.ThrowIf(_region is null, this);
         if (_plaintextLength == 0)
         {
             throw new InvalidOperationException("Nothing was written: the format has no form for nothing.");
@@ -61,7 +62,7 @@ public sealed class SealingStream : Stream
 
         if (_filled > 0)
         {
-            await _output.WriteAsync(SealRegion(), cancellationToken);
+            await WriteRegionAsync(cancellationToken);
         }
 
         await _output.FlushAsync(cancellationToken);
@@ -77,7 +78,7 @@ public sealed class SealingStream : Stream
             buffer = buffer[Take(buffer)..];
             if (_filled == Regions.DataLength)
             {
-                _output.Write(SealRegion().Span);
+                WriteRegion();
             }
         }
     }
@@ -90,7 +91,7 @@ public sealed class SealingStream : Stream
             buffer = buffer[Take(buffer.Span)..];
             if (_filled == Regions.DataLength)
             {
-                await _output.WriteAsync(SealRegion(), cancellationToken);
+                await WriteRegionAsync(cancellationToken);
             }
         }
     }
@@ -169,6 +170,32 @@ public sealed class SealingStream : Stream
         _filled += count;
         _plaintextLength += count;
         return count;
+    }
+
+    private void WriteRegion()
+    {
+        try
+        {
+            _output.Write(SealRegion().Span);
+        }
+        catch
+        {
+            ReturnBuffer(); // a region is lost: nothing after it may go out
+            throw;
+        }
+    }
+
+    private async ValueTask WriteRegionAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _output.WriteAsync(SealRegion(), cancellationToken);
+        }
+        catch
+        {
+            ReturnBuffer();
+            throw;
+        }
     }
 
     /// <summary>Encrypts the buffered plaintext where it lies; the answer is good until the next write.</summary>

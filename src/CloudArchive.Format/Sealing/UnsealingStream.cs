@@ -17,6 +17,7 @@ public sealed class UnsealingStream : Stream
     private readonly AesGcm _cipher;
     private readonly long _ciphertextLength;
     private readonly Region[] _cache;
+    private long _position;
     private bool _disposed;
 
     /// <param name="ciphertext">Must read and seek; stays open.</param>
@@ -45,7 +46,11 @@ public sealed class UnsealingStream : Stream
     public override long Length { get; }
 
     /// <inheritdoc/>
-    public override long Position { get; set; }
+    public override long Position
+    {
+        get => _position;
+        set => _position = value >= 0 ? value : throw new ArgumentOutOfRangeException(nameof(value));
+    }
 
     /// <inheritdoc/>
     public override int Read(Span<byte> buffer)

@@ -120,6 +120,26 @@ public sealed class PackWriterTests
         await Assert.ThrowsAsync<InvalidOperationException>(() => writer.CompleteAsync(Cancellation));
     }
 
+    [Theory]
+    [InlineData(true, 0)]
+    [InlineData(false, 0)]
+    [InlineData(false, 1)]
+    public async Task An_output_that_fails_ends_the_pack_with_its_own_exception(bool deflate, int regionsThatGoOut)
+    {
+        (PackEntry entry, byte[] content) = SamplePack.File("a", RandomNumberGenerator.GetBytes((3 * Regions.DataLength) + 1), deflate);
+        await using FailingStream output = new(regionsThatGoOut);
+        using ContentKey key = ContentKey.Create();
+        await using (PackWriter writer = new(output, SamplePack.Header, key))
+        {
+            IOException failure = await Assert.ThrowsAsync<IOException>(() => writer.AddAsync(entry, new MemoryStream(content), Cancellation));
+
+            Assert.Equal("the uplink is down", failure.Message);
+            await Assert.ThrowsAsync<InvalidOperationException>(() => writer.CompleteAsync(Cancellation));
+        }
+
+        Assert.Equal(regionsThatGoOut * Regions.SealedDataLength, output.Length); // and nothing after the one that was lost
+    }
+
     [Fact]
     public async Task A_writer_that_is_dropped_leaves_no_pack_behind()
     {
@@ -184,5 +204,24 @@ public sealed class PackWriterTests
         await Assert.ThrowsAsync<InvalidOperationException>(() => writer.AddAsync(entry, new MemoryStream(content), Cancellation));
         await writer.CompleteAsync(Cancellation);
         Assert.Equal(PackLimits.Instances, (await SamplePack.ReadAsync(output.ToArray(), keyBytes, null)).Count);
+    }
+
+    /// <summary>Takes so many writes, refuses one, and takes the next ones again, as a network does.</summary>
+    private sealed class FailingStream(int good) : MemoryStream
+    {
+        private int _writes;
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+            _writes++ == good ? throw new IOException("the uplink is down") : base.WriteAsync(buffer, cancellationToken);
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            if (_writes++ == good)
+            {
+                throw new IOException("the uplink is down");
+            }
+
+            base.Write(buffer);
+        }
     }
 }

@@ -108,6 +108,7 @@ public sealed class SealingStreamTests
         await sealing.CompleteAsync(Cancellation);
 
         Assert.Throws<ObjectDisposedException>(() => sealing.WriteByte(1));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => sealing.CompleteAsync(Cancellation));
         Assert.False(sealing.CanWrite);
     }
 }

@@ -29,6 +29,7 @@ public sealed class UnsealingStreamTests
         Assert.Equal(Plaintext.Length - 1, stream.Seek(-1, SeekOrigin.End));
         Assert.Equal(Plaintext[^1], stream.ReadByte());
         Assert.Throws<IOException>(() => stream.Seek(-1, SeekOrigin.Begin));
+        Assert.Throws<ArgumentOutOfRangeException>(() => stream.Position = -1);
     }
 
     [Fact]
