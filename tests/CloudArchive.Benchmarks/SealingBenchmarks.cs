@@ -14,8 +14,8 @@ public class SealingBenchmarks
 {
     private static readonly PackHeader Header = new(ClinicId.Parse("benchmark"), PackId.New(TimeProvider.System), Uid.Parse("1.2.3"), TimeProvider.System.GetUtcNow());
     private readonly byte[] _content = new byte[64 * 1024 * 1024];
-    private readonly MemoryStream _pack = new();
-    private ContentKey _key = ContentKey.Create();
+    private byte[] _pack = [];
+    private byte[] _wrapInput = [];
     private SidecarInstance _instance = null!;
     private PackSummary _summary = null!;
 
@@ -31,8 +31,10 @@ public class SealingBenchmarks
 
         Uid uid = Uid.Parse("1.2.3");
         _instance = new SidecarInstance(uid, uid, uid, "CT", uid, _content.Length, Sha256Digest.Of(_content));
-        _key = ContentKey.Create();
-        _summary = await WritePackAsync(_pack, _key, deflate: false);
+        using ContentKey key = ContentKey.Create();
+        using MemoryStream pack = new();
+        _summary = await WritePackAsync(pack, key, deflate: false);
+        (_pack, _wrapInput) = (pack.ToArray(), key.ToWrapInput());
     }
 
     [Benchmark]
@@ -47,7 +49,8 @@ public class SealingBenchmarks
     [Benchmark]
     public async Task Unseal()
     {
-        await using UnsealingStream unsealing = new(_pack, _key);
+        using ContentKey key = ContentKey.FromWrapInput(_wrapInput);
+        await using UnsealingStream unsealing = new(new MemoryStream(_pack), key);
         await unsealing.CopyToAsync(Stream.Null);
     }
 
@@ -69,8 +72,9 @@ public class SealingBenchmarks
     [Benchmark]
     public async Task Verify_and_extract_a_pack()
     {
+        using ContentKey key = ContentKey.FromWrapInput(_wrapInput);
         PackIdentity identity = new(Header.Clinic, Header.Pack, Header.Study, _summary.Length, _summary.Sha256, _summary.InstancesRoot);
-        await using PackReader reader = await PackReader.OpenAsync(_pack, _key, identity, CancellationToken.None);
+        await using PackReader reader = await PackReader.OpenAsync(new MemoryStream(_pack), key, identity, CancellationToken.None);
         await reader.ExtractAsync(reader.Manifest.Instances[0], Stream.Null, CancellationToken.None);
     }
 
