@@ -1,5 +1,4 @@
 using System.CommandLine;
-using FellowOakDicom.Network;
 
 namespace CloudArchive.Dimse;
 
@@ -8,7 +7,7 @@ internal static class SendCommand
 {
     public static Command Create()
     {
-        Argument<string> folder = new("folder") { Description = "The folder with the restored files; its subfolders too." };
+        Argument<DirectoryInfo> folder = new Argument<DirectoryInfo>("folder") { Description = "The folder with the restored files; its subfolders too." }.AcceptExistingOnly();
         Option<string> host = new("--host") { Description = "The PACS.", Required = true };
         Option<int> port = new("--port") { Description = "Its port.", DefaultValueFactory = _ => 104 };
         Option<string> title = new("--ae-title") { Description = "Its AE title.", Required = true };
@@ -17,22 +16,22 @@ internal static class SendCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             TextWriter error = parsed.InvocationConfiguration.Error;
-            string[] files = [.. Directory.EnumerateFiles(parsed.GetValue(folder)!, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+            string[] files = [.. Directory.EnumerateFiles(parsed.GetValue(folder)!.FullName, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
             Pacs pacs = new(parsed.GetValue(host)!, parsed.GetValue(port), parsed.GetValue(title)!, parsed.GetValue(calling)!);
             try
             {
                 IReadOnlyList<SentFile> sent = await Sender.SendAsync(pacs, files, cancellationToken);
                 foreach (SentFile file in sent.Where(file => file.Problem is not null))
                 {
-                    await error.WriteLineAsync($"{Path.GetRelativePath(parsed.GetValue(folder)!, file.Path)}: {file.Problem}");
+                    await error.WriteLineAsync($"{Path.GetRelativePath(parsed.GetValue(folder)!.FullName, file.Path)}: {file.Problem}");
                 }
 
                 await parsed.InvocationConfiguration.Output.WriteLineAsync($"{sent.Count(file => file.Problem is null)} of {sent.Count} files sent.");
                 return sent.All(file => file.Problem is null) ? 0 : 4;
             }
-            catch (Exception e) when (e is DicomNetworkException or IOException or System.Net.Sockets.SocketException)
+            catch (IOException e)
             {
-                await error.WriteLineAsync($"{pacs.AeTitle} at {pacs.Host}:{pacs.Port} cannot be reached or refuses us: {e.Message}");
+                await error.WriteLineAsync(e.Message);
                 return 5;
             }
         });

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using FellowOakDicom;
 using FellowOakDicom.Network;
 using FellowOakDicom.Network.Client;
@@ -25,7 +26,7 @@ public static class Sender
     /// <summary>Files are parsed when they are sent, so many at a time.</summary>
     private const int BatchSize = 50;
 
-    /// <summary>Sends the files, and says of each what became of it. Throws <see cref="DicomNetworkException"/> and the like where there is no PACS.</summary>
+    /// <summary>Sends the files, and says of each what became of it. Throws <see cref="IOException"/> where there is no PACS, or one that refuses us.</summary>
     public static async Task<IReadOnlyList<SentFile>> SendAsync(Pacs pacs, IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
         List<SentFile> sent = [];
@@ -48,7 +49,15 @@ public static class Sender
                 }
             }
 
-            await client.SendAsync(cancellationToken);
+            try
+            {
+                await client.SendAsync(cancellationToken);
+            }
+            catch (Exception error) when (error is AggregateException or DicomNetworkException or SocketException or IOException)
+            {
+                throw new IOException($"{pacs.AeTitle} at {pacs.Host}:{pacs.Port} cannot be reached or refuses us: {(error.InnerException ?? error).Message}", error);
+            }
+
             sent.AddRange(batch.Select(path => new SentFile(path, problems[path])));
         }
 

@@ -65,11 +65,14 @@ public sealed class SenderTests
     }
 
     [Fact]
-    public async Task A_PACS_that_is_not_there_is_an_error()
+    public async Task A_PACS_that_is_not_there_or_that_does_not_know_us_is_an_error()
     {
-        using Site site = await Site.StartAsync();
+        using Site site = await Site.StartAsync("SOMEBODY");
+        string[] paths = await FilesAsync(site);
 
-        await Assert.ThrowsAnyAsync<Exception>(async () => await Sender.SendAsync(new("127.0.0.1", Site.FreePort(), "PACS", "SENDER"), await FilesAsync(site), TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<IOException>(() => Sender.SendAsync(new("127.0.0.1", Site.FreePort(), "PACS", "SENDER"), paths, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<IOException>(() => Sender.SendAsync(new("127.0.0.1", site.Port, "ARCHIVE", "SENDER"), paths, TestContext.Current.CancellationToken));
+        Assert.Empty(site.ReceivedFiles());
     }
 
     private static async Task<string[]> FilesAsync(Site site)
