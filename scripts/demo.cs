@@ -167,7 +167,7 @@ sealed class Demo(Options options, string work)
             throw new SetupException($"No DICOM study was found in {source}; nothing can be restored. Choose a folder with DICOM files.");
         }
 
-        JsonNode study = studies.OrderBy(s => (long)s!["bytes"]!).ElementAt(studies.Count / 2)!;
+        JsonNode study = studies.OrderByDescending(s => (int)s!["instances"]!).ThenBy(s => (long)s!["bytes"]!).First()!;
         Step($"Restoring study {study["study"]} ({study["instances"]} instances) to a new folder");
         string target = Path.Combine(work, "restored");
         JsonObject report = await AdminJsonAsync(["restore", "--clinic", Clinic, "--study", (string)study["study"]!, "--out", target, "--purpose", "demonstration", "--recipient", "the person at the keyboard", "--json"]);
