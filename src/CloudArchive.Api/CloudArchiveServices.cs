@@ -91,6 +91,8 @@ public static class CloudArchiveServices
     /// <summary>ASP.NET Core keeps its own options object: it gets what the formats' has.</summary>
     private static void Mirror(JsonSerializerOptions from, JsonSerializerOptions to)
     {
+        to.TypeInfoResolver = from.TypeInfoResolver;
+        to.AllowDuplicateProperties = from.AllowDuplicateProperties;
         to.PropertyNamingPolicy = from.PropertyNamingPolicy;
         to.PropertyNameCaseInsensitive = from.PropertyNameCaseInsensitive;
         to.DefaultIgnoreCondition = from.DefaultIgnoreCondition;

@@ -36,6 +36,10 @@ internal sealed class LoopbackPort : IDisposable
             try
             {
                 socket.Bind(new IPEndPoint(address, tried));
+
+                // Binding alone is no claim where addresses are reused (Unix): two processes can, and the second to listen fails. The host's own
+                // call changes only the backlog.
+                socket.Listen();
                 return new LoopbackPort(socket);
             }
             catch (SocketException e) when (e.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)

@@ -54,6 +54,13 @@ internal sealed class WormAuthorization(StorageAccount account, TimeProvider clo
         _ => null,
     };
 
+    private static string? ContainerPermission(WormRequest request) => request.Operation switch
+    {
+        WormOperation.GetBlob or WormOperation.GetBlobProperties => "r",
+        WormOperation.ListBlobs => "l",
+        _ => null,
+    };
+
     private static DateTimeOffset? Time(string? value) => value is null
         ? null
         : DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time) ? time : throw WormException.NotAuthenticated("a time in the SAS cannot be read.");
@@ -63,9 +70,9 @@ internal sealed class WormAuthorization(StorageAccount account, TimeProvider clo
         string? Get(string name) => request.Query.GetValueOrDefault(name);
         string version = Get("sv") ?? "";
         string resource = Get("sr") ?? "";
-        if (string.CompareOrdinal(version, OldestSas) < 0 || resource is not ("b" or "bv"))
+        if (string.CompareOrdinal(version, OldestSas) < 0 || resource is not ("b" or "bv" or "c"))
         {
-            throw WormException.NotAuthenticated($"a SAS is for a blob or a version of one (sr=b, sr=bv) and of version {OldestSas} or newer.");
+            throw WormException.NotAuthenticated($"a SAS is for a blob, a version of one or a container (sr=b, sr=bv, sr=c) and of version {OldestSas} or newer.");
         }
 
         // Permissions, start, expiry, resource, policy, address, protocol, version, resource type, snapshot or version, encryption
@@ -75,7 +82,7 @@ internal sealed class WormAuthorization(StorageAccount account, TimeProvider clo
             Get("sp"),
             Get("st"),
             Get("se"),
-            $"/blob/{account.Name}/{request.Container}/{request.Blob}",
+            resource == "c" ? $"/blob/{account.Name}/{request.Container}" : $"/blob/{account.Name}/{request.Container}/{request.Blob}",
             "",
             "",
             Get("spr"),
@@ -91,9 +98,11 @@ internal sealed class WormAuthorization(StorageAccount account, TimeProvider clo
             throw WormException.Expired();
         }
 
-        // A SAS for the blob is none for its versions, and the other way round.
-        bool named = (resource == "bv") == (request.VersionId is not null);
-        if (Get("spr") == "https" || !named || Permission(request) is not { } needed || !(Get("sp") ?? "").Contains(needed, StringComparison.Ordinal))
+        // A SAS for the blob is none for its versions, and the other way round. One for a container reads and lists, whatever else it states:
+        // that is what recovery without the service needs, and nothing of the archive's writes with one.
+        string? needed = resource == "c" ? ContainerPermission(request) : Permission(request);
+        bool named = resource == "c" || (resource == "bv") == (request.VersionId is not null);
+        if (Get("spr") == "https" || !named || needed is null || !(Get("sp") ?? "").Contains(needed, StringComparison.Ordinal))
         {
             throw WormException.NotPermitted();
         }

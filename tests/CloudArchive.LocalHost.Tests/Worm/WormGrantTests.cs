@@ -110,18 +110,34 @@ public sealed class WormGrantTests(SharedStorage shared)
     {
         await UploadAsync();
         AccountSasBuilder account = new(AccountSasPermissions.All, Now.AddHours(1), AccountSasServices.All, AccountSasResourceTypes.All);
-        BlobSasBuilder container = new(BlobContainerSasPermissions.All, Now.AddHours(1)) { BlobContainerName = "packs", Resource = "c" };
         BlobSasBuilder address = Grant(BlobSasPermissions.All);
         address.IPRange = SasIPRange.Parse("127.0.0.1");
         BlobSasBuilder stored = Grant(BlobSasPermissions.All);
         stored.Identifier = "policy";
         BlobSasBuilder answer = Grant(BlobSasPermissions.All);
         answer.ContentType = "text/html";
-        foreach (SasQueryParameters sas in (SasQueryParameters[])[account.ToSasQueryParameters(_key), container.ToSasQueryParameters(_key), address.ToSasQueryParameters(_key), stored.ToSasQueryParameters(_key), answer.ToSasQueryParameters(_key)])
+        foreach (SasQueryParameters sas in (SasQueryParameters[])[account.ToSasQueryParameters(_key), address.ToSasQueryParameters(_key), stored.ToSasQueryParameters(_key), answer.ToSasQueryParameters(_key)])
         {
             RequestFailedException e = await Assert.ThrowsAsync<RequestFailedException>(() => With(sas).DownloadContentAsync(Cancel));
             Assert.InRange(e.Status, 400, 403);
         }
+    }
+
+    [Fact]
+    public async Task A_sas_for_the_container_reads_and_lists_and_does_nothing_else_whatever_it_states()
+    {
+        await UploadAsync();
+        SasQueryParameters all = new BlobSasBuilder(BlobContainerSasPermissions.All, Now.AddHours(1)) { BlobContainerName = Blob.BlobContainerName, Resource = "c" }.ToSasQueryParameters(_key);
+        BlobContainerClient opened = new(new Uri($"{Blob.GetParentBlobContainerClient().Uri}?{all}"));
+        Assert.Contains(opened.GetBlobs(cancellationToken: Cancel), b => b.Name == Blob.Name);
+        Assert.Equal("content", (await With(all).DownloadContentAsync(Cancel)).Value.Content.ToString());
+        await RefusedAsync(() => With(all).DeleteAsync(cancellationToken: Cancel));
+        await RefusedAsync(() => With(all).UploadAsync(new MemoryStream("other"u8.ToArray()), cancellationToken: Cancel));
+        await RefusedAsync(() => With(all).SetMetadataAsync(new Dictionary<string, string>(), cancellationToken: Cancel));
+        await RefusedAsync(() => opened.DeleteAsync(cancellationToken: Cancel));
+
+        SasQueryParameters list = new BlobSasBuilder(BlobContainerSasPermissions.List, Now.AddHours(1)) { BlobContainerName = Blob.BlobContainerName, Resource = "c" }.ToSasQueryParameters(_key);
+        await RefusedAsync(() => With(list).DownloadContentAsync(Cancel));
     }
 
     [Fact]
