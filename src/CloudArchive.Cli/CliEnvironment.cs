@@ -24,7 +24,7 @@ public sealed class CliEnvironment
     public Func<string, string?> Variable { get; init; } = static _ => null;
 
     /// <summary>The way to the service; tests may stand in between.</summary>
-    public Func<HttpMessageHandler> HttpHandler { get; init; } = static () => new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) };
+    public Func<HttpMessageHandler> HttpHandler { get; init; } = static () => new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(20), PooledConnectionLifetime = TimeSpan.FromMinutes(5) };
 
     /// <summary>The console that draws bars and tables on <see cref="Out"/>; without colour or motion where nobody looks.</summary>
     public IAnsiConsole Console => field ??= AnsiConsole.Create(new AnsiConsoleSettings

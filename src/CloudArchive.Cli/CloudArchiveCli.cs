@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using CloudArchive.Cli.Audit;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
@@ -67,8 +68,9 @@ public static class CloudArchiveCli
 
     private static string DescribeErrors(ParseResult parsed)
     {
-        IEnumerable<string> names = parsed.CommandResult.Command.Parents.OfType<Command>().Reverse().Append(parsed.CommandResult.Command).Select(c => c is RootCommand ? "cloudarchive" : c.Name);
-        return string.Join(Environment.NewLine, parsed.Errors.Select(e => e.Message).Append($"See: {string.Join(' ', names)} --help"));
+        List<string> names = [];
+        for (CommandResult? at = parsed.CommandResult; at is not null; at = at.Parent as CommandResult) names.Insert(0, at.Command is RootCommand ? "cloudarchive" : at.Command.Name);
+        return string.Join(Environment.NewLine, parsed.Errors.Select(e => e.Message).Distinct(StringComparer.Ordinal).Append($"See: {string.Join(' ', names)} --help"));
     }
 
     private sealed class HelpWithExitCodes(HelpAction help, RootCommand root) : SynchronousCommandLineAction

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text;
 using System.Text.Json;
 using CloudArchive.Format;
 
@@ -12,6 +13,43 @@ internal static class CommonOptions
     /// <summary><c>--json</c>.</summary>
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON document on standard output and nothing else there" };
 
-    /// <summary>Prints the document of <c>--json</c>.</summary>
-    public static void WriteJson<T>(this CliEnvironment environment, T document) => environment.Out.WriteLine(JsonSerializer.Serialize(document, Indented));
+    /// <summary>Prints the document of <c>--json</c>, piece by piece: a list in it may be as long as a clinic's folder.</summary>
+    public static void WriteJson<T>(this CliEnvironment environment, T document)
+    {
+        using TextStream stream = new(environment.Out);
+        JsonSerializer.Serialize(stream, document, Indented);
+        environment.Out.WriteLine();
+    }
+
+    /// <summary>UTF-8 written to it becomes text.</summary>
+    private sealed class TextStream(TextWriter output) : Stream
+    {
+        private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            char[] characters = new char[_decoder.GetCharCount(buffer, flush: false)];
+            output.Write(characters, 0, _decoder.GetChars(buffer, characters, flush: false));
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override void Flush() => output.Flush();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
 }

@@ -49,6 +49,7 @@ public static class Failures
     {
         CliException e => (e.Code, e.Message),
         OperationCanceledException => (ExitCode.Cancelled, "Interrupted. What has a receipt is safe; run the command again to go on."),
+        Format.Packs.PackException or Format.Signing.JwsException => (ExitCode.Integrity, error.Message),
         UnauthorizedAccessException or IOException => (ExitCode.Local, error.Message),
         Microsoft.Data.Sqlite.SqliteException e => (ExitCode.Local, $"The agent's state cannot be used: {e.Message} It can be deleted: the next backup rebuilds it from the service."),
         _ => (ExitCode.Unexpected, $"Unexpected {error.GetType().Name}: {error.Message} Set CLOUDARCHIVE_DEBUG=1 to see where, and report it."),

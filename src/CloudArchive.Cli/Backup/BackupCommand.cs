@@ -19,14 +19,29 @@ internal static class BackupCommand
         {
             using AgentSession session = AgentSession.Open(environment);
             using RunLock held = RunLock.Take(session.Home.BackupLock, "backup");
-            IReadOnlyList<string> resolved = FolderScan.WithoutNested(parsed.GetValue(folders)!.Select(FolderScan.Resolve));
+            IReadOnlyList<string> resolved = FolderScan.ResolveAll(parsed.GetValue(folders)!);
             BackupOptions options = new(parsed.GetValue(dryRun), parsed.GetValue(rehash));
             BackupOutcome outcome = await ProgressViews.RunAsync(environment, parsed.GetValue(json), view => new BackupRun(session, environment, view, options).RunAsync(resolved, cancellationToken));
 
-            if (parsed.GetValue(json)) BackupReport.WriteJson(environment, session.State, outcome, options.DryRun, null);
+            (string? notChecked, LogAlarmException? alarm) = options.DryRun ? (null, null) : await CheckLogAsync(session, environment, cancellationToken);
+            if (parsed.GetValue(json)) BackupReport.WriteJson(environment, session.State, outcome, options.DryRun, alarm?.Message);
             else BackupReport.Write(environment, session.State, outcome, options.DryRun, parsed.GetValue(verbose));
-            return (int)outcome.Code(options.DryRun);
+            if (notChecked is not null) await environment.Error.WriteLineAsync($"The audit log could not be checked: {notChecked}");
+            if (alarm is not null) await environment.Error.WriteLineAsync(alarm.Message);
+            return (int)(alarm?.Code ?? outcome.Code(options.DryRun));
         });
         return command;
+    }
+
+    private static async Task<(string? NotChecked, LogAlarmException? Alarm)> CheckLogAsync(AgentSession session, CliEnvironment environment, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await LogWatch.CheckAsync(session, environment.Clock, cancellationToken), null);
+        }
+        catch (LogAlarmException alarm)
+        {
+            return (null, alarm); // what was backed up is told first
+        }
     }
 }

@@ -13,12 +13,23 @@ public static class FolderScan
 {
     private static readonly EnumerationOptions Everything = new() { AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false, RecurseSubdirectories = false, ReturnSpecialDirectories = false };
 
-    /// <summary>The folder as the state knows it: absolute, links in the name the person gave resolved, spelled as it is on disk.</summary>
+    /// <summary>
+    /// The folders that a person named, each once and none inside another. One that is not there is kept, and told by the walk: a drive that is
+    /// not connected must not keep the others from being backed up. None at all is a mistake.
+    /// </summary>
+    public static IReadOnlyList<string> ResolveAll(IReadOnlyList<string> folders)
+    {
+        string[] resolved = [.. folders.Select(Resolve)];
+        return resolved.Any(Directory.Exists) ? WithoutNested(resolved) : throw new UsageException($"There is no folder {string.Join(", ", resolved)}. Is the drive or share connected?");
+    }
+
+    /// <summary>A folder as the state knows it: absolute, a link in the person's spelling followed, spelled as it is on disk.</summary>
     public static string Resolve(string folder)
     {
         string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        if (File.Exists(path)) throw new UsageException($"{path} is a file; name the folder that it is in.");
         DirectoryInfo info = new(path);
-        if (!info.Exists) throw new UsageException(File.Exists(path) ? $"{path} is a file; name the folder that it is in." : $"There is no folder {path}. Is the drive or share connected?");
+        if (!info.Exists) return path;
         path = info.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? path;
         return Path.TrimEndingDirectorySeparator(OperatingSystem.IsWindows() ? SpelledAsOnDisk(path) : path);
     }
@@ -110,7 +121,7 @@ public static class FolderScan
     }
 
     /// <summary>The system's message without the path, which stands beside it anyway.</summary>
-    internal static string WithoutPath(string message)
+    public static string WithoutPath(string message)
     {
         int quote = message.IndexOf(" '", StringComparison.Ordinal);
         int end = message.LastIndexOf('\'');

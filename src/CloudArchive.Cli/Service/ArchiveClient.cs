@@ -175,7 +175,7 @@ public sealed class ArchiveClient : IDisposable
             { Error: { Length: > 0 } error } => error,
             _ => $"HTTP {(int)answer.StatusCode}",
         };
-        if (IsPassing(answer.StatusCode)) return new ServiceUnreachableException(Service.Authority, $"it fails with HTTP {(int)answer.StatusCode}, {what}");
+        if (IsPassing(answer.StatusCode)) return new ServiceUnreachableException(Service.Authority, $"it answers HTTP {(int)answer.StatusCode}{(problem?.CorrelationId is { } id ? $", correlation id {id}" : "")}");
         string slug = problem?.Type?.Split('/')[^1] ?? problem?.Error ?? $"http-{(int)answer.StatusCode}";
         string hint = answer.StatusCode switch
         {

@@ -21,7 +21,7 @@ public sealed partial class AgentState
                 """
                 INSERT INTO temp.plan(file, sha256) SELECT f.id, c.sha256 FROM files f JOIN contents c ON c.sha256 = f.sha256
                 WHERE f.state = 1 AND f.run = $run AND c.pack IS NULL
-                ORDER BY c.study, c.patient, c.accession, c.study_date, c.sop, c.sha256, f.path
+                ORDER BY c.study, c.patient, c.accession, c.study_date, c.sop, c.sha256, f.id
                 """,
                 ("$run", run));
             using SqliteCommand command = Command("SELECT count(*), coalesce(sum(length), 0) FROM contents WHERE sha256 IN (SELECT sha256 FROM temp.plan)");

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Wire;
@@ -14,7 +13,12 @@ public sealed partial class AgentState
     /// <summary>Notes a pack whose bytes are in storage and whose receipt is outstanding: after a crash only the commit is repeated.</summary>
     public void NoteUploaded(Sidecar sidecar, DateTimeOffset now)
     {
-        lock (_gate) Execute("INSERT OR REPLACE INTO uploads(pack, sidecar, uploaded) VALUES ($pack, $sidecar, $now)", ("$pack", sidecar.Pack.ToString()), ("$sidecar", Sidecars.Serialize(sidecar)), ("$now", Text(now)));
+        lock (_gate)
+        {
+            CommitDurably(() => Execute(
+                "INSERT OR REPLACE INTO uploads(pack, sidecar, uploaded) VALUES ($pack, $sidecar, $now)",
+                ("$pack", sidecar.Pack.ToString()), ("$sidecar", Sidecars.Serialize(sidecar)), ("$now", Text(now))));
+        }
     }
 
     /// <summary>The packs whose commit must be repeated.</summary>
@@ -39,38 +43,7 @@ public sealed partial class AgentState
     /// <summary>Stores a verified receipt; in the same transaction the pack's instances become backed up.</summary>
     public void StoreReceipt(string jws, Receipt receipt, IReadOnlyList<SidecarInstance> instances)
     {
-        lock (_gate)
-        {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
-            Execute(
-                """
-                INSERT INTO receipts(pack, jws, study, length, instances, issued, immutable_until) VALUES ($pack, $jws, $study, $length, $instances, $issued, $until)
-                ON CONFLICT(pack) DO UPDATE SET jws = excluded.jws, issued = excluded.issued, immutable_until = excluded.immutable_until
-                """,
-                ("$pack", receipt.Pack.ToString()), ("$jws", jws), ("$study", receipt.Study.Value), ("$length", receipt.Length), ("$instances", receipt.InstanceCount),
-                ("$issued", Text(receipt.IssuedAt)), ("$until", Text(receipt.ImmutableUntil)));
-            using SqliteCommand set = Command(
-                """
-                INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, pack) VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $pack)
-                ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack
-                """,
-                ("$sha256", Array.Empty<byte>()), ("$sop", ""), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", receipt.Study.Value), ("$pack", receipt.Pack.ToString()));
-            foreach (SidecarInstance instance in instances)
-            {
-                set.Parameters["$sha256"].Value = Bytes(instance.Sha256);
-                set.Parameters["$sop"].Value = instance.SopInstance.Value;
-                set.Parameters["$class"].Value = instance.SopClass.Value;
-                set.Parameters["$series"].Value = (object?)instance.Series?.Value ?? DBNull.Value;
-                set.Parameters["$modality"].Value = (object?)instance.Modality ?? DBNull.Value;
-                set.Parameters["$syntax"].Value = instance.TransferSyntax.Value;
-                set.Parameters["$length"].Value = instance.Length;
-                set.ExecuteNonQuery();
-            }
-
-            Execute("DELETE FROM uploads WHERE pack = $pack", ("$pack", receipt.Pack.ToString()));
-            Execute("DELETE FROM claims WHERE pack = $pack", ("$pack", receipt.Pack.ToString()));
-            transaction.Commit();
-        }
+        lock (_gate) CommitDurably(() => WriteReceipt(jws, receipt, instances));
     }
 
     /// <summary>Whether the receipt of a pack is here.</summary>
@@ -128,17 +101,11 @@ public sealed partial class AgentState
             using SqliteTransaction transaction = _connection.BeginTransaction();
             using SqliteCommand insert = Command(
                 "INSERT OR IGNORE INTO claims(pack, sop, sha256, sop_class, series, modality, transfer_syntax, length, study) VALUES ($pack, $sop, $sha256, $class, $series, $modality, $syntax, $length, $study)",
-                ("$pack", ""), ("$sop", ""), ("$sha256", Array.Empty<byte>()), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", ""));
+                ("$pack", ""), ("$sop", ""), ("$sha256", null), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", ""));
             foreach (InstanceResponse instance in instances)
             {
+                Bind(insert, new SidecarInstance(instance.SopInstance, instance.SopClass, instance.Series, instance.Modality, instance.TransferSyntax, instance.Length, instance.Sha256));
                 insert.Parameters["$pack"].Value = instance.Pack.ToString();
-                insert.Parameters["$sop"].Value = instance.SopInstance.Value;
-                insert.Parameters["$sha256"].Value = Bytes(instance.Sha256);
-                insert.Parameters["$class"].Value = instance.SopClass.Value;
-                insert.Parameters["$series"].Value = (object?)instance.Series?.Value ?? DBNull.Value;
-                insert.Parameters["$modality"].Value = (object?)instance.Modality ?? DBNull.Value;
-                insert.Parameters["$syntax"].Value = instance.TransferSyntax.Value;
-                insert.Parameters["$length"].Value = instance.Length;
                 insert.Parameters["$study"].Value = instance.Study.Value;
                 insert.ExecuteNonQuery();
             }
@@ -149,6 +116,42 @@ public sealed partial class AgentState
 
     /// <summary>What the service claims that a pack holds, in the order in which agents write packs.</summary>
     public IReadOnlyList<SidecarInstance> ClaimsOf(PackId pack) => ReadInstances("claims", pack);
+
+    private void WriteReceipt(string jws, Receipt receipt, IReadOnlyList<SidecarInstance> instances)
+    {
+        string pack = receipt.Pack.ToString();
+        Execute(
+            """
+            INSERT INTO receipts(pack, jws, study, length, instances, issued, immutable_until) VALUES ($pack, $jws, $study, $length, $instances, $issued, $until)
+            ON CONFLICT(pack) DO UPDATE SET jws = excluded.jws, issued = excluded.issued, immutable_until = excluded.immutable_until
+            """,
+            ("$pack", pack), ("$jws", jws), ("$study", receipt.Study.Value), ("$length", receipt.Length), ("$instances", receipt.InstanceCount), ("$issued", Text(receipt.IssuedAt)), ("$until", Text(receipt.ImmutableUntil)));
+        using SqliteCommand set = Command(
+            """
+            INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, pack) VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $pack)
+            ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack
+            """,
+            ("$sha256", null), ("$sop", ""), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", receipt.Study.Value), ("$pack", pack));
+        foreach (SidecarInstance instance in instances)
+        {
+            Bind(set, instance);
+            set.ExecuteNonQuery();
+        }
+
+        Execute("DELETE FROM uploads WHERE pack = $pack", ("$pack", pack));
+        Execute("DELETE FROM claims WHERE pack = $pack", ("$pack", pack));
+    }
+
+    private static void Bind(SqliteCommand command, SidecarInstance instance)
+    {
+        command.Parameters["$sha256"].Value = Bytes(instance.Sha256);
+        command.Parameters["$sop"].Value = instance.SopInstance.Value;
+        command.Parameters["$class"].Value = instance.SopClass.Value;
+        command.Parameters["$series"].Value = (object?)instance.Series?.Value ?? DBNull.Value;
+        command.Parameters["$modality"].Value = (object?)instance.Modality ?? DBNull.Value;
+        command.Parameters["$syntax"].Value = instance.TransferSyntax.Value;
+        command.Parameters["$length"].Value = instance.Length;
+    }
 
     private List<SidecarInstance> ReadInstances(string table, PackId pack)
     {

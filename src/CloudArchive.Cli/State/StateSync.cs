@@ -42,23 +42,35 @@ public static class StateSync
         List<PackId> unproven = [];
         await foreach (ReceiptResponse answer in session.Client.GetPagesAsync<ReceiptResponse>($"{clinic}/receipts?take=200", cancellationToken))
         {
-            Receipt receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys);
-            if (receipt.Clinic != session.Identity.Clinic || receipt.Pack != answer.Pack) throw new IntegrityException($"The service gave the receipt of another pack for {answer.Pack}.");
-            IReadOnlyList<SidecarInstance> instances = session.State.ClaimsOf(receipt.Pack);
-            if (instances.Count == receipt.InstanceCount && InstancesRoot.Of(instances) == receipt.InstancesRoot)
+            IReadOnlyList<SidecarInstance> instances = session.State.ClaimsOf(answer.Pack);
+            if (Prove(session.Identity, answer, instances) is not { } receipt)
             {
-                session.State.StoreReceipt(answer.Receipt, receipt, instances);
-                step.Add(instances.Count);
-                stored++;
+                unproven.Add(answer.Pack);
+                continue;
             }
-            else
-            {
-                unproven.Add(receipt.Pack);
-            }
+
+            session.State.StoreReceipt(answer.Receipt, receipt, instances);
+            step.Add(instances.Count);
+            stored++;
         }
 
         session.State.ClearClaims();
         session.State.Set(Done, "1");
         return new SyncResult(stored, unproven);
+    }
+
+    /// <summary>The receipt, where it proves that the pack holds these instances; else null. One bad receipt must not keep everything else from being backed up.</summary>
+    private static Receipt? Prove(AgentIdentity identity, ReceiptResponse answer, IReadOnlyList<SidecarInstance> instances)
+    {
+        try
+        {
+            Receipt receipt = ReceiptCheck.Verify(answer.Receipt, identity.SigningKeys);
+            bool proves = receipt.Clinic == identity.Clinic && receipt.Pack == answer.Pack && receipt.InstanceCount == instances.Count && receipt.InstancesRoot == InstancesRoot.Of(instances);
+            return proves ? receipt : null;
+        }
+        catch (IntegrityException)
+        {
+            return null;
+        }
     }
 }

@@ -25,7 +25,7 @@ internal static class StatusCommand
             using AgentState? state = AgentState.OpenToRead(home.State(identity.Clinic));
             IReadOnlyList<FolderNow> folders = [.. (state?.Folders() ?? []).Select(folder => Look(state!, home, folder, parsed.GetValue(quick), cancellationToken))];
             (RunRecord? last, RunRecord? lastGood) = state?.LastRuns() ?? (null, null);
-            StatusFacts facts = new(state?.Count(null) ?? NoFiles, folders, last, lastGood, state?.Get(AlarmName), environment.Clock.GetUtcNow(), TimeSpan.FromHours(parsed.GetValue(maxAge)));
+            StatusFacts facts = new(state?.Count(null) ?? NoFiles, folders, last, lastGood, state is null ? null : LogNow.Of(state), environment.Clock.GetUtcNow(), TimeSpan.FromHours(parsed.GetValue(maxAge)));
             IReadOnlyList<StatusFinding> findings = StatusVerdict.For(facts);
             bool safe = !findings.Any(f => f.NotSafe);
             (long receipts, DateTimeOffset? newest, DateTimeOffset? firstToExpire) = state?.ReceiptSpan() ?? (0, null, null);
@@ -59,13 +59,10 @@ internal static class StatusCommand
                 Write(environment, identity, facts, findings, safe, receipts, newest);
             }
 
-            return Task.FromResult((int)(safe ? ExitCode.Ok : facts.Alarm is null ? ExitCode.NotSafe : ExitCode.LogAlarm));
+            return Task.FromResult((int)(safe ? ExitCode.Ok : facts.Log?.Alarm is null ? ExitCode.NotSafe : ExitCode.LogAlarm));
         });
         return command;
     }
-
-    /// <summary>The name under which a log alarm is kept in the state until it is cleared.</summary>
-    internal const string AlarmName = "log-alarm";
 
     private static FolderNow Look(AgentState state, AgentHome home, string folder, bool quick, CancellationToken cancellationToken)
     {

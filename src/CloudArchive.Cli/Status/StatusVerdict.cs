@@ -1,3 +1,4 @@
+using System.Globalization;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
@@ -11,13 +12,24 @@ namespace CloudArchive.Cli.Status;
 /// <param name="Unreadable">Folders in it that cannot be listed.</param>
 public sealed record FolderNow(string Path, bool IsThere, long? Changed, int Unreadable);
 
+/// <summary>The audit log, as the last checks found it.</summary>
+/// <param name="Alarm">What a check found; null where the last one passed.</param>
+/// <param name="CheckedAt">When a check passed last.</param>
+public sealed record LogNow(string? Alarm, DateTimeOffset? CheckedAt)
+{
+    /// <summary>As the state has it.</summary>
+    public static LogNow Of(AgentState state) => new(
+        state.Get(LogWatch.AlarmName) is { Length: > 0 } alarm ? alarm : null,
+        state.Get(LogWatch.CheckedName) is { } at ? DateTimeOffset.Parse(at, CultureInfo.InvariantCulture) : null);
+}
+
 /// <summary>What a verdict is made from.</summary>
 public sealed record StatusFacts(
     FileCounts Counts,
     IReadOnlyList<FolderNow> Folders,
     RunRecord? LastRun,
     RunRecord? LastGoodRun,
-    string? Alarm,
+    LogNow? Log,
     DateTimeOffset Now,
     TimeSpan MaxAge);
 
@@ -30,12 +42,14 @@ public sealed record StatusFinding(string Code, string Text, bool NotSafe);
 /// <summary>Whether the clinic's images are safe. Pure: facts in, findings out.</summary>
 public static class StatusVerdict
 {
+    private static readonly TimeSpan LogCheckAge = TimeSpan.FromDays(7);
+
     /// <summary>What is to be told, the grave first. Nothing grave: safe.</summary>
     public static IReadOnlyList<StatusFinding> For(StatusFacts facts) => [.. Find(facts).OrderByDescending(finding => finding.NotSafe)];
 
     private static IEnumerable<StatusFinding> Find(StatusFacts facts)
     {
-        if (facts.Alarm is { } alarm) yield return new("log-alarm", $"The archive's audit log raised an alarm: {alarm} Tell the archive's operator.", true);
+        if (facts.Log?.Alarm is { } alarm) yield return new("log-alarm", alarm, true);
         if (facts.LastRun is null)
         {
             yield return new("never", "Nothing was backed up yet: cloudarchive backup <folder>", true);
@@ -62,6 +76,8 @@ public static class StatusVerdict
         if (age is null) yield return new("never-complete", "No backup has been complete yet.", true);
         else if (isOld) yield return new("old", $"The last complete backup was {Texts.Duration(age.Value)} ago; is it still scheduled?", facts.Folders.Any(f => f.Changed is null) || waiting > 0);
 
+        if (facts.Log is { CheckedAt: { } checkedAt } && facts.Now - checkedAt > LogCheckAge)
+            yield return new("log-unchecked", $"The archive's audit log was last checked {Texts.Duration(facts.Now - checkedAt)} ago. If backups run, tell the archive's operator.", false);
         if (Skipped(SkipReason.NoLongerDicom) is > 0 and var harmed)
             yield return new("no-longer-dicom", $"{Texts.Count(harmed, "file was", "files were")} DICOM when backed up and no longer {(harmed == 1 ? "is" : "are")}: damaged, or encrypted by someone else? The archive has {(harmed == 1 ? "it" : "them")} as {(harmed == 1 ? "it was" : "they were")}.", false);
         long odd = Skipped(SkipReason.Damaged) + Skipped(SkipReason.NoIdentity) + Skipped(SkipReason.TooLarge);

@@ -14,25 +14,13 @@ public sealed class FolderEvents : IDisposable
     {
         foreach (string folder in folders)
         {
-            FileSystemWatcher watcher = new(folder)
-            {
-                IncludeSubdirectories = true,
-                InternalBufferSize = 64 * 1024,
-                NotifyFilter = NotifyFilters.FileName | NotifyFilters.DirectoryName | NotifyFilters.LastWrite | NotifyFilters.Size,
-            };
-            watcher.Created += (_, change) => Tell(change.FullPath);
-            watcher.Changed += (_, change) => Tell(change.FullPath);
-            watcher.Renamed += (_, change) => Tell(change.FullPath);
-            watcher.Error += (_, _) => Tell(null);
             try
             {
-                watcher.EnableRaisingEvents = true;
-                _watchers.Add(watcher);
+                _watchers.Add(Watch(folder));
             }
             catch (Exception error) when (error is IOException or ArgumentException or PlatformNotSupportedException)
             {
-                // Linux: fs.inotify.max_user_watches; network shares that send no events.
-                watcher.Dispose();
+                // Linux: fs.inotify.max_user_watches; network shares that send no events; a drive that is not connected.
                 cannot($"{folder} sends no events ({Backup.FolderScan.WithoutPath(error.Message)}); it is looked through at every rescan.");
             }
         }
@@ -55,6 +43,30 @@ public sealed class FolderEvents : IDisposable
     public void Dispose()
     {
         foreach (FileSystemWatcher watcher in _watchers) watcher.Dispose();
+    }
+
+    private FileSystemWatcher Watch(string folder)
+    {
+        FileSystemWatcher watcher = new(folder)
+        {
+            IncludeSubdirectories = true,
+            InternalBufferSize = 64 * 1024,
+            NotifyFilter = NotifyFilters.FileName | NotifyFilters.DirectoryName | NotifyFilters.LastWrite | NotifyFilters.Size,
+        };
+        watcher.Created += (_, change) => Tell(change.FullPath);
+        watcher.Changed += (_, change) => Tell(change.FullPath);
+        watcher.Renamed += (_, change) => Tell(change.FullPath);
+        watcher.Error += (_, _) => Tell(null);
+        try
+        {
+            watcher.EnableRaisingEvents = true;
+            return watcher;
+        }
+        catch
+        {
+            watcher.Dispose();
+            throw;
+        }
     }
 
     private void Tell(string? path) => _events.Writer.TryWrite(path);

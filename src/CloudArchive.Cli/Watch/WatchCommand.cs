@@ -19,7 +19,7 @@ internal static class WatchCommand
         {
             using AgentSession session = AgentSession.Open(environment);
             using RunLock held = RunLock.Take(session.Home.WatchLock, "watch");
-            IReadOnlyList<string> resolved = FolderScan.WithoutNested(parsed.GetValue(folders)!.Select(FolderScan.Resolve));
+            IReadOnlyList<string> resolved = FolderScan.ResolveAll(parsed.GetValue(folders)!);
             WatchOptions options = new(TimeSpan.FromSeconds(parsed.GetValue(settle)), TimeSpan.FromMinutes(parsed.GetValue(rescan)));
             try
             {

@@ -15,14 +15,13 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
 {
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan CheckLogEvery = TimeSpan.FromDays(1);
     private readonly StabilityTracker _tracker = new(environment.Clock, options.Settle);
     private readonly List<FoundFile> _ready = [];
     private long _readySince;
+    private long _logChecked;
     private DateTimeOffset _nextScan;
     private TimeSpan _retry = FirstRetry;
-
-    /// <summary>Told after each run, for tests and for the audit log's witness.</summary>
-    public Func<BackupOutcome, Task>? AfterRun { get; init; }
 
     /// <summary>Watches.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -56,7 +55,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
     {
         _ready.Clear(); // the scan finds them too
         _nextScan = environment.Clock.GetUtcNow() + options.Rescan;
-        if (await RunAsync(new BackupOptions(Settle: options.Settle), run => run.RunAsync(folders, cancellationToken)) is not { } outcome) return;
+        if (await RunAsync(new BackupOptions(Settle: options.Settle), run => run.RunAsync(folders, cancellationToken), cancellationToken) is not { } outcome) return;
         foreach (FoundFile file in outcome.Unsettled) _tracker.Touch(file.Path);
         if (outcome.Code(dryRun: false) == ExitCode.Incomplete) Retry();
     }
@@ -71,18 +70,18 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         if (_ready.Count == 0 || (_tracker.Count > 0 && environment.Clock.GetElapsedTime(_readySince) < options.Settle * 3)) return;
         FoundFile[] files = [.. _ready];
         _ready.Clear();
-        BackupOutcome? outcome = await RunAsync(new BackupOptions(), run => run.RunAsync(folders, files, cancellationToken));
+        BackupOutcome? outcome = await RunAsync(new BackupOptions(), run => run.RunAsync(folders, files, cancellationToken), cancellationToken);
         if (outcome?.Code(dryRun: false) == ExitCode.Incomplete) Retry();
     }
 
-    private async Task<BackupOutcome?> RunAsync(BackupOptions backup, Func<BackupRun, Task<BackupOutcome>> run)
+    private async Task<BackupOutcome?> RunAsync(BackupOptions backup, Func<BackupRun, Task<BackupOutcome>> run, CancellationToken cancellationToken)
     {
         try
         {
             using RunLock held = RunLock.Take(session.Home.BackupLock, "backup");
             BackupOutcome outcome = await run(new BackupRun(session, environment, new QuietView(Say), backup));
             Tell(outcome);
-            if (AfterRun is not null) await AfterRun(outcome);
+            if (outcome.Packs.Count > 0 || environment.Clock.GetElapsedTime(_logChecked) >= CheckLogEvery) await CheckLogAsync(cancellationToken);
             _retry = FirstRetry;
             return outcome;
         }
@@ -91,6 +90,19 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
             Retry();
             Say($"{Failures.Describe(error).Message} Trying again at {_nextScan.ToLocalTime():HH:mm}.");
             return null;
+        }
+    }
+
+    private async Task CheckLogAsync(CancellationToken cancellationToken)
+    {
+        _logChecked = environment.Clock.GetTimestamp();
+        try
+        {
+            if (await LogWatch.CheckAsync(session, environment.Clock, cancellationToken) is { } notChecked) Say($"The audit log could not be checked: {notChecked}");
+        }
+        catch (LogAlarmException alarm)
+        {
+            Say(alarm.Message); // it stays in the state, for status; the files are backed up all the same
         }
     }
 

@@ -1,0 +1,167 @@
+using System.Security.Cryptography;
+using CloudArchive.Cli.Backup;
+using CloudArchive.Cli.State;
+using CloudArchive.Dicom;
+using CloudArchive.Format;
+using CloudArchive.Testing;
+
+namespace CloudArchive.Cli.Tests.Backup;
+
+public sealed class FileInspectionTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly IdentifierSecret _secret = IdentifierSecret.Create();
+    private string File => _folder["file"];
+
+    public void Dispose()
+    {
+        _secret.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Reads_what_the_catalogue_may_know_and_hashes_every_byte()
+    {
+        SampleStudies.WriteOne(File, "one");
+        Inspection.Dicom dicom = Assert.IsType<Inspection.Dicom>(await ReadAsync());
+        byte[] bytes = System.IO.File.ReadAllBytes(File);
+        Assert.Equal(Sha256Digest.FromBytes(SHA256.HashData(bytes)), dicom.Content.Instance.Sha256);
+        Assert.Equal(bytes.Length, dicom.Content.Instance.Length);
+        Assert.Equal(SampleStudies.UidOf("instance one"), dicom.Content.Instance.SopInstance.Value);
+        Assert.Equal("20250101", dicom.Content.Study.Date);
+        Assert.Equal(_secret.Hmac("P-one"), dicom.Content.Study.Patient);
+        Assert.Equal(System.IO.File.GetLastWriteTimeUtc(File).Ticks, dicom.ModifiedTicks);
+    }
+
+    [Theory]
+    [InlineData("just text")]
+    [InlineData("")]
+    public async Task What_is_no_DICOM_is_skipped(string text)
+    {
+        System.IO.File.WriteAllText(File, text);
+        Assert.Equal(SkipReason.NotDicom, (await SkippedAsync()).Reason);
+    }
+
+    [Fact]
+    public async Task What_was_DICOM_and_is_no_longer_stands_out()
+    {
+        System.IO.File.WriteAllBytes(File, RandomNumberGenerator.GetBytes(4096));
+        Assert.Equal(SkipReason.NoLongerDicom, (await SkippedAsync(wasDicom: true)).Reason);
+    }
+
+    [Fact]
+    public async Task A_DICOMDIR_is_skipped()
+    {
+        using (FileStream stream = System.IO.File.Create(File))
+        using (DicomWriter writer = new(stream, TransferSyntaxes.ExplicitVrLittleEndian))
+        {
+            writer.Meta("1.2.840.10008.1.3.10", "1.2.3");
+            writer.Text(0x0004_1130, "CS", "SET");
+        }
+
+        Assert.Equal(SkipReason.Dicomdir, (await SkippedAsync()).Reason);
+    }
+
+    [Fact]
+    public async Task DICOM_without_a_study_is_skipped_with_that_reason()
+    {
+        using (FileStream stream = System.IO.File.Create(File))
+        using (DicomWriter writer = new(stream, TransferSyntaxes.ExplicitVrLittleEndian))
+        {
+            writer.Meta("1.2.840.10008.5.1.4.1.1.7", "1.2.3");
+            writer.Text(0x0008_0016, "UI", "1.2.840.10008.5.1.4.1.1.7");
+            writer.Text(0x0008_0018, "UI", "1.2.3");
+            writer.Text(0x0008_0060, "CS", "OT");
+        }
+
+        Assert.Equal(SkipReason.NoIdentity, (await SkippedAsync()).Reason);
+    }
+
+    [Fact]
+    public async Task A_file_that_breaks_off_before_its_UIDs_is_damaged()
+    {
+        SampleStudies.WriteOne(File, "one");
+        byte[] whole = System.IO.File.ReadAllBytes(File);
+        System.IO.File.WriteAllBytes(File, whole[..400]);
+        SkipReason reason = (await SkippedAsync()).Reason;
+        Assert.Equal(SkipReason.Damaged, reason);
+        Assert.True(SkipReasons.IsGrave(reason));
+    }
+
+    [Fact]
+    public async Task A_file_that_breaks_off_in_its_pixels_is_kept_as_it_is()
+    {
+        SampleStudies.WriteOne(File, "one");
+        byte[] whole = System.IO.File.ReadAllBytes(File);
+        System.IO.File.WriteAllBytes(File, whole[..^100]);
+        Assert.Equal(whole.Length - 100, Assert.IsType<Inspection.Dicom>(await ReadAsync()).Length);
+    }
+
+    [Fact]
+    public async Task A_file_that_changes_while_it_is_read_is_not_taken()
+    {
+        SampleStudies.WriteOne(File, "one");
+        bool written = false;
+        Inspection inspection = await FileInspection.ReadAsync(
+            Seen(),
+            _secret,
+            _ =>
+            {
+                if (written) return;
+                written = true;
+                using FileStream other = new(File, FileMode.Append, FileAccess.Write, FileShare.ReadWrite);
+                other.Write(new byte[10]);
+            },
+            TestContext.Current.CancellationToken);
+        Assert.Equal(new FileInfo(File).Length, Assert.IsType<Inspection.Changed>(inspection).Length);
+    }
+
+    [Fact]
+    public async Task A_file_that_is_rewritten_with_the_same_length_while_it_is_read_is_not_taken()
+    {
+        SampleStudies.WriteOne(File, "one");
+        Inspection inspection = await FileInspection.ReadAsync(
+            Seen(), _secret, _ => System.IO.File.SetLastWriteTimeUtc(File, DateTime.UnixEpoch.AddDays(1)), TestContext.Current.CancellationToken);
+        Assert.IsType<Inspection.Changed>(inspection);
+    }
+
+    [Fact]
+    public async Task A_file_that_is_gone_is_gone()
+    {
+        SampleStudies.WriteOne(File, "one");
+        FileToRead seen = Seen();
+        System.IO.File.Delete(File);
+        Assert.IsType<Inspection.Gone>(await FileInspection.ReadAsync(seen, _secret, _ => { }, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_file_that_may_not_be_read_is_told_without_its_path()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows() || Environment.UserName == "root", "Needs a file that this user may not read.");
+        SampleStudies.WriteOne(File, "one");
+        System.IO.File.SetUnixFileMode(File, UnixFileMode.None);
+        Inspection.Skip skip = await SkippedAsync();
+        Assert.Equal(SkipReason.Unreadable, skip.Reason);
+        Assert.DoesNotContain(_folder.Path, skip.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Reading_keeps_nobody_from_writing_renaming_or_deleting_the_file()
+    {
+        SampleStudies.WriteOne(File, "one");
+        await using FileStream reader = FileInspection.Open(File);
+        await using (FileStream writer = new(File, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete)) writer.WriteByte(0);
+        System.IO.File.Move(File, _folder["renamed"]);
+        System.IO.File.Delete(_folder["renamed"]);
+    }
+
+    private FileToRead Seen(bool wasDicom = false)
+    {
+        (long length, long modified) = FileInspection.Stat(File);
+        return new FileToRead(1, File, length, modified, wasDicom);
+    }
+
+    private Task<Inspection> ReadAsync(bool wasDicom = false) => FileInspection.ReadAsync(Seen(wasDicom), _secret, _ => { }, TestContext.Current.CancellationToken);
+
+    private async Task<Inspection.Skip> SkippedAsync(bool wasDicom = false) => Assert.IsType<Inspection.Skip>(await ReadAsync(wasDicom));
+}
