@@ -137,7 +137,13 @@ public sealed class FileInspectionTests : IDisposable
     [Fact]
     public async Task A_file_that_may_not_be_read_is_told_without_its_path()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows() || Environment.UserName == "root", "Needs a file that this user may not read.");
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("Needs a file that this user may not read.");
+            return; // which the analyzer cannot know
+        }
+
+        Assert.SkipWhen(Environment.UserName == "root", "Needs a file that this user may not read.");
         SampleStudies.WriteOne(File, "one");
         System.IO.File.SetUnixFileMode(File, UnixFileMode.None);
         Inspection.Skip skip = await SkippedAsync();

@@ -59,7 +59,13 @@ public sealed class FolderScanTests : IDisposable
     [Fact]
     public void A_folder_that_cannot_be_listed_is_told_and_the_others_are_walked()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows() || Environment.UserName == "root", "Needs a folder that this user may not list.");
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("Needs a folder that this user may not list.");
+            return; // which the analyzer cannot know
+        }
+
+        Assert.SkipWhen(Environment.UserName == "root", "Needs a folder that this user may not list.");
         Write("closed/file");
         Write("open/file");
         File.SetUnixFileMode(_folder["closed"], UnixFileMode.None);

@@ -46,7 +46,12 @@ public sealed class EscrowKeyFileTests : IDisposable
     [Fact]
     public void Only_this_user_can_read_the_file()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no modes.");
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("Windows has no modes.");
+            return; // which the analyzer cannot know
+        }
+
         EscrowKeyFile.CreateOrOpen(File, Passphrase, DateTimeOffset.UnixEpoch);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(File));
     }

@@ -225,7 +225,12 @@ public sealed class AgentStateTests : IDisposable
     [Fact]
     public void Only_this_user_can_read_the_state()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows keeps the user's data folder to the user.");
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("Windows keeps the user's data folder to the user.");
+            return; // which the analyzer cannot know
+        }
+
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder["state.db"]));
     }
 
