@@ -135,7 +135,7 @@ public sealed class EvidenceReportTests : IDisposable
         },
         "first-run" => new() { Packs = 3, History = [] },
         "canary-passed" => new() { Canaries = [new("sound", PackTestOutcome.Recovered), new("flipped-byte", PackTestOutcome.Recovered, PackFailure.HashMismatch)] },
-        _ => throw new ArgumentException(kind),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "No such kind."),
     };
 
     private static string Flat(string text) => Regex.Replace(text, "\\s+", " ", RegexOptions.NonBacktracking);
