@@ -95,6 +95,9 @@ internal sealed class TestClinic
     {
         Uid uid = study ?? NewStudy();
         TestFile[] all = [.. Enumerable.Range(1, files).Select(number => TestFile.Create(uid, number, modality: modality))];
+
+        // So that packs sort in the order in which they were opened.
+        Archive.Clock.Advance(TimeSpan.FromMilliseconds(1));
         OpenedPack opened = await Archive.Intake.OpenAsync(Agent, uid, all.Sum(file => (long)file.Content.Length), AsAgent, Cancel);
         return await SealAsync(opened, uid, all, studyDate, patientId);
     }

@@ -1,0 +1,158 @@
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Packs;
+using CloudArchive.Core.Storage;
+using CloudArchive.Core.Tests.Support;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace CloudArchive.Core.Tests.Packs;
+
+public sealed class ReconcilerTests(SharedStorage shared)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_run_completes_what_was_committed_clears_what_was_abandoned_and_leaves_what_is_young()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack abandoned = await clinic.SealAsync();
+        await TestClinic.UploadAsync(abandoned);
+        archive.Clock.Advance(PackReconciliation.AbandonAfter);
+        SealedPack committing = await clinic.SealAsync();
+        await TestClinic.UploadAsync(committing);
+        await RecordAsync(clinic, committing);
+        archive.Clock.Advance(PackReconciliation.Grace);
+        SealedPack young = await clinic.SealAsync();
+
+        Reconciliation run = await Only(archive, clinic.Id).RunAsync(100, Cancel);
+        Assert.Equal((1, 1, 0, true), (run.Completed, run.Cleared, run.Failed, run.Finished));
+        Assert.NotNull((await archive.Catalog.FindPackAsync(clinic.Id, committing.Opened.Pack, Cancel))!.Receipt);
+        Assert.Null(await shared.Storage.Vault.FindAsync(BlobName.Pack(clinic.Id, abandoned.Opened.Pack), Cancel));
+        Assert.Equal(PackState.Open, (await archive.Packs.FindAsync(clinic.Id, young.Opened.Pack, Cancel))!.State);
+        AuditEntry entry = Assert.Single(await clinic.LogAsync(), e => e.Action == AuditActions.PackAbandoned);
+        Assert.Equal(("reconciler", "system"), (entry.Actor.Id, entry.Actor.Role));
+    }
+
+    [Fact]
+    public async Task A_run_is_bounded_and_the_next_one_goes_on_where_it_stopped()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic[] clinics = [await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive)];
+        foreach (TestClinic clinic in clinics)
+        {
+            await clinic.SealAsync();
+        }
+
+        archive.Clock.Advance(PackReconciliation.AbandonAfter);
+        Reconciler reconciler = Only(archive, [.. clinics.Select(clinic => clinic.Id)]);
+        int cleared = 0;
+        for (int i = 0; i < 3; i++)
+        {
+            Reconciliation run = await reconciler.RunAsync(1, Cancel);
+            Assert.Equal((1, i == 2), (run.Cleared, run.Finished));
+            cleared += run.Cleared;
+        }
+
+        Assert.Equal(3, cleared);
+        foreach (TestClinic clinic in clinics)
+        {
+            Assert.Empty(await archive.Packs.ListAsync(clinic.Id, null, 10, Cancel));
+        }
+    }
+
+    [Fact]
+    public async Task A_pack_that_cannot_be_finished_does_not_keep_the_others_from_it()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack[] packs = [await clinic.SealAsync(), await clinic.SealAsync()];
+        foreach (SealedPack pack in packs)
+        {
+            await TestClinic.UploadAsync(pack);
+            await RecordAsync(clinic, pack);
+        }
+
+        // The first one's kept sidecar is damaged.
+        Row chunk = (await shared.Storage.Rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix($"sidecar:{packs[0].Opened.Pack}:"), 1, Cancel))[0];
+        await shared.Storage.Rows.SubmitAsync(RowTable.Work, clinic.Id.Value, [new RowWrite.Upsert(chunk.Key, new Dictionary<string, object> { ["bytes"] = new byte[] { 3, 0 } })], Cancel);
+        archive.Clock.Advance(PackReconciliation.Grace);
+        Reconciliation run = await Only(archive, clinic.Id).RunAsync(100, Cancel);
+        Assert.Equal((1, 1), (run.Completed, run.Failed));
+        Assert.NotNull((await archive.Catalog.FindPackAsync(clinic.Id, packs[1].Opened.Pack, Cancel))!.Receipt);
+    }
+
+    [Fact]
+    public async Task A_rejected_pack_is_forgotten_after_a_week()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack pack = await clinic.SealAsync();
+        await TestClinic.UploadAsync(pack, [1, 2, 3]);
+        await Assert.ThrowsAsync<RefusedException>(() => clinic.CommitAsync(pack));
+        archive.Clock.Advance(PackReconciliation.ForgetAfter);
+        await Only(archive, clinic.Id).RunAsync(100, Cancel);
+        Assert.Null(await archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, Cancel));
+        Assert.Empty(await shared.Storage.Rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix("sidecar:"), 10, Cancel));
+    }
+
+    [Fact]
+    public async Task Runs_at_the_same_time_do_no_harm()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack pack = await clinic.SealAsync();
+        await TestClinic.UploadAsync(pack);
+        await RecordAsync(clinic, pack);
+        SealedPack bad = await clinic.SealAsync();
+        await TestClinic.UploadAsync(bad, [1]);
+        await RecordAsync(clinic, bad);
+        SealedPack gone = await clinic.SealAsync();
+        archive.Clock.Advance(PackReconciliation.AbandonAfter);
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => Only(archive, clinic.Id).RunAsync(100, Cancel))));
+        IReadOnlyList<AuditEntry> log = await clinic.LogAsync();
+        Assert.Single(log, entry => entry.Action == AuditActions.PackCommitted && entry.Outcome == AuditOutcome.Success);
+        Assert.Single(log, entry => entry.Action == AuditActions.PackCommitted && entry.Outcome == AuditOutcome.Refused);
+        Assert.Single(log, entry => entry.Action == AuditActions.PackAbandoned && entry.Subject.Pack == gone.Opened.Pack.ToString());
+    }
+
+    private static async Task RecordAsync(TestClinic clinic, SealedPack pack)
+    {
+        InFlightPack row = (await clinic.Archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, Cancel))!;
+        Assert.NotNull(await clinic.Archive.Packs.RecordIntentAsync(row, Format.Packs.Sidecars.Serialize(pack.Sidecar), Cancel));
+    }
+
+    /// <summary>A reconciler that sees these clinics alone: other tests' packs are none of its business. It has a cursor of its own.</summary>
+    private static Reconciler Only(Archive archive, params ClinicId[] clinics) =>
+        new(new SomePartitions(archive.Rows, clinics), archive.Reconciliation, archive.Outbox, archive.Clock, NullLogger<Reconciler>.Instance);
+
+    private sealed class SomePartitions(IRowStore inner, ClinicId[] clinics) : IRowStore
+    {
+        private const string CursorPartition = "$reconciler";
+        private readonly string _own = "$cursor-" + Guid.NewGuid().ToString("N");
+
+        public Task EnsureReadyAsync(CancellationToken cancellationToken) => inner.EnsureReadyAsync(cancellationToken);
+
+        public Task<Row?> FindAsync(RowTable table, string partition, string key, CancellationToken cancellationToken) => inner.FindAsync(table, Own(partition), key, cancellationToken);
+
+        public Task<IReadOnlyList<Row>> QueryAsync(RowTable table, string partition, string from, string to, int take, CancellationToken cancellationToken) =>
+            inner.QueryAsync(table, Own(partition), from, to, take, cancellationToken);
+
+        public async IAsyncEnumerable<string> PartitionsAsync(RowTable table, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            await foreach (string partition in inner.PartitionsAsync(table, cancellationToken))
+            {
+                if (clinics.Any(clinic => clinic.Value == partition))
+                {
+                    yield return partition;
+                }
+            }
+        }
+
+        public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken) =>
+            inner.SubmitAsync(table, Own(partition), writes, cancellationToken);
+
+        private string Own(string partition) => partition == CursorPartition ? _own : partition;
+    }
+}

@@ -1,0 +1,250 @@
+using System.Security.Cryptography;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Storage;
+using CloudArchive.Core.Tests.Support;
+using CloudArchive.Format;
+using CloudArchive.Format.Packs;
+using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CloudArchive.Core.Tests.RestoreTests;
+
+public sealed class PackTestTests(SharedStorage shared)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_whole_pack_passes_every_step()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        (SealedPack pack, _) = await clinic.BackUpAsync(files: 3);
+        PackTestResult result = await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
+        Assert.Equal((null, 3, pack.Files.Sum(file => file.Content.LongLength)), (result.Cause, result.Instances, result.Bytes));
+        Assert.Equal(["catalogue", "immutability", "fetch", "unwrap", "open", "instances"], result.Steps.Select(step => step.Name));
+    }
+
+    [Fact]
+    public async Task A_blob_that_is_gone_is_missing() =>
+        await AssertCauseAsync(RestoreTestCause.Missing, "immutability", vault => new Gone(vault));
+
+    [Fact]
+    public async Task A_lock_that_is_gone_or_shorter_is_immutability_lost()
+    {
+        await AssertCauseAsync(RestoreTestCause.ImmutabilityLost, "immutability", vault => new OtherState(vault, state => state with { Locked = false }));
+        await AssertCauseAsync(RestoreTestCause.ImmutabilityLost, "immutability", vault => new OtherState(vault, state => state with { ImmutableUntil = state.ImmutableUntil!.Value.AddDays(-1) }));
+        await AssertCauseAsync(RestoreTestCause.ImmutabilityLost, "immutability", vault => new OtherState(vault, state => state with { ImmutableUntil = null }));
+    }
+
+    [Fact]
+    public async Task Bytes_that_changed_or_are_missing_at_the_end_are_a_hash_mismatch()
+    {
+        await AssertCauseAsync(RestoreTestCause.HashMismatch, "fetch", vault => new OtherBytes(vault, bytes => bytes[bytes.Length / 2] ^= 1));
+        await AssertCauseAsync(RestoreTestCause.HashMismatch, "fetch", vault => new OtherBytes(vault, _ => { }, cut: 1));
+    }
+
+    [Fact]
+    public async Task A_key_version_that_is_gone_is_key_unavailable() =>
+        await AssertCauseAsync(RestoreTestCause.KeyUnavailable, "unwrap", unwrapper: new NoKey());
+
+    [Fact]
+    public async Task Another_content_key_is_decrypt_failed()
+    {
+        await AssertCauseAsync(RestoreTestCause.DecryptFailed, "open", unwrapper: new OtherKey());
+        await AssertCauseAsync(RestoreTestCause.DecryptFailed, "unwrap", unwrapper: new Refusing());
+    }
+
+    [Fact]
+    public async Task A_seal_around_something_else_than_a_zip_is_zip_invalid()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        SealedPack pack = await clinic.SealAsync();
+        using ContentKey key = ContentKey.Create();
+        using MemoryStream output = new();
+        await using (SealingStream sealing = new(output, key, leaveOpen: true))
+        {
+            await sealing.WriteAsync(RandomNumberGenerator.GetBytes(5000), Cancel);
+            await sealing.CompleteAsync(Cancel);
+        }
+
+        byte[] ciphertext = output.ToArray();
+        Sidecar sidecar = pack.Sidecar with
+        {
+            Length = ciphertext.Length,
+            PlaintextLength = 5000,
+            Sha256 = Sha256Digest.Of(ciphertext),
+            Encryption = BlobEncryption.For(KeyWrapping.Wrap(key, pack.Opened.WrappingKey)),
+            Escrow = KeyWrapping.Wrap(key, pack.Opened.EscrowKey),
+        };
+        await AssertCauseAsync(clinic, pack with { Ciphertext = ciphertext, Sidecar = sidecar }, RestoreTestCause.ZipInvalid, "open");
+    }
+
+    [Fact]
+    public async Task A_file_that_is_no_dicom_is_dicom_invalid()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        Uid study = TestClinic.NewStudy();
+        TestFile file = TestFile.Create(study, 1);
+        foreach (byte[] content in (byte[][])[RandomNumberGenerator.GetBytes(300_000), file.Content[..^100]])
+        {
+            TestFile damaged = file with { Content = content, Instance = file.Instance with { Length = content.Length, Sha256 = Sha256Digest.Of(content) } };
+            SealedPack pack = await clinic.SealAsync(await clinic.Archive.Intake.OpenAsync(clinic.Agent, study, 1, clinic.AsAgent, Cancel), study, [damaged]);
+            await AssertCauseAsync(clinic, pack, RestoreTestCause.DicomInvalid, "instances");
+        }
+    }
+
+    [Fact]
+    public async Task An_image_with_other_uids_than_the_sidecar_says_is_a_catalogue_mismatch()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        Uid study = TestClinic.NewStudy();
+        TestFile other = TestFile.Create(TestClinic.NewStudy(), 1);
+        SealedPack pack = await clinic.SealAsync(await clinic.Archive.Intake.OpenAsync(clinic.Agent, study, 1, clinic.AsAgent, Cancel), study, [other]);
+        await AssertCauseAsync(clinic, pack, RestoreTestCause.CatalogueMismatch, "instances");
+    }
+
+    [Fact]
+    public async Task A_pack_of_another_name_is_a_catalogue_mismatch()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        SealedPack one = await clinic.SealAsync();
+        SealedPack two = await clinic.SealAsync(one.Sidecar.Study);
+
+        // The agent commits the first one's bytes as the second: intact, authentic, and not this pack.
+        Sidecar sidecar = one.Sidecar with { Pack = two.Opened.Pack };
+        await AssertCauseAsync(clinic, two with { Ciphertext = one.Ciphertext, Sidecar = sidecar }, RestoreTestCause.CatalogueMismatch, "open");
+    }
+
+    [Theory]
+    [InlineData("p")]
+    [InlineData("i")]
+    [InlineData("extra")]
+    [InlineData("gone")]
+    public async Task A_catalogue_that_says_something_else_is_a_catalogue_mismatch(string what)
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        (SealedPack pack, _) = await clinic.BackUpAsync();
+        IRowStore rows = shared.Storage.Rows;
+        SidecarInstance instance = pack.Sidecar.Instances[0];
+        string key = what == "p" ? $"p:{pack.Opened.Pack}" : $"i:{pack.Sidecar.Study}:{instance.SopInstance}:{instance.Sha256}:{pack.Opened.Pack}";
+        Row row = (await rows.FindAsync(RowTable.Catalog, clinic.Id.Value, key, Cancel))!;
+        RowWrite change = what switch
+        {
+            "p" => new RowWrite.Replace(key, new Dictionary<string, object>(row.Values) { ["wrappedKey"] = new byte[384] }, row.ETag!),
+            "i" => new RowWrite.Replace(key, new Dictionary<string, object>(row.Values) { ["length"] = 1L }, row.ETag!),
+            "extra" => new RowWrite.Insert(key.Replace(instance.Sha256.Hex, Sha256Digest.Of("x"u8).Hex, StringComparison.Ordinal), row.Values),
+            _ => new RowWrite.Delete(key, row.ETag!),
+        };
+        await rows.SubmitAsync(RowTable.Catalog, clinic.Id.Value, [change], Cancel);
+        PackTestResult result = await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
+        Assert.Equal(RestoreTestCause.CatalogueMismatch, result.Cause);
+    }
+
+    [Fact]
+    public async Task A_pack_that_takes_too_long_is_timed_out()
+    {
+        FakeTimeProvider clock = new(DateTimeOffset.UtcNow);
+        await AssertCauseAsync(RestoreTestCause.TimedOut, "fetch", vault => new Slow(vault, clock), clock: clock);
+    }
+
+    [Fact]
+    public async Task Nothing_that_was_sealed_lies_in_the_temporary_folder_in_the_clear()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        (SealedPack pack, _) = await clinic.BackUpAsync();
+        HashSet<string> before = [.. Directory.EnumerateFiles(Path.GetTempPath())];
+        await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
+        foreach (string file in Directory.EnumerateFiles(Path.GetTempPath()).Where(file => !before.Contains(file) && new FileInfo(file).Length == pack.Ciphertext.Length))
+        {
+            Assert.Fail($"{file} was left behind.");
+        }
+    }
+
+    private async Task AssertCauseAsync(RestoreTestCause cause, string step, Func<IBlobVault, IBlobVault>? vault = null, IKeyUnwrapper? unwrapper = null, FakeTimeProvider? clock = null)
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared, clock ?? new FakeTimeProvider(DateTimeOffset.UtcNow)));
+        (SealedPack pack, _) = await clinic.BackUpAsync();
+        IBlobVault storage = shared.Storage.Vault;
+        Archive damaged = new(shared.Storage.Rows, vault?.Invoke(storage) ?? storage, shared.Keys, unwrapper ?? shared.Keys, shared.Keys, clinic.Archive.Clock);
+        PackTestResult result = await damaged.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
+        Assert.Equal((cause, step), (result.Cause, result.Steps[^1].Name));
+    }
+
+    private static async Task AssertCauseAsync(TestClinic clinic, SealedPack pack, RestoreTestCause cause, string step)
+    {
+        await TestClinic.UploadAsync(pack);
+        await clinic.CommitAsync(pack);
+        PackTestResult result = await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
+        Assert.Equal((cause, step), (result.Cause, result.Steps[^1].Name));
+    }
+
+    private static bool IsPack(BlobName name) => !name.Path.EndsWith(".json", StringComparison.Ordinal) && !name.Path.EndsWith(".jws", StringComparison.Ordinal);
+
+    private sealed class Gone(IBlobVault inner) : VaultDecorator(inner)
+    {
+        public override Task<BlobState?> FindAsync(BlobName name, string versionId, CancellationToken cancellationToken) =>
+            IsPack(name) ? Task.FromResult<BlobState?>(null) : base.FindAsync(name, versionId, cancellationToken);
+    }
+
+    private sealed class OtherState(IBlobVault inner, Func<BlobState, BlobState> change) : VaultDecorator(inner)
+    {
+        public override async Task<BlobState?> FindAsync(BlobName name, string versionId, CancellationToken cancellationToken) =>
+            await base.FindAsync(name, versionId, cancellationToken) is { } state ? IsPack(name) ? change(state) : state : null;
+    }
+
+    private sealed class OtherBytes(IBlobVault inner, Action<byte[]> change, int cut = 0) : VaultDecorator(inner)
+    {
+        public override async Task<Stream> OpenReadAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+        {
+            Stream stream = await base.OpenReadAsync(name, versionId, cancellationToken);
+            if (!IsPack(name))
+            {
+                return stream;
+            }
+
+            using MemoryStream copy = new();
+            await using (stream)
+            {
+                await stream.CopyToAsync(copy, cancellationToken);
+            }
+
+            byte[] bytes = copy.ToArray();
+            change(bytes);
+            return new MemoryStream(bytes, 0, bytes.Length - cut);
+        }
+    }
+
+    private sealed class Slow(IBlobVault inner, FakeTimeProvider clock) : VaultDecorator(inner)
+    {
+        public override Task<Stream> OpenReadAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+        {
+            if (IsPack(name))
+            {
+                clock.Advance(PackTest.Patience);
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
+            return base.OpenReadAsync(name, versionId, cancellationToken);
+        }
+    }
+
+    private sealed class NoKey : IKeyUnwrapper
+    {
+        public Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken) => throw new KeyUnavailableException(keyId, "it is disabled");
+    }
+
+    private sealed class OtherKey : IKeyUnwrapper
+    {
+        public Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken)
+        {
+            using ContentKey other = ContentKey.Create();
+            return Task.FromResult(other.ToWrapInput());
+        }
+    }
+
+    private sealed class Refusing : IKeyUnwrapper
+    {
+        public Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken) => throw new PackException(PackFault.WrongKey, "It does not unwrap.");
+    }
+}
