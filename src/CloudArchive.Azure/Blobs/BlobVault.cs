@@ -25,9 +25,13 @@ public sealed class BlobVault : IBlobVault
     }
 
     /// <summary>An account on Azure, by identity.</summary>
-    public static BlobVault Connect(Uri service, TokenCredential identity, TimeProvider clock)
+    /// <param name="service">The account's blob endpoint.</param>
+    /// <param name="identity">Who asks.</param>
+    /// <param name="clock">For how long grants are good, and what is protected still.</param>
+    /// <param name="options">For tests; else null.</param>
+    public static BlobVault Connect(Uri service, TokenCredential identity, TimeProvider clock, BlobClientOptions? options = null)
     {
-        BlobServiceClient client = new(service, identity, new BlobClientOptions());
+        BlobServiceClient client = new(service, identity, options ?? new BlobClientOptions());
         return new(client, new SasSigner.Delegated(client, clock), clock);
     }
 

@@ -28,6 +28,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner
     private readonly TimeProvider _clock;
     private readonly ConcurrentDictionary<string, (KeyVaultKey Key, DateTimeOffset Until)> _current = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, CryptographyClient> _versions = new(StringComparer.Ordinal);
+    private JwkSet? _published;
 
     /// <param name="vault">The vault's URL.</param>
     /// <param name="identity">Who asks.</param>
@@ -118,21 +119,33 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner
     /// <inheritdoc/>
     public async Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken)
     {
+        // Anyone may ask for these: the vault must not be asked each time. What signs now is always among them.
+        KeyVaultKey current = await CurrentAsync(SigningKey, cancellationToken);
+        string currentId = current.Id.AbsoluteUri;
+        if (_published is { } published && published.Keys[0].Kid == currentId)
+        {
+            return published;
+        }
+
         List<KeyProperties> versions = [];
         await foreach (KeyProperties properties in _vault.GetPropertiesOfKeyVersionsAsync(SigningKey, cancellationToken))
         {
             versions.Add(properties);
         }
 
-        List<Jwk> keys = [];
-        foreach (KeyProperties properties in versions.OrderByDescending(version => version.CreatedOn))
+        List<Jwk> keys = [ToJwk(current)];
+        foreach (KeyProperties properties in versions.Where(version => version.Version != current.Properties.Version).OrderByDescending(version => version.CreatedOn))
         {
-            KeyVaultKey key = await GetAsync(SigningKey, properties.Version, cancellationToken);
-            using System.Security.Cryptography.ECDsa ecdsa = key.Key.ToECDsa();
-            keys.Add(JwkKeys.FromEcdsa(ecdsa, key.Id.AbsoluteUri));
+            keys.Add(ToJwk(await GetAsync(SigningKey, properties.Version, cancellationToken)));
         }
 
-        return keys.Count > 0 ? new JwkSet(keys) : throw new KeyUnavailableException(SigningKey, "there is no such key");
+        return _published = new JwkSet(keys);
+    }
+
+    private static Jwk ToJwk(KeyVaultKey key)
+    {
+        using System.Security.Cryptography.ECDsa ecdsa = key.Key.ToECDsa();
+        return JwkKeys.FromEcdsa(ecdsa, key.Id.AbsoluteUri);
     }
 
     private static string WrappingKey(ClinicId clinic) => WrappingPrefix + clinic.Value;
@@ -209,6 +222,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner
     private CryptographyClient Version(string keyId, Func<string, bool> isRightKind)
     {
         if (!Uri.TryCreate(keyId, UriKind.Absolute, out Uri? uri)
+            || uri.AbsoluteUri != keyId
             || !KeyVaultKeyIdentifier.TryCreate(uri, out KeyVaultKeyIdentifier id)
             || id.VaultUri.Host != _vault.VaultUri.Host
             || id.VaultUri.Port != _vault.VaultUri.Port
