@@ -106,20 +106,24 @@ internal static class ForgedPack
     public static byte[] Zip(IEnumerable<(string Entry, byte[] Content)> files, Manifest manifest) =>
         Zip([.. files, (Manifest.EntryName, CanonicalJson.Serialize(manifest))]);
 
-    public static byte[] Zip(params (string Entry, byte[] Content)[] entries)
+    public static byte[] Zip(params (string Entry, byte[] Content)[] entries) => Zip(CompressionLevel.Optimal, entries);
+
+    public static byte[] Zip(CompressionLevel level, params (string Entry, byte[] Content)[] entries)
     {
         using MemoryStream output = new();
         using (ZipArchive zip = new(output, ZipArchiveMode.Create, leaveOpen: true))
         {
             foreach ((string entry, byte[] content) in entries)
             {
-                using Stream stream = zip.CreateEntry(entry).Open();
+                using Stream stream = zip.CreateEntry(entry, level).Open();
                 stream.Write(content);
             }
         }
 
         return output.ToArray();
     }
+
+    public static byte[] Seal(byte[] plaintext, out byte[] key) => RegionSealer.Seal(key = Key, plaintext);
 
     /// <summary>Seals the plaintext and reads it as a pack, with all that its own sidecar would say of the ciphertext.</summary>
     public static Task<List<byte[]>> ReadAsync(byte[] plaintext, PackIdentity? expected = null)

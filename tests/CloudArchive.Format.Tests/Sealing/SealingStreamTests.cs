@@ -111,4 +111,37 @@ public sealed class SealingStreamTests
         await Assert.ThrowsAsync<ObjectDisposedException>(() => sealing.CompleteAsync(Cancellation));
         Assert.False(sealing.CanWrite);
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task After_a_region_was_lost_nothing_can_be_written(bool synchronous)
+    {
+        using ContentKey key = ContentKey.Create();
+        await using FullDisk disk = new();
+        await using SealingStream sealing = new(disk, key, leaveOpen: true);
+
+        await Assert.ThrowsAsync<IOException>(() => WriteAsync(new byte[Regions.DataLength]));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => WriteAsync([1]));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => sealing.CompleteAsync(Cancellation));
+
+        async Task WriteAsync(byte[] data)
+        {
+            if (synchronous)
+            {
+                sealing.Write(data);
+            }
+            else
+            {
+                await sealing.WriteAsync(data, Cancellation);
+            }
+        }
+    }
+
+    private sealed class FullDisk : MemoryStream
+    {
+        public override void Write(ReadOnlySpan<byte> buffer) => throw new IOException("No space left.");
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => throw new IOException("No space left.");
+    }
 }
