@@ -58,6 +58,7 @@ public static class CloudArchiveServices
         services.AddSingleton<Outbox>();
         services.AddSingleton<ClinicDirectory>();
         services.AddSingleton<Agents>();
+        services.AddSingleton<SilenceWatch>();
         services.AddSingleton<IdentifierSecrets>();
         services.AddSingleton<IdentifierLookup>();
         services.AddSingleton<Enrollments>();

@@ -23,6 +23,13 @@ public sealed class Gate(RequestDelegate next, BearerTokens tokens, CloudArchive
             throw new DeniedException(Problems.NotFound());
         }
 
+        if (endpoint is not RouteEndpoint)
+        {
+            // Routing's own answer: no endpoint of the path takes the method, or the media type. There is nothing behind it.
+            await next(context);
+            throw new DeniedException(Problems.Unrouted(context.Response.StatusCode));
+        }
+
         // Fails closed: an endpoint that somebody mapped past the table is not reachable.
         EndpointPolicy policy = endpoint.Metadata.GetMetadata<EndpointPolicy>() ?? throw new UnreachableException($"{endpoint.DisplayName} has no policy.");
         RequestInfo info = context.Info();

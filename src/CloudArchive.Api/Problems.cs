@@ -94,13 +94,18 @@ public static class Problems
     /// <summary>No such route.</summary>
     public static Problem NotFound() => new(404, "not-found", "No such resource", "GET /openapi/v1.json lists what there is on this host.");
 
+    /// <summary>What routing answers with a status alone.</summary>
+    public static Problem Unrouted(int status) => status == 415
+        ? MediaTypeUnsupported()
+        : new(405, "method-not-allowed", "The resource does not take that method", "The Allow header lists those that it takes; GET /openapi/v1.json describes them.");
+
     /// <summary>What a caller is told of an exception; never what it says of the archive's inside.</summary>
     public static Problem For(Exception exception) => exception switch
     {
         DeniedException denied => denied.Problem,
         RefusedException refused when Refusals[refused.Refusal] is var (status, slug, title) => new Problem(status, slug, title, refused.Message),
         BadHttpRequestException { StatusCode: 413 } => new(413, "request-too-large", "The request is too large", "Split the request; docs/api.md states the bounds."),
-        BadHttpRequestException { StatusCode: 415 } => new(415, "media-type-unsupported", "The media type is not supported", "Send application/json."),
+        BadHttpRequestException { StatusCode: 415 } => MediaTypeUnsupported(),
         BadHttpRequestException { InnerException: JsonException json } => new(400, "request-invalid", "The request breaks a rule", $"The body is not what the endpoint takes{At(json)}."),
         BadHttpRequestException => new(400, "request-invalid", "The request breaks a rule", "A parameter is missing or malformed. GET /openapi/v1.json describes them."),
         KeyUnavailableException => new(503, "key-unavailable", "A key cannot be used now", "Try again later. If it lasts, see docs/operations.md: keys."),
@@ -130,6 +135,8 @@ public static class Problems
         context.Response.Headers.CacheControl = "no-store";
         return context.Response.WriteAsJsonAsync(new { error = e.Error, error_description = e.Message }, FormatJson.Options, "application/json", context.RequestAborted);
     }
+
+    private static Problem MediaTypeUnsupported() => new(415, "media-type-unsupported", "The media type is not supported", "Send application/json.");
 
     // The path has names of our messages only: no message takes an object with names of the caller's choice but one, of short values.
     private static string At(JsonException e) => e.Path is { Length: > 0 and <= 100 } path && !path.Contains('[', StringComparison.Ordinal) && !path.Contains("yWrappingMetadata", StringComparison.Ordinal) ? $" at {path}" : "";

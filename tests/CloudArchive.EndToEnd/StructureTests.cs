@@ -49,6 +49,7 @@ public sealed class StructureTests
             {
                 "Azure" => sdk,
                 "Cli" => ["Azure.Core", "Azure.Storage.Blobs"],
+                "Functions" => ["Azure.Monitor.OpenTelemetry.Exporter"],
                 _ => [],
             };
             Assert.All(sdk, p => Assert.Contains(p, allowed));

@@ -1,0 +1,54 @@
+using CloudArchive.Api;
+using Microsoft.Extensions.Configuration;
+
+namespace CloudArchive.Functions;
+
+/// <summary>What infra/modules/app.bicep sets. A setting that is missing or malformed keeps the app from starting, and is named.</summary>
+/// <param name="Role">Which half of the archive this app is; never both.</param>
+/// <param name="PublicUrl">Where agents reach the archive.</param>
+/// <param name="BlobEndpoint">The archive's blobs.</param>
+/// <param name="TableEndpoint">The archive's tables.</param>
+/// <param name="VaultUri">The keys.</param>
+/// <param name="StaffAuthority">Who issues the staff's tokens.</param>
+/// <param name="StaffAudience">The staff's application.</param>
+/// <param name="IdentityClientId">The app's user-assigned identity.</param>
+/// <param name="TelemetryConnection">Where telemetry goes; null sends none.</param>
+public sealed record AppSettings(
+    ArchiveRole Role,
+    Uri PublicUrl,
+    Uri BlobEndpoint,
+    Uri TableEndpoint,
+    Uri VaultUri,
+    Uri StaffAuthority,
+    string StaffAudience,
+    string IdentityClientId,
+    string? TelemetryConnection)
+{
+    /// <summary>Reads them.</summary>
+    public static AppSettings Read(IConfiguration configuration)
+    {
+        return new(
+            Text("CloudArchive:Role") switch
+            {
+                "ingest" => ArchiveRole.Ingest,
+                "recovery" => ArchiveRole.Recovery,
+                var other => throw Wrong("CloudArchive:Role", $"is '{other}', and an app is 'ingest' or 'recovery'"),
+            },
+            Url("CloudArchive:PublicUrl"),
+            Url("CloudArchive:BlobEndpoint"),
+            Url("CloudArchive:TableEndpoint"),
+            Url("CloudArchive:VaultUri"),
+            Url("CloudArchive:StaffAuthority"),
+            Text("CloudArchive:StaffAudience"),
+            Text("AZURE_CLIENT_ID"),
+            configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"]);
+
+        string Text(string key) => configuration[key] is { Length: > 0 } value ? value : throw Wrong(key, "is not set");
+
+        // Tokens travel to every one of these.
+        Uri Url(string key) => Uri.TryCreate(Text(key), UriKind.Absolute, out Uri? url) && (url.Scheme == Uri.UriSchemeHttps || url.IsLoopback) ? url : throw Wrong(key, "is no https URL");
+
+        static InvalidOperationException Wrong(string key, string what) =>
+            new($"The app setting {key.Replace(":", "__", StringComparison.Ordinal)} {what}. infra/modules/app.bicep sets it: deploy again.");
+    }
+}

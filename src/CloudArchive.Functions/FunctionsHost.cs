@@ -1,0 +1,62 @@
+using Azure.Core;
+using Azure.Monitor.OpenTelemetry.Exporter;
+using CloudArchive.Api;
+using CloudArchive.Azure;
+using CloudArchive.Azure.Blobs;
+using CloudArchive.Azure.Keys;
+using CloudArchive.Azure.Tables;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Storage;
+using CloudArchive.Functions.Http;
+using Microsoft.Azure.Functions.Worker.OpenTelemetry;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using OpenTelemetry;
+
+namespace CloudArchive.Functions;
+
+/// <summary>The archive's seams on Azure, as far as the app's role goes.</summary>
+public static class FunctionsHost
+{
+    /// <summary>Registers everything that the functions take.</summary>
+    public static void Configure(IServiceCollection services, IConfiguration configuration)
+    {
+        AppSettings settings = AppSettings.Read(configuration);
+        TokenCredential identity = AzureIdentity.Managed(settings.IdentityClientId);
+        services.AddSingleton(settings);
+        services.AddSingleton<IBlobVault>(p => BlobVault.Connect(settings.BlobEndpoint, identity, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IRowStore>(_ => RowStore.Connect(settings.TableEndpoint, identity));
+        services.AddSingleton(p => new KeyVaultKeys(settings.VaultUri, identity, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IWrappingKeys>(p => p.GetRequiredService<KeyVaultKeys>());
+        services.AddSingleton<ISigner>(p => p.GetRequiredService<KeyVaultKeys>());
+        if (settings.Role == ArchiveRole.Recovery)
+        {
+            services.AddSingleton<IKeyUnwrapper>(p => p.GetRequiredService<KeyVaultKeys>());
+        }
+
+        services.AddCloudArchive(new CloudArchiveOptions
+        {
+            Role = settings.Role,
+            PublicUrl = settings.PublicUrl,
+            Staff = new OpenIdConnectKeys(settings.StaffAuthority).ForAudience(settings.StaffAudience),
+        });
+        services.AddSingleton<ApiPipeline>();
+        services.AddHostedService<ReadyCheck>();
+        AddTelemetry(services, settings, identity);
+    }
+
+    private static void AddTelemetry(IServiceCollection services, AppSettings settings, TokenCredential identity)
+    {
+        IOpenTelemetryBuilder telemetry = services.AddOpenTelemetry()
+            .UseFunctionsWorkerDefaults()
+            .WithMetrics(metrics => metrics.AddMeter("CloudArchive*"));
+        if (settings.TelemetryConnection is { Length: > 0 } connection)
+        {
+            telemetry.UseAzureMonitorExporter(exporter =>
+            {
+                exporter.ConnectionString = connection;
+                exporter.Credential = identity;
+            });
+        }
+    }
+}

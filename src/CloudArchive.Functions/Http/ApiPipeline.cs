@@ -1,0 +1,37 @@
+using CloudArchive.Api;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.HttpOverrides;
+
+namespace CloudArchive.Functions.Http;
+
+/// <summary>Api's one endpoint table, as a pipeline of its own behind the worker's.</summary>
+public sealed class ApiPipeline
+{
+    private readonly RequestDelegate _pipeline;
+
+    /// <summary>Builds the pipeline once.</summary>
+    public ApiPipeline(IServiceProvider services)
+    {
+        // The front end puts the caller's address last; what stands before it is what the caller wrote.
+        ForwardedHeadersOptions forwarded = new() { ForwardedHeaders = ForwardedHeaders.XForwardedFor, ForwardLimit = 1 };
+        forwarded.KnownProxies.Clear();
+        forwarded.KnownIPNetworks.Clear();
+
+        ApplicationBuilder app = new(services);
+        app.UseForwardedHeaders(forwarded);
+        app.UseRouting();
+        app.UseCloudArchive();
+        app.UseEndpoints(routes => routes.MapCloudArchive());
+        _pipeline = app.Build();
+    }
+
+    /// <summary>Answers a request. Nothing leaves it but a response.</summary>
+    public async Task AnswerAsync(HttpContext context)
+    {
+        // The worker's own routing has chosen this function as the endpoint: ours would take it for a choice that is made.
+        context.SetEndpoint(null);
+        context.Request.RouteValues.Clear();
+        await _pipeline(context);
+    }
+}

@@ -1,0 +1,50 @@
+using CloudArchive.Api;
+using Microsoft.Extensions.Configuration;
+
+namespace CloudArchive.Functions.Tests;
+
+public sealed class AppSettingsTests
+{
+    private static readonly Dictionary<string, string?> Whole = new()
+    {
+        ["CloudArchive:Role"] = "recovery",
+        ["CloudArchive:PublicUrl"] = "https://ingest.example/",
+        ["CloudArchive:BlobEndpoint"] = "https://archive.blob.example/",
+        ["CloudArchive:TableEndpoint"] = "https://archive.table.example/",
+        ["CloudArchive:VaultUri"] = "https://vault.example/",
+        ["CloudArchive:StaffAuthority"] = "https://login.example/tenant/v2.0",
+        ["CloudArchive:StaffAudience"] = "staff",
+        ["AZURE_CLIENT_ID"] = "identity",
+    };
+
+    public static TheoryData<string> Names => [.. Whole.Keys];
+
+    [Fact]
+    public void All_of_them_are_read()
+    {
+        AppSettings settings = AppSettings.Read(Configuration(Whole));
+        Assert.Equal(ArchiveRole.Recovery, settings.Role);
+        Assert.Equal("https://vault.example/", settings.VaultUri.AbsoluteUri);
+        Assert.Null(settings.TelemetryConnection);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void One_that_is_missing_is_named(string name)
+    {
+        InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(Whole) { [name] = null })));
+        Assert.Contains(name.Replace(":", "__", StringComparison.Ordinal) + " is not set", e.Message);
+    }
+
+    [Theory]
+    [InlineData("CloudArchive:Role", "both")]
+    [InlineData("CloudArchive:BlobEndpoint", "http://archive.blob.example/")]
+    [InlineData("CloudArchive:StaffAuthority", "login.example")]
+    public void One_that_is_wrong_is_named(string name, string value)
+    {
+        InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(Whole) { [name] = value })));
+        Assert.Contains(name.Replace(":", "__", StringComparison.Ordinal), e.Message);
+    }
+
+    private static IConfiguration Configuration(Dictionary<string, string?> values) => new ConfigurationBuilder().AddInMemoryCollection(values).Build();
+}
