@@ -36,7 +36,7 @@ sealed class Inputs
         ["pack-mib"] = (32, "an average pack, MiB: many studies are smaller than the 64 MiB that a pack holds"),
         ["block-mib"] = (8, "a staged block, MiB"),
         ["instances"] = (12, "instances in an average pack"),
-        ["tests-per-clinic-day"] = (1, "packs that restore tests open, a clinic a day"),
+        ["tests-per-clinic-day"] = (2, "packs that restore tests open, a clinic a day"),
         ["restored-share"] = (0.005, "share of the archive that clinics restore in a year"),
         ["active-hours"] = (10, "hours a day in which a clinic's log grows, and so has a checkpoint"),
         ["hot-days"] = (30, "days before lifecycle.json moves a pack to cold"),

@@ -121,6 +121,16 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
     }
 
     [Fact]
+    public void Every_event_that_an_alert_waits_for_is_logged_somewhere()
+    {
+        string[] awaited = [.. Json("alerts.json").EnumerateArray().Select(a => a.GetProperty("query").GetString()!)
+            .Where(q => q.Contains("Properties.EventName", StringComparison.Ordinal)).Select(q => Between(q, "EventName) == '", "'"))];
+        string[] sources = [.. Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories).Select(File.ReadAllText)];
+        Assert.NotEmpty(awaited);
+        Assert.All(awaited, name => Assert.Contains(sources, s => s.Contains($"EventName = \"{name}\"", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public void Operations_show_rights_and_functions_as_they_are()
     {
         string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "operations.md")).ReplaceLineEndings("\n");

@@ -123,6 +123,6 @@ public sealed partial class RestoreTestRunner(IRowStore rows, PackTest test, Out
         }
     }
 
-    [LoggerMessage(301, LogLevel.Error, "Pack {Pack} of clinic {Clinic} failed restore test {Run}: {Cause}.")]
+    [LoggerMessage(301, LogLevel.Error, "Pack {Pack} of clinic {Clinic} failed restore test {Run}: {Cause}.", EventName = "RestoreTestFailed")]
     private static partial void LogFailed(ILogger logger, ClinicId clinic, PackId pack, WorkId run, RestoreTestCause cause);
 }
