@@ -105,6 +105,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             if (await PackUpload.CommitAsync(session, sidecar, environment.Clock, cancellationToken) is not { } receipt) continue; // its files are pending, and planned anew
             _packs.Add(receipt.Pack);
             _uploaded += sidecar.Instances.Count;
+            _uploadedBytes += sidecar.Length;
         }
     }
 
