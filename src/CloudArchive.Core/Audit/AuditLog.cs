@@ -15,9 +15,6 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
     /// <summary>An entry's canonical JSON may have as many bytes.</summary>
     public const int LargestEntry = 16 * 1024;
 
-    /// <summary>RFC 8785 knows no larger number; a log never gets there.</summary>
-    private const long LargestIndex = (1L << 53) - 1;
-
     private const int RowsPerTransaction = 100;
 
     /// <summary>JSON inside of JSON grows up to sixfold, and a transaction may have 4 MiB.</summary>
@@ -34,11 +31,6 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
     public Task<AuditPlace> AppendAsync(AuditEvent entry, CancellationToken cancellationToken)
     {
         string partition = AuditRows.Partition(entry.Log);
-        if (ToEntry(entry, LargestIndex, clock.GetUtcNow()).Length > LargestEntry)
-        {
-            throw new ArgumentException($"An audit entry has at most {LargestEntry} bytes. Limit the reason and the details where they enter.", nameof(entry));
-        }
-
         Pending pending = new(entry, cancellationToken);
         lock (_gate)
         {
@@ -165,6 +157,12 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
             }
 
             byte[] json = ToEntry(pending.Event, next.Size, time);
+            if (json.Length > LargestEntry)
+            {
+                pending.Fail(new ArgumentException($"An audit entry has at most {LargestEntry} bytes. Limit the reason and the details where they enter."));
+                continue;
+            }
+
             int needed = 1 + (onceKey is null ? 0 : 1) + next.TilesCompletedByNext;
             if (1 + writes.Count + needed > RowsPerTransaction || bytes + json.Length > BytesPerTransaction)
             {

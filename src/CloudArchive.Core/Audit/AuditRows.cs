@@ -41,7 +41,16 @@ internal static class AuditRows
 
     public static string OnceKey(string once) => "o_" + Sha256Digest.Of(System.Text.Encoding.UTF8.GetBytes(once)).Hex;
 
-    public static byte[] Join(IReadOnlyList<Sha256Digest> hashes) => [.. hashes.SelectMany(hash => hash.ToBytes())];
+    public static byte[] Join(IReadOnlyList<Sha256Digest> hashes)
+    {
+        byte[] joined = new byte[hashes.Count * 32];
+        for (int i = 0; i < hashes.Count; i++)
+        {
+            hashes[i].ToBytes().CopyTo(joined, i * 32);
+        }
+
+        return joined;
+    }
 
     public static IReadOnlyList<Sha256Digest> Split(byte[]? hashes) => [.. (hashes ?? []).Chunk(32).Select(hash => Sha256Digest.FromBytes(hash))];
 }

@@ -51,12 +51,14 @@ public sealed class AuditLogTests
         await Assert.ThrowsAsync<ArgumentException>(() => Log.AppendAsync(Events.Make(0, log), Cancellation));
 
     [Fact]
-    public async Task An_entry_that_is_too_large_is_refused_and_does_not_harm_others()
+    public async Task An_entry_that_is_too_large_fails_alone()
     {
         AuditLog log = Log;
-        await Assert.ThrowsAsync<ArgumentException>(() => log.AppendAsync(Events.Make(0) with { Reason = new string('x', AuditLog.LargestEntry) }, Cancellation));
-        await log.AppendAsync(Events.Make(1), Cancellation);
-        Assert.Single(await Events.CheckAsync(_rows));
+        Task<AuditPlace>[] appends = [.. Enumerable.Range(0, 9).Select(i => log.AppendAsync(Events.Make(i) with { Reason = i is 3 or 5 ? new string('x', AuditLog.LargestEntry) : null }, Cancellation))];
+        await Assert.ThrowsAsync<ArgumentException>(() => appends[3]);
+        await Assert.ThrowsAsync<ArgumentException>(() => appends[5]);
+        Assert.Equal(6, (await appends[8]).Index);
+        Assert.Equal(7, (await Events.CheckAsync(_rows)).Count);
     }
 
     [Theory]
