@@ -7,11 +7,7 @@ namespace CloudArchive.Core.Audit;
 /// </summary>
 public static class AuditActions
 {
-    // Application Activity (PS3.15 A.5.3.1)
-    public const string ServiceStarted = "application-activity/service-started";
-    public const string ServiceStopped = "application-activity/service-stopped";
-
-    // Audit Log Used (A.5.3.2)
+    // Audit Log Used (PS3.15 A.5.3.2)
     public const string AuditRead = "audit-log-used/entries-read";
 
     // Begin Transferring DICOM Instances (A.5.3.3)
@@ -33,9 +29,6 @@ public static class AuditActions
     public const string RestoreTestStarted = "instances-accessed/restore-test-started";
     public const string RestoreTestFinished = "instances-accessed/restore-test-finished";
 
-    // DICOM Study Deleted (A.5.3.8)
-    public const string PackDeleted = "study-deleted/pack-deleted";
-
     // Query (A.5.3.10)
     public const string StudiesQueried = "query/studies-queried";
 
@@ -53,8 +46,5 @@ public static class AuditActions
     public const string EnrollmentCodeIssued = "clinic/enrollment-code-issued";
     public const string AgentEnrolled = "clinic/agent-enrolled";
     public const string AgentRevoked = "clinic/agent-revoked";
-    public const string RetentionExtended = "retention/extended";
-    public const string HoldPlaced = "retention/hold-placed";
-    public const string HoldReleased = "retention/hold-released";
     public const string CatalogRebuilt = "catalog/rebuilt";
 }

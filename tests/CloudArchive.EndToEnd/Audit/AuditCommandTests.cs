@@ -28,15 +28,14 @@ public sealed class AuditCommandTests(AuditedArchive fixture)
         Assert.Equal(clinic.Name, json.RootElement.GetProperty("log").GetString());
         (await clinic.RunAsync("compliance", "audit", "verify", "--live", "--clinic", clinic.Name, "--key", clinic["keys.json"])).Expect(ExitCode.Ok);
 
-        // An enrolled computer has the keys.
-        (await clinic.RunAsync("agent", "audit", "verify", export)).Expect(ExitCode.Ok);
+        // An enrolled computer has the keys, which are the service's and not a clinic's.
+        (await (await fixture.SharedAsync()).RunAsync("agent", "audit", "verify", export)).Expect(ExitCode.Ok);
     }
 
     [Fact]
     public async Task The_systems_log_exports_and_verifies()
     {
-        using AuditedClinic clinic = await AuditedClinic.CreateAsync(fixture);
-        await clinic.Checkpoints.MakeAsync(AuditEntry.SystemLog, Cancel);
+        AuditedClinic clinic = await fixture.SharedAsync();
         (await clinic.RunAsync("compliance", "audit", "export", clinic["system"], "--system")).Expect(ExitCode.Ok);
         Assert.Contains(AuditEntry.SystemLog, (await clinic.RunAsync("nobody", "audit", "verify", clinic["system"], "--key", clinic["keys.json"])).Expect(ExitCode.Ok).Output, StringComparison.Ordinal);
     }
@@ -89,8 +88,8 @@ public sealed class AuditCommandTests(AuditedArchive fixture)
     [Fact]
     public async Task What_makes_no_sense_is_a_usage_error()
     {
-        using AuditedClinic clinic = await AuditedClinic.CreateAsync(fixture);
-        string export = await clinic.ExportAsync("export");
+        AuditedClinic clinic = await fixture.SharedAsync();
+        string export = await clinic.ExportAsync("usage");
         (await clinic.RunAsync("nobody", "audit", "verify", "--key", clinic["keys.json"])).Expect(ExitCode.Usage);
         (await clinic.RunAsync("nobody", "audit", "verify", export, "--live", "--key", clinic["keys.json"])).Expect(ExitCode.Usage);
         (await clinic.RunAsync("nobody", "audit", "verify", export)).Expect(ExitCode.Usage);
@@ -103,7 +102,7 @@ public sealed class AuditCommandTests(AuditedArchive fixture)
     [Fact]
     public async Task A_witness_follows_a_log_and_raises_the_alarm_when_it_was_rolled_back_or_rewritten()
     {
-        using AuditedClinic clinic = await AuditedClinic.CreateAsync(fixture);
+        using AuditedClinic clinic = await AuditedClinic.CreateAsync(fixture, enrolled: true);
         using AgentSession agent = clinic.OpenAgent();
         Witness witness = new(agent.Client, agent.Identity.SigningKeys, agent.Home.Path);
         Assert.Null(await witness.CheckAsync(clinic.Name, Cancel));
@@ -139,8 +138,7 @@ public sealed class AuditCommandTests(AuditedArchive fixture)
     [Fact]
     public async Task A_witness_does_not_believe_a_checkpoint_by_a_key_that_it_did_not_pin()
     {
-        using AuditedClinic clinic = await AuditedClinic.CreateAsync(fixture);
-        await clinic.CheckpointAsync();
+        AuditedClinic clinic = await fixture.SharedAsync();
         using AgentSession agent = clinic.OpenAgent();
         Witness stranger = new(agent.Client, new JwkSet([]), agent.Home.Path);
         Assert.Contains("key that this computer does not know", (await Assert.ThrowsAsync<LogAlarmException>(() => stranger.CheckAsync(clinic.Name, Cancel))).Message, StringComparison.Ordinal);

@@ -20,6 +20,8 @@ namespace CloudArchive.EndToEnd.Audit;
 public sealed class AuditedArchive : IAsyncLifetime
 {
     private readonly TemporaryFolder _folder = new();
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private AuditedClinic? _shared;
 
     public LocalArchive Archive { get; private set; } = null!;
 
@@ -28,8 +30,32 @@ public sealed class AuditedArchive : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        _shared?.Dispose();
         await Archive.DisposeAsync();
+        _gate.Dispose();
         _folder.Dispose();
+    }
+
+    /// <summary>A clinic with some entries and a checkpoint, for tests that only look: it takes seconds to make one.</summary>
+    internal async Task<AuditedClinic> SharedAsync()
+    {
+        await _gate.WaitAsync(TestContext.Current.CancellationToken);
+        try
+        {
+            if (_shared is null)
+            {
+                _shared = await AuditedClinic.CreateAsync(this, enrolled: true);
+                await _shared.AppendAsync(30);
+                await _shared.CheckpointAsync();
+                await _shared.Checkpoints.MakeAsync(AuditEntry.SystemLog, TestContext.Current.CancellationToken);
+            }
+
+            return _shared;
+        }
+        finally
+        {
+            _gate.Release();
+        }
     }
 }
 
@@ -54,13 +80,18 @@ internal sealed class AuditedClinic : IDisposable
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public static async Task<AuditedClinic> CreateAsync(AuditedArchive fixture)
+    /// <summary>Makes the clinic; with a computer only where a test needs one, because its escrow key takes seconds to make.</summary>
+    public static async Task<AuditedClinic> CreateAsync(AuditedArchive fixture, bool enrolled = false)
     {
         AuditedClinic clinic = new(fixture.Archive);
         (await clinic.RunAsync("admin", "clinic", "create", clinic.Name, "--name", "Audited")).Expect(ExitCode.Ok);
-        string code = JsonDocument.Parse((await clinic.RunAsync("admin", "enrollment", "create", "--clinic", clinic.Name, "--json")).Expect(ExitCode.Ok).Output).RootElement.GetProperty("code").GetString()!;
-        await File.WriteAllTextAsync(clinic["passphrase"], "correct horse battery staple", Cancel);
-        (await clinic.RunAsync("agent", "enroll", "--url", fixture.Archive.Url.AbsoluteUri, "--code", code, "--escrow-out", clinic["escrow.pem"], "--escrow-passphrase-file", clinic["passphrase"])).Expect(ExitCode.Ok);
+        if (enrolled)
+        {
+            string code = JsonDocument.Parse((await clinic.RunAsync("admin", "enrollment", "create", "--clinic", clinic.Name, "--json")).Expect(ExitCode.Ok).Output).RootElement.GetProperty("code").GetString()!;
+            await File.WriteAllTextAsync(clinic["passphrase"], "correct horse battery staple", Cancel);
+            (await clinic.RunAsync("agent", "enroll", "--url", fixture.Archive.Url.AbsoluteUri, "--code", code, "--escrow-out", clinic["escrow.pem"], "--escrow-passphrase-file", clinic["passphrase"])).Expect(ExitCode.Ok);
+        }
+
         using HttpClient anyone = new() { BaseAddress = fixture.Archive.Url };
         await File.WriteAllBytesAsync(clinic["keys.json"], await anyone.GetByteArrayAsync("v1/keys", Cancel), Cancel);
         return clinic;
