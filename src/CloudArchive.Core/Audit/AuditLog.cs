@@ -159,7 +159,7 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
             byte[] json = ToEntry(pending.Event, next.Size, time);
             if (json.Length > LargestEntry)
             {
-                pending.Fail(new ArgumentException($"An audit entry has at most {LargestEntry} bytes. Limit the reason and the details where they enter."));
+                pending.Fail(new AuditEntryTooLargeException(log, LargestEntry));
                 continue;
             }
 
@@ -268,3 +268,6 @@ public sealed class AuditLogDamagedException(string log, string what, Exception?
 
 /// <summary>Other writers won the head too many times in a row. Nothing was written; try again.</summary>
 public sealed class AuditLogContendedException(string log) : Exception($"Too many writers append to the audit log of {log} at once. Try again.");
+
+/// <summary>The entry was not written: the reason or the details are too long. Limit them where they enter.</summary>
+public sealed class AuditEntryTooLargeException(string log, int most) : Exception($"An entry of the audit log of {log} has more than {most} bytes. Limit its reason and its details where they enter.");

@@ -55,8 +55,8 @@ public sealed class AuditLogTests
     {
         AuditLog log = Log;
         Task<AuditPlace>[] appends = [.. Enumerable.Range(0, 9).Select(i => log.AppendAsync(Events.Make(i) with { Reason = i is 3 or 5 ? new string('x', AuditLog.LargestEntry) : null }, Cancellation))];
-        await Assert.ThrowsAsync<ArgumentException>(() => appends[3]);
-        await Assert.ThrowsAsync<ArgumentException>(() => appends[5]);
+        await Assert.ThrowsAsync<AuditEntryTooLargeException>(() => appends[3]);
+        await Assert.ThrowsAsync<AuditEntryTooLargeException>(() => appends[5]);
         Assert.Equal(6, (await appends[8]).Index);
         Assert.Equal(7, (await Events.CheckAsync(_rows)).Count);
     }
