@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using CloudArchive.Azure.Tables;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -44,7 +45,7 @@ internal static class AuditAppends
     }
 
     /// <summary>Rows as a log's entries are, without a log.</summary>
-    private static async Task<double> RawAsync(IRowStore rows, string partition)
+    private static async Task<double> RawAsync(RowStore rows, string partition)
     {
         byte[] group = new byte[8];
         IReadOnlyList<IReadOnlyList<RowWrite>> transactions = [.. Enumerable.Range(0, Groups).Select(g => Enumerable.Range(0, 100).Select(i => (RowWrite)new RowWrite.Insert(
@@ -59,7 +60,7 @@ internal static class AuditAppends
         return Groups * 100 / Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    private static async Task<double> GroupedAsync(IRowStore rows, string log)
+    private static async Task<double> GroupedAsync(RowStore rows, string log)
     {
         AuditLog audit = new(rows, TimeProvider.System);
         int count = Groups * 99;
