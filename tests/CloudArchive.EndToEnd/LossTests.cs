@@ -26,7 +26,7 @@ public sealed class LossTests
         await using Practice practice = await Practice.OpenAsync();
         SampleStudies.WriteMixed(practice["clinic"], 300);
         await practice.BackUpAsync(practice["clinic"]);
-        TableClient catalog = StoredArchive.Tables(practice.Archive.TableUrl).GetTableClient("catalog");
+        TableClient catalog = StoredArchive.Tables(practice.Archive.TableUrl).GetTableClient("Catalog");
         string[] receipts = await ReceiptsAsync(practice);
         int deleted = 0;
         foreach (TableEntity row in catalog.Query<TableEntity>(cancellationToken: cancellationToken).ToList())
