@@ -43,6 +43,16 @@ internal static class OpenApi
         });
         options.AddOperationTransformer((operation, context, _) =>
         {
+            // What is parsed from a path or query is a bare string to ASP.NET Core: say what the string looks like.
+            foreach (var parameter in context.Description.ParameterDescriptions)
+            {
+                if (Pattern(parameter.ParameterDescriptor?.ParameterType) is { } pattern
+                    && operation.Parameters?.FirstOrDefault(p => p.Name == parameter.Name)?.Schema is OpenApiSchema schema)
+                {
+                    schema.Pattern = pattern;
+                }
+            }
+
             if (context.Description.ActionDescriptor.EndpointMetadata.OfType<EndpointPolicy>().FirstOrDefault() is { Reach: not Reach.Anonymous } policy)
             {
                 operation.Description = $"Roles: {policy.Roles}.";
@@ -53,7 +63,7 @@ internal static class OpenApi
         });
         options.AddSchemaTransformer((schema, context, _) =>
         {
-            if (_patterns.TryGetValue(Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type, out string? pattern))
+            if (Pattern(context.JsonTypeInfo.Type) is { } pattern)
             {
                 schema.Type = JsonSchemaType.String;
                 schema.Pattern = pattern;
@@ -62,6 +72,8 @@ internal static class OpenApi
             return Task.CompletedTask;
         });
     });
+
+    private static string? Pattern(Type? type) => type is null ? null : _patterns.GetValueOrDefault(Nullable.GetUnderlyingType(type) ?? type);
 
     public static void MapArchiveOpenApi(this IEndpointRouteBuilder routes) => routes.MapOpenApi("/openapi/{documentName}.json").WithMetadata(_anyone);
 }

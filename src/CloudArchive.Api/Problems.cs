@@ -79,6 +79,14 @@ public static class Problems
         [Refusal.RecoveryOnly] = (409, "recovery-only", "This host has no right to do that"),
     };
 
+    /// <summary>Every type that there is; docs/api.md lists them, and a test holds the two together.</summary>
+    internal static IEnumerable<string> Slugs =>
+    [
+        .. Refusals.Values.Select(value => value.Slug),
+        .. new[] { Unauthenticated(""), Forbidden(""), MfaNeeded(), TooMany(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
+        "request-too-large", "busy", "key-unavailable", "internal", IntegrityFailed,
+    ];
+
     /// <summary>No token, or none that is believed.</summary>
     public static Problem Unauthenticated(string detail) => new(401, "token-invalid", "A valid token is needed", detail);
 

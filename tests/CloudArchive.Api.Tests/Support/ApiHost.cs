@@ -1,0 +1,261 @@
+using System.Collections.Concurrent;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Security.Cryptography;
+using System.Text.Json;
+using CloudArchive.Api;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Signing;
+using CloudArchive.LocalHost.Keys;
+using CloudArchive.LocalHost.Storage;
+using CloudArchive.Testing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+[assembly: AssemblyFixture(typeof(CloudArchive.Api.Tests.Support.SharedStorage))]
+
+namespace CloudArchive.Api.Tests.Support;
+
+/// <summary>One Azurite with its WORM layer, and one key folder, for all tests: each test has clinics of its own.</summary>
+public sealed class SharedStorage : IAsyncLifetime
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public LocalStorage Storage { get; private set; } = null!;
+
+    public LocalKeys Keys { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        Storage = await LocalStorage.StartAsync(_folder["storage"], TestContext.Current.CancellationToken);
+        Keys = await LocalKeys.OpenAsync(_folder["keys"], TestContext.Current.CancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Keys.Dispose();
+        await Storage.DisposeAsync();
+        _folder.Dispose();
+    }
+}
+
+/// <summary>What a test wants other than usual.</summary>
+internal sealed record ApiHostOptions
+{
+    public ArchiveRole Role { get; init; } = ArchiveRole.Both;
+
+    public RequestLimits Limits { get; init; } = new(10_000, 10_000, 10_000, 10_000, 10_000, 10_000);
+
+    public bool WithUnwrapper { get; init; } = true;
+
+    public Func<IRowStore, IRowStore> Rows { get; init; } = rows => rows;
+}
+
+/// <summary>The API on Kestrel, on a free port of the loopback, with an issuer whose tokens a test can make as it likes.</summary>
+internal sealed class ApiHost : IAsyncDisposable
+{
+    public const string StaffIssuer = "https://login.test/";
+    public const string StaffAudience = "api://cloudarchive";
+
+    private static readonly ECDsa _staffKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly WebApplication _app;
+
+    private ApiHost(WebApplication app, FakeTimeProvider clock, CapturedLog log)
+    {
+        (_app, Clock, Logged) = (app, clock, log);
+        Http = new HttpClient { BaseAddress = new Uri(app.Urls.Single()) };
+    }
+
+    public static Jwk StaffKey { get; } = JwkKeys.FromEcdsa(_staffKey, "staff-1");
+
+    public HttpClient Http { get; }
+
+    public FakeTimeProvider Clock { get; }
+
+    public CapturedLog Logged { get; }
+
+    public IServiceProvider Services => _app.Services;
+
+    public IReadOnlyList<RouteEndpoint> Endpoints => [.. _app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()];
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public static async Task<ApiHost> StartAsync(SharedStorage shared, ApiHostOptions? options = null)
+    {
+        options ??= new ApiHostOptions();
+        FakeTimeProvider clock = new(DateTimeOffset.UtcNow);
+        CapturedLog log = new();
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Trace).AddProvider(log);
+        builder.Services.AddSingleton<TimeProvider>(clock);
+        builder.Services.AddSingleton(options.Rows(shared.Storage.Rows));
+        builder.Services.AddSingleton<IBlobVault>(shared.Storage.Vault);
+        builder.Services.AddSingleton<IWrappingKeys>(shared.Keys);
+        builder.Services.AddSingleton<ISigner>(shared.Keys);
+        if (options.WithUnwrapper)
+        {
+            builder.Services.AddSingleton<IKeyUnwrapper>(shared.Keys);
+        }
+
+        builder.Services.AddCloudArchive(new CloudArchiveOptions
+        {
+            Role = options.Role,
+            PublicUrl = new Uri("https://archive.test/"),
+            Staff = new StaffIssuer(StaffIssuer, StaffAudience, _ => Task.FromResult(new JwkSet([StaffKey]))),
+            Limits = options.Limits,
+        });
+        WebApplication app = builder.Build();
+        app.UseRouting();
+        app.UseCloudArchive();
+        app.MapCloudArchive();
+        await app.StartAsync(Cancel);
+        return new ApiHost(app, clock, log);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        await _app.DisposeAsync();
+    }
+
+    /// <summary>A staff token; every part can be made wrong.</summary>
+    public string Staff(
+        string role,
+        string clinics = "*",
+        string subject = "ada",
+        bool mfa = true,
+        string issuer = StaffIssuer,
+        string audience = StaffAudience,
+        TimeSpan? lifetime = null,
+        TimeSpan? notBefore = null,
+        ECDsa? key = null,
+        string? kid = null)
+    {
+        DateTimeOffset now = Clock.GetUtcNow();
+        SecurityTokenDescriptor token = new()
+        {
+            Issuer = issuer,
+            Audience = audience,
+            IssuedAt = now.UtcDateTime,
+            NotBefore = (now + (notBefore ?? TimeSpan.Zero)).UtcDateTime,
+            Expires = (now + (lifetime ?? TimeSpan.FromHours(1))).UtcDateTime,
+            SigningCredentials = new SigningCredentials(new ECDsaSecurityKey(key ?? _staffKey) { KeyId = kid ?? StaffKey.Kid }, SecurityAlgorithms.EcdsaSha256),
+            Claims = new Dictionary<string, object> { ["sub"] = subject, ["roles"] = new[] { role }, ["clinics"] = clinics, ["amr"] = mfa ? new[] { "pwd", "mfa" } : ["pwd"] },
+        };
+        return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(token);
+    }
+
+    public async Task<Answer> SendAsync(string method, string path, string? token, object? body = null, string? raw = null, string contentType = "application/json", string? correlation = null)
+    {
+        using HttpRequestMessage request = new(new HttpMethod(method), path);
+        if (token is not null)
+        {
+            request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + token);
+        }
+
+        if (correlation is not null)
+        {
+            request.Headers.TryAddWithoutValidation("x-ms-client-request-id", correlation);
+        }
+
+        if (raw is not null)
+        {
+            request.Content = new StringContent(raw);
+            request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
+        }
+        else if (body is not null)
+        {
+            request.Content = JsonContent.Create(body, body.GetType(), options: FormatJson.Options);
+        }
+
+        using HttpResponseMessage response = await Http.SendAsync(request, Cancel);
+        return new Answer((int)response.StatusCode, await response.Content.ReadAsStringAsync(Cancel), response.Content.Headers.ContentType?.MediaType, response.Headers);
+    }
+
+    public Task<Answer> GetAsync(string path, string? token) => SendAsync("GET", path, token);
+
+    public Task<Answer> PostAsync(string path, string? token, object? body = null) => SendAsync("POST", path, token, body);
+
+    /// <summary>A log, whole.</summary>
+    public async Task<IReadOnlyList<AuditEntry>> LogAsync(string log)
+    {
+        AuditReader reader = Services.GetRequiredService<AuditReader>();
+        List<AuditEntry> entries = [];
+        long size = (await reader.GetHeadAsync(log, Cancel)).Size;
+        while (entries.Count < size)
+        {
+            entries.AddRange((await reader.ReadAsync(log, entries.Count, 1000, Cancel)).Select(entry => JsonSerializer.Deserialize<AuditEntry>(entry.Json, FormatJson.Options)!));
+        }
+
+        return entries;
+    }
+
+    /// <summary>The entries of one request, wherever they were written.</summary>
+    public async Task<IReadOnlyList<AuditEntry>> EntriesOfAsync(Answer answer, params string[] logs)
+    {
+        List<AuditEntry> entries = [];
+        foreach (string log in logs.Append(AuditEntry.SystemLog))
+        {
+            entries.AddRange((await LogAsync(log)).Where(entry => entry.Origin.CorrelationId == answer.CorrelationId));
+        }
+
+        return entries;
+    }
+}
+
+/// <summary>A response.</summary>
+internal sealed record Answer(int Status, string Body, string? MediaType, HttpResponseHeaders Headers)
+{
+    public string CorrelationId => Headers.GetValues("x-ms-client-request-id").Single();
+
+    /// <summary>The end of the problem's type; null where it is none.</summary>
+    public string? Problem => MediaType == "application/problem+json" ? JsonDocument.Parse(Body).RootElement.GetProperty("type").GetString()!.Split('/')[^1] : null;
+
+    public T As<T>()
+    {
+        Assert.True(Status is >= 200 and < 300, $"{Status} {Body}");
+        return JsonSerializer.Deserialize<T>(Body, FormatJson.Options)!;
+    }
+}
+
+/// <summary>Every line that anything logs, as text.</summary>
+internal sealed class CapturedLog : ILoggerProvider, ISupportExternalScope
+{
+    private IExternalScopeProvider _scopes = new LoggerExternalScopeProvider();
+
+    public ConcurrentQueue<string> Lines { get; } = new();
+
+    public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName);
+
+    public void SetScopeProvider(IExternalScopeProvider scopeProvider) => _scopes = scopeProvider;
+
+    public void Dispose()
+    {
+    }
+
+    private sealed class Logger(CapturedLog log, string category) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => log._scopes.Push(state);
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            string scopes = "";
+            log._scopes.ForEachScope((scope, _) => scopes += " " + (scope is IEnumerable<KeyValuePair<string, object>> pairs ? string.Join(',', pairs) : scope), 0);
+            log.Lines.Enqueue($"{logLevel} {category} {formatter(state, exception)} {exception}{scopes}");
+        }
+    }
+}
