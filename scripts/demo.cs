@@ -18,7 +18,7 @@ using System.Text.Json.Nodes;
 return await Setup.RunAsync(async () =>
 {
     Options options = Options.Parse(args);
-    await Setup.PrepareAsync();
+    await Setup.PrepareAsync("src/CloudArchive.LocalHost", "src/CloudArchive.Cli", "tests/CloudArchive.Samples");
 
     // A kept archive lives in the out folder; anything else is gone when the demo ends.
     DirectoryInfo? temporary = options.Keep ? null : Directory.CreateTempSubdirectory("cloudarchive-demo-");
