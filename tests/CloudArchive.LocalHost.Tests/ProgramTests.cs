@@ -69,11 +69,8 @@ public sealed class ProgramTests : IDisposable
         }
     }
 
-    private BlobVault Vault(Running running)
-    {
-        StorageAccount account = JsonSerializer.Deserialize<StorageAccount>(File.ReadAllBytes(_folder["data/secrets/storage.json"]), FormatJson.Options)!;
-        return BlobVault.Connect(new Uri((string)running.Ready["blobUrl"]!), account.Name, account.Key, TimeProvider.System);
-    }
+    private static BlobVault Vault(Running running) =>
+        BlobVault.Connect(new Uri((string)running.Ready["blobUrl"]!), StorageAccount.Emulator.Name, StorageAccount.Emulator.Key, TimeProvider.System);
 
     [Fact]
     public async Task It_says_that_it_is_ready_and_ends_without_a_trace_when_its_input_does()

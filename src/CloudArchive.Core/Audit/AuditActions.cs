@@ -1,3 +1,5 @@
+using CloudArchive.Format.Evidence;
+
 namespace CloudArchive.Core.Audit;
 
 /// <summary>
@@ -26,7 +28,7 @@ public static class AuditActions
     public const string PackAbandoned = "data-import/pack-abandoned";
 
     // DICOM Instances Accessed (A.5.3.6)
-    public const string RestoreTestStarted = "instances-accessed/restore-test-started";
+    public const string RestoreTestStarted = RunCommitment.Action;
     public const string RestoreTestFinished = "instances-accessed/restore-test-finished";
 
     // Query (A.5.3.10)
