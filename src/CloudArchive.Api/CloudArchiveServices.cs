@@ -1,11 +1,13 @@
 using System.Text.Json;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
+using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.Records;
 using CloudArchive.Core.Restores;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
@@ -56,6 +58,8 @@ public static class CloudArchiveServices
         services.AddSingleton<Checkpoints>();
         services.AddSingleton<CheckpointRun>();
         services.AddSingleton<Outbox>();
+        services.AddSingleton<AlertDesk>();
+        services.AddSingleton<RecordStore>();
         services.AddSingleton<ClinicDirectory>();
         services.AddSingleton<Agents>();
         services.AddSingleton<SilenceWatch>();

@@ -38,6 +38,7 @@ public static class AuditActions
     public const string RequestRefused = "security-alert/request-refused";
     public const string IntegrityFailed = "security-alert/integrity-failed";
     public const string LogDamaged = "security-alert/log-damaged";
+    public const string AlertRaised = "security-alert/alert-raised";
 
     // User Authentication (A.5.3.12)
     public const string TokenIssued = "user-authentication/token-issued";
