@@ -4,7 +4,10 @@
 
 return await Setup.RunAsync(async () =>
 {
-    string solution = await Feed.FillAsync();
-    Console.WriteLine($"Ready: dotnet build {solution}");
+    foreach (string target in await Feed.FillAsync())
+    {
+        Console.WriteLine($"Ready: dotnet build {target}");
+    }
+
     return 0;
 });

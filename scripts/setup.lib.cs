@@ -30,8 +30,8 @@ static class Setup
 
     /// <summary>Checks the SDK and Node, installs Azurite as package-lock.json pins it, fills the feed, builds.</summary>
     /// <param name="projects">What to build, without the analyzers, which are for whoever changes the code; none: everything, with them.</param>
-    /// <returns>The solution or filter that this machine can build, relative to <see cref="Root"/>.</returns>
-    public static async Task<string> PrepareAsync(params IReadOnlyList<string> projects)
+    /// <returns>All that this machine can build, relative to <see cref="Root"/>: the solution, or its filter and what can be had beside it.</returns>
+    public static async Task<IReadOnlyList<string>> PrepareAsync(params IReadOnlyList<string> projects)
     {
         if (Environment.Version.Major < 10)
         {
@@ -39,8 +39,8 @@ static class Setup
         }
 
         await InstallAzuriteAsync();
-        string solution = await Feed.FillAsync();
-        foreach (string target in projects.Count > 0 ? projects : [solution])
+        IReadOnlyList<string> all = await Feed.FillAsync();
+        foreach (string target in projects.Count > 0 ? projects : all)
         {
             Console.WriteLine($"Building {target} ...");
             (int code, string output) = await CaptureAsync("dotnet", ["build", target, "-v", "quiet", "-clp:ErrorsOnly;NoSummary", .. projects.Count > 0 ? ["-p:RunAnalyzers=false"] : Array.Empty<string>()]);
@@ -52,7 +52,7 @@ static class Setup
             }
         }
 
-        return solution;
+        return all;
     }
 
     private static async Task InstallAzuriteAsync()
@@ -174,56 +174,66 @@ static partial class Feed
         ("Azure.Security.KeyVault.Keys", "4.7.0", [("Azure.Core", "1.44.1")]),
     ];
 
-    // What only the projects outside the filter need.
-    private static readonly (string Id, string Version)[] OutsideTheFilter =
+    // What the projects outside the filter need, each with its tests. The worker's build restores the host's side of its bindings by itself:
+    // Microsoft.NET.Sdk.Functions.
+    private static readonly (string Tests, (string Id, string Version)[] Packages)[] OutsideTheFilter =
     [
-        ("Microsoft.Azure.Functions.Worker", "2.52.0"),
-        ("fo-dicom", "5.2.2"),
+        ("tests/CloudArchive.Functions.Tests", [("Microsoft.Azure.Functions.Worker", "2.52.0"), ("Microsoft.NET.Sdk.Functions", "4.6.0")]),
+        ("tests/CloudArchive.Dimse.Tests", [("fo-dicom", "5.2.2")]),
     ];
 
-    /// <returns>The solution where every package can be had, the filter where those outside it cannot.</returns>
-    public static async Task<string> FillAsync()
+    /// <returns>What this machine can build: the solution where every package can be had; else the filter, and what can be had of the rest.</returns>
+    public static async Task<IReadOnlyList<string>> FillAsync()
     {
         string feed = Path.Combine(Setup.Root, "local-feed");
         string verdict = Path.Combine(feed, "probed.txt");
         // The answer holds until the pinned versions change.
-        string versions = string.Join('\n', Packages.Select(p => $"{p.Id} {p.Version}").Concat(OutsideTheFilter.Select(p => $"{p.Id} {p.Version}")));
+        string versions = string.Join('\n', OutsideTheFilter.SelectMany(o => o.Packages).Concat(Packages.Select(p => (p.Id, p.Version))).Select(p => $"{p.Id} {p.Version}"));
         if (File.Exists(verdict))
         {
             string[] known = File.ReadAllText(verdict).Split("\n---\n");
-            if (known.Length == 2 && known[0] == versions && (known[1].Contains(Full) || known[1].Contains(Partial)))
+            if (known.Length == 2 && known[0] == versions)
             {
-                return known[1].Trim();
+                return known[1].Split('\n', StringSplitOptions.RemoveEmptyEntries);
             }
         }
 
         Console.WriteLine("Looking for the pinned packages ...");
-        HashSet<string> missing = await MissingAsync();
-        if (Packages.Any(p => missing.Contains(p.Id)))
+        (string Id, string Version)[] azure = [.. Packages.Select(p => (p.Id, p.Version))];
+        HashSet<string> missing = (await ProbeAsync(azure)).Missing;
+        if (missing.Count > 0)
         {
-            Console.WriteLine($"This NuGet source lacks {string.Join(", ", Packages.Where(p => missing.Contains(p.Id)).Select(p => $"{p.Id} {p.Version}"))}; taking the assemblies from npm's {NpmPackage} ...");
+            Console.WriteLine($"This NuGet source lacks {string.Join(", ", azure.Where(p => missing.Contains(p.Id)).Select(p => $"{p.Id} {p.Version}"))}; taking the assemblies from npm's {NpmPackage} ...");
             await FillFromNpmAsync(feed);
-            missing = await MissingAsync();
-            if (Packages.FirstOrDefault(p => missing.Contains(p.Id)) is { Id: not null } still)
+            missing = (await ProbeAsync(azure)).Missing;
+            if (azure.FirstOrDefault(p => missing.Contains(p.Id)) is { Id: not null } still)
             {
                 throw new SetupException($"{still.Id} {still.Version} cannot be restored, from NuGet or from local-feed/. Check the NuGet sources (dotnet nuget list source) and try again.");
             }
         }
 
-        string solution = Full;
-        string[] without = [.. OutsideTheFilter.Where(p => missing.Contains(p.Id)).Select(p => $"{p.Id} {p.Version}")];
-        if (without.Length > 0)
+        List<string> buildable = [];
+        List<string> without = [];
+        foreach ((string tests, (string Id, string Version)[] packages) in OutsideTheFilter)
         {
-            solution = Partial;
-            Console.WriteLine($"This NuGet source lacks {string.Join(" and ", without)}: building {Partial}, which leaves out CloudArchive.Functions and CloudArchive.Dimse and nothing else.");
+            if ((await ProbeAsync(packages)).Restored)
+            {
+                buildable.Add(tests);
+            }
+            else
+            {
+                without.Add(tests);
+                Console.WriteLine($"This NuGet source lacks {string.Join(" or ", packages.Select(p => $"{p.Id} {p.Version}"))}, or what they need: {tests} and what it tests are left out.");
+            }
         }
 
-        File.WriteAllText(verdict, $"{versions}\n---\n{solution}\n");
-        return solution;
+        IReadOnlyList<string> all = without.Count == 0 ? [Full] : [Partial, .. buildable];
+        File.WriteAllText(verdict, $"{versions}\n---\n{string.Join('\n', all)}\n");
+        return all;
     }
 
-    /// <summary>Restores a project that asks for each package exactly, and reads which could not be had.</summary>
-    private static async Task<HashSet<string>> MissingAsync()
+    /// <summary>Restores a project that asks for each package exactly: whether it can be restored, and which of them cannot be had.</summary>
+    private static async Task<(bool Restored, HashSet<string> Missing)> ProbeAsync(IReadOnlyList<(string Id, string Version)> packages)
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("cloudarchive-probe-");
         try
@@ -234,17 +244,17 @@ static partial class Feed
                     new XElement("NuGetAudit", "false"),
                     new XElement("RestoreAdditionalProjectSources", Path.Combine(Setup.Root, "local-feed"))),
                 new XElement("ItemGroup",
-                    Packages.Select(p => (p.Id, p.Version)).Concat(OutsideTheFilter).Select(p =>
+                    packages.Select(p =>
                         new XElement("PackageReference", new XAttribute("Include", p.Id), new XAttribute("Version", $"[{p.Version}]")))));
             string file = Path.Combine(folder.FullName, "probe.csproj");
             await File.WriteAllTextAsync(file, project.ToString());
-            (_, string output) = await Setup.CaptureAsync("dotnet", ["restore", file], folder.FullName);
+            (int code, string output) = await Setup.CaptureAsync("dotnet", ["restore", file], folder.FullName);
             if (output.Contains("NU1301", StringComparison.Ordinal))
             {
                 throw new SetupException("A NuGet source of this machine cannot be reached (NU1301). Check the network and `dotnet nuget list source`, and try again.");
             }
 
-            return [.. MissingPackage().Matches(output).Select(m => m.Groups[1].Value)];
+            return (code == 0, [.. MissingPackage().Matches(output).Select(m => m.Groups[1].Value).Where(id => packages.Any(p => p.Id == id))]);
         }
         finally
         {

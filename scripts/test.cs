@@ -10,12 +10,12 @@ using System.Text.RegularExpressions;
 
 return await Setup.RunAsync(async () =>
 {
-    string solution = await Setup.PrepareAsync();
+    IReadOnlyList<string> built = await Setup.PrepareAsync();
     string results = Directory.CreateTempSubdirectory("cloudarchive-results-").FullName;
     int passed = 0, failed = 0, skipped = 0;
     try
     {
-        foreach (string project in TestProjects(solution).Where(p => args.Length == 0 || args.Any(a => p.Contains(a, StringComparison.OrdinalIgnoreCase))))
+        foreach (string project in TestProjects(built).Where(p => args.Length == 0 || args.Any(a => p.Contains(a, StringComparison.OrdinalIgnoreCase))))
         {
             Stopwatch watch = Stopwatch.StartNew();
             string assembly = Path.Combine(Setup.Root, "tests", project, "bin", "Debug", "net10.0", project + ".dll");
@@ -55,8 +55,9 @@ return await Setup.RunAsync(async () =>
     return failed == 0 ? 0 : 1;
 });
 
-static IEnumerable<string> TestProjects(string solution) =>
-    Regex.Matches(File.ReadAllText(Path.Combine(Setup.Root, solution)), @"(CloudArchive\.(?:\w+\.Tests|EndToEnd))\.csproj")
+static IEnumerable<string> TestProjects(IReadOnlyList<string> built) =>
+    // A solution or filter names its projects, a project's folder is named as it is.
+    built.SelectMany(target => Projects.Pattern().Matches(File.Exists(Path.Combine(Setup.Root, target)) ? File.ReadAllText(Path.Combine(Setup.Root, target)) : target + ".csproj"))
         .Select(m => m.Groups[1].Value)
         .Distinct()
         // The slow one last: a broken unit is told first.
@@ -81,6 +82,12 @@ static Counts Read(string report)
         summary.GetProperty("failed").GetInt32(),
         summary.GetProperty("skipped").GetInt32(),
         reasons);
+}
+
+static partial class Projects
+{
+    [GeneratedRegex(@"(CloudArchive\.(?:\w+\.Tests|EndToEnd))\.csproj")]
+    public static partial Regex Pattern();
 }
 
 sealed record Counts(int Passed, int Failed, int Skipped, string[] SkipReasons);
