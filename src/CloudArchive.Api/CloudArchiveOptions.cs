@@ -1,3 +1,4 @@
+using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Signing;
 
 namespace CloudArchive.Api;
@@ -30,6 +31,9 @@ public sealed class CloudArchiveOptions
 
     /// <summary>Whether restores and approvals need a token whose <c>amr</c> has <c>mfa</c>.</summary>
     public bool RequireMfa { get; set; } = true;
+
+    /// <summary>Whom an auditor asks about evidence.</summary>
+    public EvidenceContact Contact { get; set; } = new("Whoever operates this archive", "operator@localhost");
 
     /// <summary>How much one caller may ask for before it is told to wait.</summary>
     public RequestLimits Limits { get; set; } = new();

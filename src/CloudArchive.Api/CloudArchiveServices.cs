@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
@@ -30,6 +31,7 @@ public static class CloudArchiveServices
     public static IServiceCollection AddCloudArchive(this IServiceCollection services, CloudArchiveOptions options)
     {
         services.AddSingleton(options);
+        services.AddSingleton(new EvidenceIssuer($"CloudArchive/{ServiceEndpoints.Version}", options.Contact));
         services.TryAddSingleton(TimeProvider.System);
         AddCore(services);
         services.AddSingleton<BearerTokens>();
@@ -86,9 +88,21 @@ public static class CloudArchiveServices
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
         services.AddSingleton<RestoreResults>();
+        services.AddSingleton<ArchiveKeys>();
         services.AddSingleton<PackTest>();
+        services.AddSingleton<Rehydration>();
+        services.AddSingleton<Canaries>();
+        services.AddSingleton<EvidenceStore>();
+        services.AddSingleton<RestoreTestBudgets>();
+        services.AddSingleton<RestoreTestPopulation>();
+        services.AddSingleton<RestoreTestDraw>();
         services.AddSingleton<RestoreTestDesk>();
+        services.AddSingleton<SampledPackTest>();
+        services.AddSingleton<RestoreTestLedger>();
+        services.AddSingleton<RestoreTestFinish>();
         services.AddSingleton<RestoreTestRunner>();
+        services.AddSingleton<RestoreTestSchedule>();
+        services.AddSingleton<RestoreTestWatch>();
         services.AddSingleton<Sweeper>();
         services.AddSingleton<Housekeeping>();
     }

@@ -75,6 +75,9 @@ public enum Refusal
     /// <summary>There is no such run.</summary>
     RestoreTestUnknown,
 
+    /// <summary>There is no such evidence, or no such file of it.</summary>
+    EvidenceUnknown,
+
     /// <summary>The log has no checkpoint yet.</summary>
     CheckpointUnknown,
 

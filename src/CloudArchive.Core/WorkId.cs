@@ -12,6 +12,14 @@ public readonly record struct WorkId : IParsable<WorkId>
     /// <summary>A new one.</summary>
     public static WorkId New(TimeProvider clock) => new(Guid.CreateVersion7(clock.GetUtcNow()));
 
+    /// <summary>An id that sorts before every one that was made at a time or later, and is none itself.</summary>
+    public static WorkId Before(DateTimeOffset time)
+    {
+        byte[] bytes = Guid.CreateVersion7(time).ToByteArray(bigEndian: true);
+        bytes.AsSpan(6).Clear();
+        return new(new Guid(bytes, bigEndian: true));
+    }
+
     /// <inheritdoc/>
     public static WorkId Parse(string s, IFormatProvider? provider = null) => TryParse(s, provider, out WorkId id) ? id : throw new FormatException("The id of a restore or a run is a lower-case UUID.");
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -41,6 +42,9 @@ public readonly record struct PackId : IParsable<PackId>
 
     /// <summary>A new id for a pack that is opened now.</summary>
     public static PackId New(TimeProvider clock) => new(Guid.CreateVersion7(clock.GetUtcNow()));
+
+    /// <summary>When it was made, as a version 7 UUID says it (RFC 9562 §5.7); of an id of another version nothing that means anything.</summary>
+    public DateTimeOffset CreatedAt => DateTimeOffset.FromUnixTimeMilliseconds(BinaryPrimitives.ReadInt64BigEndian(_value.ToByteArray(bigEndian: true)) >>> 16);
 
     /// <inheritdoc/>
     public static PackId Parse(string s, IFormatProvider? provider = null) =>

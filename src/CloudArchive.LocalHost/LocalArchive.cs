@@ -5,6 +5,7 @@ using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Storage;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Identity;
@@ -22,6 +23,8 @@ public sealed class LocalArchive : IAsyncDisposable
     [
         new("reconcile", "0 */5 * * * *", (services, cancel) => services.GetRequiredService<Reconciler>().RunAsync(PacksPerReconciliation, cancel)),
         new("checkpoint", "0 0 * * * *", (services, cancel) => services.GetRequiredService<CheckpointRun>().MakeAllAsync(CorrelationId(services, "checkpoint"), cancel)),
+        new("restore-tests", RestoreTestSchedule.Ncrontab, (services, cancel) => services.GetRequiredService<RestoreTestSchedule>().StartAsync(isPastDue: false, Requester.System("restore-test-timer", CorrelationId(services, "restore-tests")), cancel)),
+        new("restore-test-watch", "0 30 * * * *", (services, cancel) => services.GetRequiredService<RestoreTestWatch>().RunAsync(Requester.System("restore-test-watch", CorrelationId(services, "restore-test-watch")), cancel)),
         new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
     ];
 

@@ -47,6 +47,10 @@ public sealed class AccessTests(SharedStorage shared)
         ["POST /v1/clinics/{clinic}/restore-tests"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/restore-tests"] = Roles.Admin | Roles.Compliance,
         ["GET /v1/clinics/{clinic}/restore-tests/{run}"] = Roles.Admin | Roles.Compliance,
+        ["GET /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin | Roles.Compliance,
+        ["PUT /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin,
+        ["GET /v1/clinics/{clinic}/evidence"] = Roles.Admin | Roles.Compliance,
+        ["GET /v1/clinics/{clinic}/evidence/{run}/{file}"] = Roles.Admin | Roles.Compliance,
     };
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

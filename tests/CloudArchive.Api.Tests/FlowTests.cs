@@ -4,6 +4,7 @@ using CloudArchive.Api.Tests.Support;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
@@ -144,7 +145,7 @@ public sealed class FlowTests(SharedStorage shared)
         while (run.Status == RestoreTestStatus.Running);
 
         // These packs hold no DICOM, which a restore test must find out.
-        Assert.Equal((RestoreTestStatus.Failed, RestoreTestCause.DicomInvalid), (run.Status, run.Packs![0].Cause));
+        Assert.Equal((RestoreTestStatus.Failed, PackFailure.DicomInvalid), (run.Status, run.Packs![0].Result!.Cause));
         Assert.Equal(run.Id, Assert.Single((await host.GetAsync($"{clinic}/restore-tests", host.Staff("compliance"))).As<Page<RestoreTestResponse>>().Items).Id);
     }
 

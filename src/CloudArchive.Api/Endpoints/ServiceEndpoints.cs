@@ -15,7 +15,8 @@ internal static class ServiceEndpoints
 {
     private static readonly EndpointPolicy _anyone = new(Roles.None, Reach.Anonymous, ArchiveRole.Both, AuditActions.RequestRefused);
 
-    private static readonly string _version =
+    /// <summary>This program's version.</summary>
+    public static string Version { get; } =
         typeof(ServiceEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
     public static void Map(EndpointTable table)
@@ -28,7 +29,7 @@ internal static class ServiceEndpoints
     {
         // One point read of a row that is never there: fails, as 500, where the tables cannot be reached.
         await rows.FindAsync(RowTable.Clinics, "$health", "probe", cancellationToken);
-        return TypedResults.Ok(new HealthResponse("ok", _version));
+        return TypedResults.Ok(new HealthResponse("ok", Version));
     }
 
     private static async Task<Ok<JwkSet>> KeysAsync(ISigner signer, HttpContext context, CancellationToken cancellationToken)

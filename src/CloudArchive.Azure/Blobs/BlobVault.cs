@@ -85,12 +85,17 @@ public sealed class BlobVault : IBlobVault
     }
 
     /// <inheritdoc/>
-    public async Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, CancellationToken cancellationToken)
+    public Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, CancellationToken cancellationToken) =>
+        WriteNewAsync(name, content, contentType, new Dictionary<string, string>(), cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken)
     {
         BlobUploadOptions options = new()
         {
             Conditions = new BlobRequestConditions { IfNoneMatch = ETag.All },
             HttpHeaders = new BlobHttpHeaders { ContentType = contentType },
+            Metadata = new Dictionary<string, string>(metadata),
 
             // One Put Blob, whatever the length (the SDK stages blocks from this length on). Blocks would be staged under the same ids by
             // everybody who writes this name, and the one that commits first would commit what another staged.
@@ -159,6 +164,25 @@ public sealed class BlobVault : IBlobVault
     }
 
     /// <inheritdoc/>
+    public async Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+    {
+        BlobBaseClient version = Blob(name).WithVersion(versionId);
+        try
+        {
+            BlobProperties properties = await version.GetPropertiesAsync(cancellationToken: cancellationToken);
+            if (IsArchived(properties) && string.IsNullOrEmpty(properties.ArchiveStatus))
+            {
+                // Hot: to cool it again early costs nothing, and lifecycle does so.
+                await version.SetAccessTierAsync(AccessTier.Hot, rehydratePriority: RehydratePriority.Standard, cancellationToken: cancellationToken);
+            }
+        }
+        catch (RequestFailedException e) when (IsMissing(e))
+        {
+            throw new BlobMissingException(name, e);
+        }
+    }
+
+    /// <inheritdoc/>
     public async Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken)
     {
         BlockBlobClient blob = Blob(name);
@@ -213,6 +237,8 @@ public sealed class BlobVault : IBlobVault
         }
     }
 
+    private static bool IsArchived(BlobProperties properties) => properties.AccessTier == AccessTier.Archive.ToString();
+
     private static string ContainerName(VaultArea area) => area switch
     {
         VaultArea.Packs => "packs",
@@ -250,7 +276,8 @@ public sealed class BlobVault : IBlobVault
                 properties.ImmutabilityPolicy?.ExpiresOn,
                 properties.ImmutabilityPolicy?.PolicyMode == BlobImmutabilityPolicyMode.Locked,
                 properties.HasLegalHold,
-                new Dictionary<string, string>(properties.Metadata, StringComparer.OrdinalIgnoreCase));
+                new Dictionary<string, string>(properties.Metadata, StringComparer.OrdinalIgnoreCase),
+                IsArchived(properties));
         }
         catch (RequestFailedException e) when (IsMissing(e))
         {

@@ -1,4 +1,5 @@
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Cli.RestoreTests;
@@ -15,6 +16,7 @@ internal static class RestoreTestReport
         tested = run.Passed + run.Failed,
         run.Passed,
         run.Failed,
+        run.NotTested,
         run.Sample,
         run.Population,
         run.Instances,
@@ -22,33 +24,68 @@ internal static class RestoreTestReport
         run.RequestedBy,
         run.RequestedAt,
         run.FinishedAt,
+        run.Faults,
         run.Checkpoint,
+        run.Statistics,
+        run.Summary,
+        run.EvidenceSha256,
+        run.Canaries,
         run.Packs,
     };
 
     public static void Write(CliEnvironment environment, RestoreTestResponse run)
     {
-        string verdict = run.Status switch
-        {
-            RestoreTestStatus.Passed => "PASSED",
-            RestoreTestStatus.Failed => "FAILED",
-            _ => "still running",
-        };
-        environment.Out.WriteLine($"Restore test {run.Id}: {verdict}. {run.Passed:N0} of {Texts.Count(run.Sample, "pack")} came back whole (of {run.Population:N0} in the archive): {Texts.Count(run.Instances, "instance")}, {Texts.Size(run.Bytes)}.");
+        string verdict = Verdict(run.Status);
+        environment.Out.WriteLine($"Restore test {run.Id}: {verdict}. {run.Passed:N0} of {Texts.Count(run.Sample, "pack")} came back whole (of {run.Population:N0} in the archive): {Texts.Count((int)run.Instances, "instance")}, {Texts.Size(run.Bytes)}.");
         foreach (RestoreTestPackResponse pack in run.Packs ?? [])
         {
-            string result = pack.Passed switch
+            string result = pack.Result switch
             {
-                true => $"passed  {Texts.Count(pack.Instances, "instance")}, {Texts.Size(pack.Bytes)}, {pack.Steps.Sum(s => s.Milliseconds):N0} ms",
-                false => $"FAILED  {Name(pack.Cause)}",
                 null => "not tested yet",
+                { Outcome: PackTestOutcome.Recovered } good => $"passed  {Texts.Count(good.Files, "instance")}, {Texts.Size(good.FileBytes)}, {good.Steps.Sum(s => s.Milliseconds):N0} ms",
+                { Outcome: PackTestOutcome.NotTestedArchived } => "not tested: it lies in the archive tier, beyond the budget",
+                var bad => $"FAILED  {Name(bad.Cause)}: {bad.Cause!.Value.InPlainWords()}",
             };
-            environment.Out.WriteLine($"  {pack.Pack}  {(pack.Pick == RestoreTestPick.Random ? "random" : "oldest"),-7} {result}");
+            environment.Out.WriteLine($"  {pack.Pack}  {Reason(pack.Reason),-7} {result}");
+        }
+
+        if (run.Canaries is { } canaries)
+        {
+            environment.Out.WriteLine($"  {canaries.Count(canary => canary.AsExpected)} of {Texts.Count(canaries.Count, "canary", "canaries")} came out as they must: packs damaged on purpose, and one that is sound.");
+            foreach (CanaryResult canary in canaries.Where(canary => !canary.AsExpected))
+            {
+                environment.Out.WriteLine($"  CANARY {canary.Canary}: expected {(canary.Expected is { } expected ? Name(expected) : "sound")}, found {(canary.Cause is { } cause ? Name(cause) : "sound")}. No result of this run is to be relied on.");
+            }
+        }
+
+        if (run.Statistics is { Population: > 0 } bound)
+        {
+            environment.Out.WriteLine($"  With 95% confidence at least {bound.AtLeastRecoverable:N0} of {bound.Population:N0} packs ({bound.AtLeastPerMillion / 10_000m:0.##}%) are recoverable.");
+        }
+
+        if (run.EvidenceSha256 is not null)
+        {
+            environment.Out.WriteLine($"  Evidence: cloudarchive evidence get {run.Id} --clinic {run.Clinic} --out <folder>");
         }
     }
+
+    public static string Verdict(RestoreTestStatus status) => status switch
+    {
+        RestoreTestStatus.Passed => "PASSED",
+        RestoreTestStatus.Failed => "FAILED",
+        RestoreTestStatus.NothingTested => "NOTHING TESTED",
+        _ => "still running",
+    };
+
+    private static string Reason(SampleReason reason) => reason switch
+    {
+        SampleReason.Everything => "all",
+        SampleReason.Random => "random",
+        _ => "oldest",
+    };
 
     public static ExitCode CodeOf(RestoreTestResponse run) => run.Status == RestoreTestStatus.Failed ? ExitCode.Integrity : ExitCode.Ok;
 
     /// <summary>The cause as the service and the runbooks spell it.</summary>
-    private static string Name(RestoreTestCause? cause) => System.Text.Json.JsonSerializer.Serialize(cause, Format.FormatJson.Options).Trim('"');
+    private static string Name(PackFailure? cause) => System.Text.Json.JsonSerializer.Serialize(cause, Format.FormatJson.Options).Trim('"');
 }

@@ -14,15 +14,16 @@ internal static class RestoreTestRunCommand
     {
         StaffConnection connection = new(environment);
         Option<int> packs = new("--packs") { Description = "How many packs to restore: half those that were tested longest ago, half random", DefaultValueFactory = _ => 10 };
+        Option<long?> bytes = new("--bytes") { Description = "About how many bytes of packs to restore; without it what the clinic's budget says" };
         Option<bool> noWait = new("--no-wait") { Description = "Begin the run and do not wait for its end" };
         Option<bool> json = CommonOptions.Json();
-        Command command = new("run", "Restore a sample now, and see whether it comes back whole (admin).") { packs, noWait, json };
+        Command command = new("run", "Restore a sample now, and see whether it comes back whole (admin).") { packs, bytes, noWait, json };
         connection.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ArchiveClient client = connection.Connect(parsed);
             string path = $"v1/clinics/{connection.Clinic(parsed)}/restore-tests";
-            RestoreTestResponse run = await client.PostAsync<RestoreTestResponse>(path, new RestoreTestRequest(parsed.GetValue(packs)), repeatable: false, cancellationToken);
+            RestoreTestResponse run = await client.PostAsync<RestoreTestResponse>(path, new RestoreTestRequest(parsed.GetValue(packs), parsed.GetValue(bytes)), repeatable: false, cancellationToken);
             if (!parsed.GetValue(noWait)) run = await WaitAsync(environment, client, path, run, parsed.GetValue(json), cancellationToken);
             if (parsed.GetValue(json)) environment.WriteJson(RestoreTestReport.Document(run));
             else RestoreTestReport.Write(environment, run);
@@ -38,8 +39,9 @@ internal static class RestoreTestRunCommand
             int told = 0;
             while (true)
             {
-                step.Add(run.Passed + run.Failed - told);
-                told = run.Passed + run.Failed;
+                int done = run.Passed + run.Failed + run.NotTested;
+                step.Add(done - told);
+                told = done;
 
                 // The single run has its packs; what POST answered and listings have may not.
                 if (run.Status != RestoreTestStatus.Running && run.Packs is not null) return run;

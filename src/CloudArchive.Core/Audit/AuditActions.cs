@@ -30,6 +30,8 @@ public static class AuditActions
     // DICOM Instances Accessed (A.5.3.6)
     public const string RestoreTestStarted = RunCommitment.Action;
     public const string RestoreTestFinished = "instances-accessed/restore-test-finished";
+    public const string CanaryMade = "instances-accessed/canary-made";
+    public const string RehydrationRequested = "instances-accessed/rehydration-requested";
 
     // Query (A.5.3.10)
     public const string StudiesQueried = "query/studies-queried";
@@ -49,5 +51,6 @@ public static class AuditActions
     public const string EnrollmentCodeIssued = "clinic/enrollment-code-issued";
     public const string AgentEnrolled = "clinic/agent-enrolled";
     public const string AgentRevoked = "clinic/agent-revoked";
+    public const string RestoreTestBudgetChanged = "clinic/restore-test-budget-changed";
     public const string CatalogRebuilt = "catalog/rebuilt";
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
@@ -67,6 +68,24 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         string from = after is { } last ? last.Value + "!" : "-";
         IReadOnlyList<Row> index = await rows.QueryAsync(RowTable.Clinics, ClinicRows.Index, from, "~", take, cancellationToken);
         return [.. index.Select(row => ClinicId.Parse(row.Key))];
+    }
+
+    /// <summary>All clinics' ids in order, page by page.</summary>
+    public async IAsyncEnumerable<ClinicId> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        const int pageSize = 100;
+        IReadOnlyList<ClinicId> page;
+        ClinicId? after = null;
+        do
+        {
+            page = await ListAsync(after, pageSize, cancellationToken);
+            foreach (ClinicId clinic in page)
+            {
+                yield return clinic;
+                after = clinic;
+            }
+        }
+        while (page.Count == pageSize);
     }
 
     /// <summary>Changes settings; null leaves one as it is. Retention can only be raised.</summary>

@@ -16,7 +16,7 @@ public sealed record Reconciliation(int Completed, int Cleared, int Entries, int
 /// Finishes or clears what crashes left behind (docs/design.md, "Flow of a backup", 5). Runs on a timer; any number of runs at the same
 /// time do no harm.
 /// </summary>
-public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs, Outbox outbox, TimeProvider clock, ILogger<Reconciler> logger)
+public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs, Rehydration rehydration, Outbox outbox, TimeProvider clock, ILogger<Reconciler> logger)
 {
     private const string CursorPartition = "$reconciler";
     private const string CursorKey = "cursor";
@@ -63,6 +63,10 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
         try
         {
             tally.Entries += await outbox.DrainAsync(table, clinic.Value, PackReconciliation.Grace, cancellationToken);
+            if (table == RowTable.Work)
+            {
+                await rehydration.RunAsync(clinic, cancellationToken);
+            }
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -87,7 +91,7 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
         }
     }
 
-    [LoggerMessage(101, LogLevel.Error, "Audit entries in the outbox of {Table}/{Clinic} could not be appended; the next run tries again.")]
+    [LoggerMessage(101, LogLevel.Error, "The outbox of {Table}/{Clinic}, or what is to come back from the archive tier, could not be worked off; the next run tries again.")]
     private static partial void LogOutboxFailed(ILogger logger, Exception exception, RowTable table, ClinicId clinic);
 
     private sealed class Tally(int most)

@@ -21,11 +21,18 @@ public sealed class StoredPacks(IBlobVault vault)
             throw new PackException(PackFault.LengthMismatch, $"Storage has {state.Length} bytes; {sidecar.Length} were committed.");
         }
 
-        CheckMetadata(state, BlobEncryption.MetadataName, sidecar.Encryption);
-        CheckMetadata(state, BlobEncryption.EscrowMetadataName, BlobEncryption.For(sidecar.Escrow));
+        CheckMetadata(state, sidecar);
         await using Stream ciphertext = await vault.OpenReadAsync(name, versionId, cancellationToken);
         await PackVerifier.CheckCiphertextAsync(ciphertext, sidecar.Length, sidecar.Sha256, cancellationToken);
         return state;
+    }
+
+    /// <summary>Compares what a blob says of its keys with the sidecar: what a reader of the blob alone would go by.</summary>
+    /// <exception cref="PackException"><see cref="PackFault.EncryptionDataInvalid"/>.</exception>
+    public static void CheckMetadata(BlobState state, Sidecar sidecar)
+    {
+        CheckMetadata(state, BlobEncryption.MetadataName, sidecar.Encryption);
+        CheckMetadata(state, BlobEncryption.EscrowMetadataName, BlobEncryption.For(sidecar.Escrow));
     }
 
     /// <summary>Locks a version and reads the lock back. Returns the date that storage states.</summary>

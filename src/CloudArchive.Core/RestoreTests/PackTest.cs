@@ -1,28 +1,25 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
+using System.Text.Json;
+using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Dicom;
 using CloudArchive.Format;
+using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.RestoreTests;
 
-/// <summary>How a pack's test ended.</summary>
-/// <param name="Cause">Null: everything came back.</param>
-/// <param name="Instances">Instances that came back, byte for byte.</param>
-/// <param name="Bytes">Their bytes.</param>
-/// <param name="Steps">The steps taken, the failed one last.</param>
-public sealed record PackTestResult(RestoreTestCause? Cause, int Instances, long Bytes, IReadOnlyList<RestoreTestStep> Steps);
-
 /// <summary>
 /// Restores one pack as an admin would, but for writing the files: fetch, hash, unwrap, open, unzip, compare each instance with what it
-/// was when it was captured, read it as DICOM, compare with the catalogue, look at the lock. No plaintext touches the disk.
+/// was when it was captured, read it as DICOM, compare with the catalogue, look at the lock. What must be there is what the signed
+/// receipt says: the catalogue is an index, and is compared with it. No plaintext touches the disk.
 /// </summary>
 public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKeys keys, ReceiptIssuer receipts, TimeProvider clock)
 {
@@ -38,67 +35,107 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
     {
         using CancellationTokenSource patience = new(Patience, clock);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-        Trial trial = new(clock);
+        PackTrial trial = new(pack, clock);
         try
         {
             await RunAsync(clinic, pack, trial, either.Token);
-            return trial.Result(null);
+            return trial.Result(PackTestOutcome.Recovered);
         }
-        catch (TestFailedException e)
+        catch (PackFailedException e)
         {
-            return trial.Result(e.Cause);
+            return trial.Result(PackTestOutcome.Failed, e.Cause, e.Detail);
         }
         catch (OperationCanceledException) when (patience.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            return trial.Result(RestoreTestCause.TimedOut);
+            return trial.Result(PackTestOutcome.Failed, PackFailure.TimedOut);
         }
     }
 
-    /// <summary>Which failure of a test a fault of a pack is.</summary>
-    internal static RestoreTestCause Cause(PackFault fault) => fault switch
+    private async Task RunAsync(ClinicId clinic, PackId id, PackTrial trial, CancellationToken cancellationToken)
     {
-        PackFault.LengthMismatch or PackFault.HashMismatch or PackFault.InstanceMismatch => RestoreTestCause.HashMismatch,
-        PackFault.ZipInvalid or PackFault.ManifestInvalid => RestoreTestCause.ZipInvalid,
-        PackFault.WrongBlob or PackFault.SidecarInvalid or PackFault.ReceiptInvalid => RestoreTestCause.CatalogueMismatch,
-        _ => RestoreTestCause.DecryptFailed,
-    };
-
-    private async Task RunAsync(ClinicId clinic, PackId id, Trial trial, CancellationToken cancellationToken)
-    {
-        (CatalogPack pack, Sidecar sidecar) = await trial.StepAsync("catalogue", () => CompareRecordsAsync(clinic, id, cancellationToken));
-        await trial.StepAsync("immutability", () => CheckLockAsync(pack, cancellationToken));
+        (Receipt receipt, string jws, Sidecar sidecar, BlobState state) = await trial.StepAsync(PackTestStepName.Find, () => FindAsync(clinic, id, cancellationToken));
+        await trial.StepAsync(PackTestStepName.Immutability, () => CheckLock(receipt, state));
         await using FileStream ciphertext = new(Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()), new FileStreamOptions
         {
             Mode = FileMode.CreateNew,
             Access = FileAccess.ReadWrite,
             Options = FileOptions.Asynchronous | FileOptions.DeleteOnClose,
         });
-        await trial.StepAsync("fetch", () => FetchAsync(pack, ciphertext, cancellationToken));
-        using ContentKey key = await trial.StepAsync("unwrap", () => keys.UnwrapAsync(pack.ContentKey, cancellationToken));
+        await trial.StepAsync(PackTestStepName.Fetch, () => FetchAsync(receipt, ciphertext, trial, cancellationToken));
+        CatalogPack pack = await trial.StepAsync(PackTestStepName.Catalogue, () => CompareRecordsAsync(receipt, jws, sidecar, state, cancellationToken));
+        using ContentKey key = await trial.StepAsync(PackTestStepName.Unwrap, () => keys.UnwrapAsync(pack.ContentKey, cancellationToken));
 
         // Length and hash were checked while fetching; what is left to check is that this is the pack that its name says.
         PackIdentity identity = new(clinic, id, pack.Study, InstancesRoot: pack.InstancesRoot);
-        await using PackReader reader = await trial.StepAsync("open", () => PackReader.OpenAsync(ciphertext, key, identity, cancellationToken));
-        await trial.StepAsync("instances", () => ReadInstancesAsync(reader, sidecar, trial, cancellationToken));
+        await using PackReader reader = await trial.StepAsync(PackTestStepName.Open, () => PackReader.OpenAsync(ciphertext, key, identity, cancellationToken));
+        await ReadInstancesAsync(reader, sidecar, trial, cancellationToken);
     }
 
-    /// <summary>Receipt, sidecar and catalogue must say the same.</summary>
-    private async Task<(CatalogPack Pack, Sidecar Sidecar)> CompareRecordsAsync(ClinicId clinic, PackId id, CancellationToken cancellationToken)
+    /// <summary>The receipt, verified; the sidecar; the version that the receipt names.</summary>
+    private async Task<(Receipt Receipt, string Jws, Sidecar Sidecar, BlobState State)> FindAsync(ClinicId clinic, PackId id, CancellationToken cancellationToken)
     {
-        CatalogPack pack = await catalog.FindPackAsync(clinic, id, cancellationToken) ?? throw new TestFailedException(RestoreTestCause.CatalogueMismatch);
-        if (await _stored.ReadAsync(BlobName.Sidecar(clinic, id), MostSidecarBytes, cancellationToken) is not { } stored
-            || await receipts.FindAsync(BlobName.Receipt(clinic, id), cancellationToken) is not { } issued)
+        (string Jws, Receipt Receipt) issued = await receipts.FindAsync(BlobName.Receipt(clinic, id), cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "receipt");
+        if ((issued.Receipt.Clinic, issued.Receipt.Pack) != (clinic, id))
         {
-            throw new TestFailedException(RestoreTestCause.Missing);
+            throw new PackFailedException(PackFailure.CatalogueMismatch, "receipt");
         }
 
-        Sidecar sidecar = Sidecars.Parse(stored.Content);
-        CatalogPack expected = CatalogPack.For(sidecar, issued.Receipt.VersionId, pack.ImmutableUntil, pack.CommittedAt, issued.Jws, issued.Receipt.AuditIndex);
-        bool same = (sidecar.Clinic, sidecar.Pack, issued.Receipt.Pack, issued.Receipt.Sha256, issued.Receipt.InstancesRoot) == (clinic, id, id, pack.Sha256, pack.InstancesRoot)
-            && CatalogRows.PackValues(expected).All(value => Same(value.Value, CatalogRows.PackValues(pack).GetValueOrDefault(value.Key)))
-            && pack.ImmutableUntil >= issued.Receipt.ImmutableUntil
-            && await CataloguedAsync(sidecar, cancellationToken);
-        return same ? (pack, sidecar) : throw new TestFailedException(RestoreTestCause.CatalogueMismatch);
+        (_, byte[] json) = await _stored.ReadAsync(BlobName.Sidecar(clinic, id), MostSidecarBytes, cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "sidecar");
+        Sidecar sidecar = Sidecars.Parse(json);
+        BlobState state = await vault.FindAsync(BlobName.Pack(clinic, id), issued.Receipt.VersionId, cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "pack");
+        return (issued.Receipt, issued.Jws, sidecar, state);
+    }
+
+    private Task CheckLock(Receipt receipt, BlobState state)
+    {
+        // Past its date a lock protects no longer and need not be there; before, it must.
+        return receipt.ImmutableUntil > clock.GetUtcNow() && !(state.Locked && state.ImmutableUntil >= receipt.ImmutableUntil)
+            ? throw new PackFailedException(PackFailure.ImmutabilityLost, state.ImmutableUntil is null ? "no policy" : state.Locked ? "policy too short" : "policy not locked")
+            : Task.CompletedTask;
+    }
+
+    private async Task FetchAsync(Receipt receipt, FileStream destination, PackTrial trial, CancellationToken cancellationToken)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            await using Stream source = await vault.OpenReadAsync(BlobName.Pack(receipt.Clinic, receipt.Pack), receipt.VersionId, cancellationToken);
+            int read;
+            while (destination.Length <= receipt.Length && (read = await source.ReadAsync(buffer, cancellationToken)) > 0)
+            {
+                hash.AppendData(buffer, 0, read);
+                await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+                trial.Fetched(read);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        if (destination.Length != receipt.Length || Sha256Digest.FromBytes(hash.GetCurrentHash()) != receipt.Sha256)
+        {
+            throw new PackFailedException(PackFailure.HashMismatch, destination.Length == receipt.Length ? "sha-256" : "length");
+        }
+
+        destination.Position = 0;
+    }
+
+    /// <summary>Receipt, sidecar, the blob's metadata and the catalogue must say the same.</summary>
+    private async Task<CatalogPack> CompareRecordsAsync(Receipt receipt, string jws, Sidecar sidecar, BlobState state, CancellationToken cancellationToken)
+    {
+        Require("sidecar", (sidecar.Clinic, sidecar.Pack, sidecar.Study, sidecar.Length, sidecar.Sha256, sidecar.InstancesRoot, sidecar.Instances.Count)
+            == (receipt.Clinic, receipt.Pack, receipt.Study, receipt.Length, receipt.Sha256, receipt.InstancesRoot, receipt.InstanceCount));
+        StoredPacks.CheckMetadata(state, sidecar);
+        CatalogPack? pack = await catalog.FindPackAsync(receipt.Clinic, receipt.Pack, cancellationToken);
+        Require("catalogue", pack is not null);
+        CatalogPack expected = CatalogPack.For(sidecar, receipt.VersionId, pack!.ImmutableUntil, pack.CommittedAt, jws, receipt.AuditIndex);
+        Dictionary<string, object> there = CatalogRows.PackValues(pack);
+        Require("catalogue", CatalogRows.PackValues(expected) is var values && values.Count == there.Count && values.All(value => Same(value.Value, there.GetValueOrDefault(value.Key))));
+        Require("catalogue", pack.ImmutableUntil >= receipt.ImmutableUntil);
+        Require("catalogue", await CataloguedAsync(sidecar, cancellationToken));
+        return pack;
     }
 
     /// <summary>Whether the catalogue has each instance of the pack, and none more.</summary>
@@ -118,76 +155,45 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
 
     private static bool Same(object one, object? other) => one is byte[] bytes ? other is byte[] others && bytes.AsSpan().SequenceEqual(others) : one.Equals(other);
 
-    private async Task CheckLockAsync(CatalogPack pack, CancellationToken cancellationToken)
+    private static void Require(string what, bool holds)
     {
-        BlobState state = await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), pack.VersionId, cancellationToken) ?? throw new TestFailedException(RestoreTestCause.Missing);
-
-        // Past its date a lock protects no longer and need not be there; before, it must.
-        if (pack.ImmutableUntil > clock.GetUtcNow() && !(state.Locked && state.ImmutableUntil >= pack.ImmutableUntil))
+        if (!holds)
         {
-            throw new TestFailedException(RestoreTestCause.ImmutabilityLost);
+            throw new PackFailedException(PackFailure.CatalogueMismatch, what);
         }
     }
 
-    private async Task FetchAsync(CatalogPack pack, FileStream destination, CancellationToken cancellationToken)
-    {
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
-        try
-        {
-            await using Stream source = await vault.OpenReadAsync(BlobName.Pack(pack.Clinic, pack.Pack), pack.VersionId, cancellationToken);
-            int read;
-            while (destination.Length <= pack.Length && (read = await source.ReadAsync(buffer, cancellationToken)) > 0)
-            {
-                hash.AppendData(buffer, 0, read);
-                await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-
-        if (destination.Length != pack.Length || Sha256Digest.FromBytes(hash.GetCurrentHash()) != pack.Sha256)
-        {
-            throw new TestFailedException(RestoreTestCause.HashMismatch);
-        }
-
-        destination.Position = 0;
-    }
-
-    private static async Task ReadInstancesAsync(PackReader reader, Sidecar sidecar, Trial trial, CancellationToken cancellationToken)
+    private static async Task ReadInstancesAsync(PackReader reader, Sidecar sidecar, PackTrial trial, CancellationToken cancellationToken)
     {
         foreach ((ManifestInstance inside, SidecarInstance captured) in reader.Manifest.Instances.Zip(sidecar.Instances))
         {
-            if (inside.Instance != captured)
+            // The walk runs along with the extraction; what it says only counts where the bytes are those that were captured.
+            Pipe pipe = new();
+            Task<DicomSummary> walk = WalkAsync(pipe.Reader, cancellationToken);
+            await trial.StepAsync(PackTestStepName.Extract, async () =>
             {
-                throw new TestFailedException(RestoreTestCause.CatalogueMismatch);
-            }
-
-            DicomHeader header = await ReadInstanceAsync(reader, inside, cancellationToken);
-            bool same = header.SopInstanceUid == captured.SopInstance.Value
-                && header.SopClassUid == captured.SopClass.Value
-                && header.StudyInstanceUid == sidecar.Study.Value
-                && captured.Series == (Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null);
-            if (!same)
+                Require("manifest", inside.Instance == captured);
+                await ExtractAsync(reader, inside, pipe.Writer, walk, cancellationToken);
+            });
+            await trial.StepAsync(PackTestStepName.Parse, async () =>
             {
-                throw new TestFailedException(RestoreTestCause.CatalogueMismatch);
-            }
-
+                DicomHeader header = (await walk).Header;
+                Require("uids", header.SopInstanceUid == captured.SopInstance.Value
+                    && header.SopClassUid == captured.SopClass.Value
+                    && header.StudyInstanceUid == sidecar.Study.Value
+                    && captured.Series == (Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null));
+            });
             trial.Restored(captured.Length);
         }
     }
 
-    /// <summary>Unzips, hashes and parses an instance in one pass, in bounded memory.</summary>
-    private static async Task<DicomHeader> ReadInstanceAsync(PackReader reader, ManifestInstance instance, CancellationToken cancellationToken)
+    /// <summary>Unzips, hashes and hands on an instance in one pass, in bounded memory.</summary>
+    private static async Task ExtractAsync(PackReader reader, ManifestInstance instance, PipeWriter writer, Task walk, CancellationToken cancellationToken)
     {
-        Pipe pipe = new();
-        Task<DicomSummary> walk = WalkAsync(pipe.Reader, cancellationToken);
         Exception? failure = null;
         try
         {
-            await using Stream plaintext = pipe.Writer.AsStream(leaveOpen: true);
+            await using Stream plaintext = writer.AsStream(leaveOpen: true);
             await reader.ExtractAsync(instance, plaintext, cancellationToken);
         }
         catch (Exception e)
@@ -197,11 +203,9 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
         }
         finally
         {
-            await pipe.Writer.CompleteAsync(failure);
-            await Task.WhenAny(walk); // its own failure only counts where the bytes are those that were captured
+            await writer.CompleteAsync(failure);
+            await Task.WhenAny(walk);
         }
-
-        return (await walk).Header;
     }
 
     private static async Task<DicomSummary> WalkAsync(PipeReader plaintext, CancellationToken cancellationToken)
@@ -216,64 +220,95 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
             await plaintext.CompleteAsync();
         }
     }
+}
 
-    /// <summary>Times the steps, and translates what can be wrong with a pack into causes.</summary>
-    private sealed class Trial(TimeProvider clock)
+/// <summary>Times the steps of a pack's test, and translates what can be wrong with a pack into causes.</summary>
+internal sealed class PackTrial(PackId pack, TimeProvider clock)
+{
+    private readonly List<(PackTestStepName Name, double Milliseconds)> _steps = [];
+    private readonly DateTimeOffset _startedAt = AuditLog.ToMilliseconds(clock.GetUtcNow());
+    private long _read;
+    private int _files;
+    private long _fileBytes;
+
+    /// <summary>Takes a step; a step that was taken before goes on.</summary>
+    public async Task<T> StepAsync<T>(PackTestStepName name, Func<Task<T>> step)
     {
-        private readonly List<RestoreTestStep> _steps = [];
-        private int _instances;
-        private long _bytes;
-
-        public async Task<T> StepAsync<T>(string name, Func<Task<T>> step)
+        long start = clock.GetTimestamp();
+        try
         {
-            long start = clock.GetTimestamp();
-            try
-            {
-                return await step();
-            }
-            catch (BlobMissingException)
-            {
-                throw new TestFailedException(RestoreTestCause.Missing);
-            }
-            catch (KeyUnavailableException)
-            {
-                throw new TestFailedException(RestoreTestCause.KeyUnavailable);
-            }
-            catch (PackException e)
-            {
-                throw new TestFailedException(Cause(e.Fault));
-            }
-            catch (DicomException)
-            {
-                throw new TestFailedException(RestoreTestCause.DicomInvalid);
-            }
-            catch (IntegrityException)
-            {
-                throw new TestFailedException(RestoreTestCause.CatalogueMismatch);
-            }
-            finally
-            {
-                _steps.Add(new RestoreTestStep(name, Math.Round(clock.GetElapsedTime(start).TotalMilliseconds, 1)));
-            }
+            return await step();
         }
-
-        public async Task StepAsync(string name, Func<Task> step) => await StepAsync(name, async () =>
+        catch (BlobMissingException e)
         {
-            await step();
-            return true;
-        });
-
-        public void Restored(long bytes)
-        {
-            _instances++;
-            _bytes += bytes;
+            throw new PackFailedException(PackFailure.Missing, e.Name.ToString());
         }
-
-        public PackTestResult Result(RestoreTestCause? cause) => new(cause, _instances, _bytes, _steps);
+        catch (KeyUnavailableException e)
+        {
+            throw new PackFailedException(PackFailure.KeyUnavailable, e.KeyId);
+        }
+        catch (PackException e)
+        {
+            throw new PackFailedException(Cause(e.Fault), JsonNamingPolicy.KebabCaseLower.ConvertName(e.Fault.ToString()));
+        }
+        catch (DicomException)
+        {
+            throw new PackFailedException(PackFailure.DicomInvalid);
+        }
+        catch (IntegrityException)
+        {
+            throw new PackFailedException(PackFailure.CatalogueMismatch, "receipt");
+        }
+        finally
+        {
+            Add(name, clock.GetElapsedTime(start).TotalMilliseconds);
+        }
     }
 
-    private sealed class TestFailedException(RestoreTestCause cause) : Exception($"The pack failed its restore test: {cause}.")
+    public Task StepAsync(PackTestStepName name, Func<Task> step) => StepAsync(name, async () =>
     {
-        public RestoreTestCause Cause { get; } = cause;
+        await step();
+        return true;
+    });
+
+    public void Fetched(int bytes) => _read += bytes;
+
+    public void Restored(long bytes)
+    {
+        _files++;
+        _fileBytes += bytes;
     }
+
+    public PackTestResult Result(PackTestOutcome outcome, PackFailure? cause = null, string? detail = null) =>
+        new(pack, outcome, _startedAt, _read, _files, _fileBytes, [.. _steps.Select(step => new PackTestStep(step.Name, (long)Math.Round(step.Milliseconds)))], cause, detail);
+
+    /// <summary>Which failure of a test a fault of a pack is.</summary>
+    private static PackFailure Cause(PackFault fault) => fault switch
+    {
+        PackFault.LengthMismatch or PackFault.HashMismatch or PackFault.InstanceMismatch => PackFailure.HashMismatch,
+        PackFault.ZipInvalid or PackFault.ManifestInvalid => PackFailure.ZipInvalid,
+        PackFault.WrongBlob or PackFault.SidecarInvalid or PackFault.ReceiptInvalid or PackFault.EncryptionDataInvalid => PackFailure.CatalogueMismatch,
+        _ => PackFailure.DecryptFailed,
+    };
+
+    private void Add(PackTestStepName name, double milliseconds)
+    {
+        int at = _steps.FindIndex(step => step.Name == name);
+        double before = at < 0 ? 0 : _steps[at].Milliseconds;
+        if (at >= 0)
+        {
+            _steps.RemoveAt(at);
+        }
+
+        // The last step is where it failed, also in the second of many files.
+        _steps.Add((name, before + milliseconds));
+    }
+}
+
+/// <summary>A pack failed its test: the one way out of a step.</summary>
+internal sealed class PackFailedException(PackFailure cause, string? detail = null) : Exception($"The pack failed its restore test: {cause}.")
+{
+    public PackFailure Cause { get; } = cause;
+
+    public string? Detail { get; } = detail;
 }

@@ -1,128 +1,110 @@
-using System.Globalization;
-using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
-using CloudArchive.Format.Audit;
+using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Wire;
 using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>
-/// Works off runs, pack by pack; each result is kept before the next pack begins, so a run goes on where a crash or a host's time limit
-/// stopped it.
+/// Works off runs, pack by pack, one host at a time; each result is kept before the next pack begins, so a run goes on where a crash or a
+/// host's time limit stopped it.
 /// </summary>
-public sealed partial class RestoreTestRunner(IRowStore rows, PackTest test, Outbox outbox, TimeProvider clock, ILogger<RestoreTestRunner> logger)
+public sealed partial class RestoreTestRunner(IRowStore rows, RestoreTestDraw draw, SampledPackTest packs, RestoreTestFinish finish, TimeProvider clock, ILogger<RestoreTestRunner> logger)
 {
-    private const int MostNamedFailures = 20;
-
-    /// <summary>Goes on with a clinic's open runs, oldest first, for as long as <paramref name="budget"/> allows another pack. True when none is left.</summary>
+    /// <summary>
+    /// Goes on with a clinic's open runs, oldest first, for as long as <paramref name="budget"/> allows another pack. True when none is left;
+    /// false where one waits for the archive tier, for another host or for the next time.
+    /// </summary>
     public async Task<bool> RunAsync(ClinicId clinic, TimeSpan budget, Requester by, CancellationToken cancellationToken)
     {
         long start = clock.GetTimestamp();
+        bool done = true;
         foreach (Row open in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(RestoreTestRows.Open), 100, cancellationToken))
         {
-            WorkId run = WorkId.Parse(open.Key[RestoreTestRows.Open.Length..]);
-            foreach (Row pack in await PacksAsync(clinic, run, cancellationToken))
+            RestoreTestLease lease = new(rows, clinic, clock);
+            if (!await lease.TryTakeAsync(open, cancellationToken))
             {
-                if (RestoreTestRows.Read<RestoreTestPackResponse>(pack).Passed is not null)
-                {
-                    continue;
-                }
-
-                if (clock.GetElapsedTime(start) >= budget)
-                {
-                    return false;
-                }
-
-                await TestAsync(clinic, run, pack, cancellationToken);
+                done = false;
+                continue;
             }
 
-            await FinishAsync(clinic, run, open, by, cancellationToken);
+            bool ended = false;
+            try
+            {
+                ended = await RunAsync(clinic, WorkId.Parse(open.Key[RestoreTestRows.Open.Length..]), lease, () => clock.GetElapsedTime(start) < budget, by, cancellationToken);
+            }
+            catch (RowConflictException e)
+            {
+                // The lease had run out, and another host went on with the run: its results stand.
+                LogOvertaken(logger, e, clinic, open.Key);
+            }
+            finally
+            {
+                if (!ended)
+                {
+                    await lease.ReleaseAsync();
+                }
+            }
+
+            done &= ended;
         }
 
+        await RestoreTestRows.SweepPopulationsAsync(rows, clinic, cancellationToken);
+        return done;
+    }
+
+    private async Task<bool> RunAsync(ClinicId clinic, WorkId id, RestoreTestLease lease, Func<bool> mayGoOn, Requester by, CancellationToken cancellationToken)
+    {
+        RestoreTestRun run = await draw.RunAsync(clinic, id, cancellationToken);
+        List<Row> sample = [];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, clinic.Value, RestoreTestRows.Packs(id), cancellationToken))
+        {
+            sample.Add(row);
+        }
+
+        long archivedLeft = run.Budget.ArchivedBytes - sample.Sum(SampledPackTest.ArchivedBytes);
+        List<PackTestResult> results = [];
+        for (int i = 0; i < sample.Count; i++)
+        {
+            if (RestoreTestRows.Read<RestoreTestPackResponse>(sample[i]).Result is { } before)
+            {
+                results.Add(before);
+                continue;
+            }
+
+            if (!mayGoOn() || !await lease.TryRenewAsync(cancellationToken))
+            {
+                return false;
+            }
+
+            long spent = SampledPackTest.ArchivedBytes(sample[i]);
+            (sample[i], PackTestResult? result) = await packs.RunAsync(run, sample[i], archivedLeft, by, cancellationToken);
+            archivedLeft -= SampledPackTest.ArchivedBytes(sample[i]) - spent;
+            if (result is null)
+            {
+                continue;
+            }
+
+            results.Add(result);
+            if (result.Cause is { } cause)
+            {
+                LogFailed(logger, clinic, result.Pack, id, cause);
+            }
+        }
+
+        if (results.Count < sample.Count || !await lease.TryRenewAsync(cancellationToken))
+        {
+            return false;
+        }
+
+        await finish.RunAsync(run, id, results, lease, by, cancellationToken);
         return true;
     }
 
-    private Task<IReadOnlyList<Row>> PacksAsync(ClinicId clinic, WorkId run, CancellationToken cancellationToken) =>
-        rows.QueryAsync(RowTable.Work, clinic.Value, RestoreTestRows.Packs(run), RestoreTestDesk.MostPacks, cancellationToken);
-
-    private async Task TestAsync(ClinicId clinic, WorkId run, Row row, CancellationToken cancellationToken)
-    {
-        RestoreTestPackResponse pack = RestoreTestRows.Read<RestoreTestPackResponse>(row);
-        PackTestResult result = await test.RunAsync(clinic, pack.Pack, cancellationToken);
-        DateTimeOffset now = clock.GetUtcNow();
-        RestoreTestPackResponse tested = pack with
-        {
-            Passed = result.Cause is null,
-            Cause = result.Cause,
-            Instances = result.Instances,
-            Bytes = result.Bytes,
-            Steps = result.Steps,
-            TestedAt = now,
-        };
-        if (result.Cause is { } cause)
-        {
-            LogFailed(logger, clinic, pack.Pack, run, cause);
-        }
-
-        RowWrite[] writes =
-        [
-            new RowWrite.Replace(row.Key, RestoreTestRows.Values(tested), row.ETag!),
-            new RowWrite.Upsert(RestoreTestRows.Tested + pack.Pack, new Dictionary<string, object> { ["at"] = now, ["passed"] = result.Cause is null }),
-        ];
-        try
-        {
-            await rows.SubmitAsync(RowTable.Work, clinic.Value, writes, cancellationToken);
-        }
-        catch (RowConflictException)
-        {
-            // Another host went on with the same run; its result stands.
-        }
-    }
-
-    private async Task FinishAsync(ClinicId clinic, WorkId id, Row open, Requester by, CancellationToken cancellationToken)
-    {
-        RestoreTestPackResponse[] packs = [.. (await PacksAsync(clinic, id, cancellationToken)).Select(RestoreTestRows.Read<RestoreTestPackResponse>)];
-        Row row = await rows.FindAsync(RowTable.Work, clinic.Value, RestoreTestRows.Run + id, cancellationToken) ?? throw new IntegrityException($"Restore test {id} lost its row.");
-        RestoreTestResponse run = RestoreTestRows.Read<RestoreTestResponse>(row);
-        RestoreTestPackResponse[] failed = [.. packs.Where(pack => pack.Passed == false)];
-        RestoreTestResponse finished = run with
-        {
-            Status = failed.Length == 0 ? RestoreTestStatus.Passed : RestoreTestStatus.Failed,
-            FinishedAt = clock.GetUtcNow(),
-            Passed = packs.Length - failed.Length,
-            Failed = failed.Length,
-            Instances = packs.Sum(pack => pack.Instances),
-            Bytes = packs.Sum(pack => pack.Bytes),
-        };
-        AuditEvent entry = new(
-            clinic.Value,
-            AuditActions.RestoreTestFinished,
-            failed.Length == 0 ? AuditOutcome.Success : AuditOutcome.Failure,
-            by.Actor,
-            new AuditSubject(clinic.Value, Other: run.Id),
-            by.Origin,
-            Details: new Dictionary<string, string>
-            {
-                ["bytes"] = finished.Bytes.ToString(CultureInfo.InvariantCulture),
-                ["failed"] = failed.Length.ToString(CultureInfo.InvariantCulture),
-                ["failures"] = string.Join(' ', failed.Take(MostNamedFailures).Select(pack => $"{pack.Pack}={pack.Cause}")),
-                ["instances"] = finished.Instances.ToString(CultureInfo.InvariantCulture),
-                ["passed"] = finished.Passed.ToString(CultureInfo.InvariantCulture),
-            },
-            Once: $"test-finish:{id}");
-        try
-        {
-            RowWrite[] writes = [new RowWrite.Replace(row.Key, RestoreTestRows.Values(finished), row.ETag!), new RowWrite.Delete(open.Key, open.ETag!)];
-            await outbox.SubmitAsync(RowTable.Work, clinic.Value, writes, entry, cancellationToken);
-        }
-        catch (RowConflictException)
-        {
-            // Another host finished it.
-        }
-    }
-
     [LoggerMessage(301, LogLevel.Error, "Pack {Pack} of clinic {Clinic} failed restore test {Run}: {Cause}.", EventName = "RestoreTestFailed")]
-    private static partial void LogFailed(ILogger logger, ClinicId clinic, PackId pack, WorkId run, RestoreTestCause cause);
+    private static partial void LogFailed(ILogger logger, ClinicId clinic, PackId pack, WorkId run, PackFailure cause);
+
+    [LoggerMessage(303, LogLevel.Warning, "Another host went on with {Run} of clinic {Clinic}.")]
+    private static partial void LogOvertaken(ILogger logger, Exception exception, ClinicId clinic, string run);
 }

@@ -36,6 +36,7 @@ public readonly record struct BlobName(VaultArea Area, string Path)
 /// <param name="Locked">Whether that policy is locked; an unlocked one protects too, and whoever may set it may take it off again.</param>
 /// <param name="LegalHold">Whether a legal hold is on this version.</param>
 /// <param name="Metadata">As stored; names are case-insensitive.</param>
+/// <param name="Archived">Whether it lies in the archive tier, or is still on its way back from there: it cannot be read.</param>
 public sealed record BlobState(
     string VersionId,
     long Length,
@@ -43,7 +44,8 @@ public sealed record BlobState(
     DateTimeOffset? ImmutableUntil,
     bool Locked,
     bool LegalHold,
-    IReadOnlyDictionary<string, string> Metadata);
+    IReadOnlyDictionary<string, string> Metadata,
+    bool Archived = false);
 
 /// <summary>A listed blob.</summary>
 public sealed record ListedBlob(BlobName Name, string VersionId, long Length);
@@ -79,6 +81,9 @@ public interface IBlobVault
     /// <summary>Writes a new blob and returns its version. Never overwrites: <see cref="BlobExistsException"/> where one is.</summary>
     Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, CancellationToken cancellationToken);
 
+    /// <summary>The same, with metadata.</summary>
+    Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken);
+
     /// <summary>
     /// Sets the version's policy to <paramref name="until"/> and locks it; where it is locked already, extends it, and leaves a later date as it is.
     /// Does not read back: the caller must.
@@ -87,6 +92,9 @@ public interface IBlobVault
 
     /// <summary>Sets or clears the version's legal hold.</summary>
     Task SetLegalHoldAsync(BlobName name, string versionId, bool hold, CancellationToken cancellationToken);
+
+    /// <summary>Asks storage to bring a version back from the archive tier, at standard priority: up to 15 hours. Nothing where it is on its way or not there. Allowed on what is locked.</summary>
+    Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken);
 
     /// <summary>Deletes a version. <see cref="BlobProtectedException"/> where a policy or hold protects it; no error where it is gone already.</summary>
     Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken);

@@ -1,86 +1,34 @@
+using CloudArchive.Format.Evidence;
+
 namespace CloudArchive.Format.Wire;
 
-/// <summary><c>POST /v1/clinics/{clinic}/restore-tests</c>, by an admin: 202 and a <see cref="RestoreTestResponse"/>.</summary>
-/// <param name="Packs">How many packs to restore; 1 to 200. Half are the longest untested, half are random.</param>
-public sealed record RestoreTestRequest(int Packs = 10);
+/// <summary><c>POST /v1/clinics/{clinic}/restore-tests</c>, by an admin: 202 and a <see cref="RestoreTestResponse"/>. What is left out is as in the clinic's budget.</summary>
+/// <param name="Packs">At most so many packs; 1 to 10,000. Half are the longest untested, half are random.</param>
+/// <param name="Bytes">About so many bytes of ciphertext.</param>
+/// <param name="ArchivedBytes">So many bytes may be brought back from the archive tier.</param>
+public sealed record RestoreTestRequest(int? Packs = null, long? Bytes = null, long? ArchivedBytes = null);
 
 /// <summary>Where a run stands.</summary>
 public enum RestoreTestStatus
 {
-    /// <summary>The sample is drawn; packs are still to be tested.</summary>
+    /// <summary>Packs are still to be tested.</summary>
     Running,
 
-    /// <summary>Every pack of the sample came back.</summary>
+    /// <summary>Every pack that was tested came back, and every canary failed as it must.</summary>
     Passed,
 
-    /// <summary>At least one did not.</summary>
+    /// <summary>At least one pack did not come back, or the canaries show that the test cannot be trusted.</summary>
     Failed,
+
+    /// <summary>All of the sample lies in the archive tier, beyond the budget.</summary>
+    NothingTested,
 }
 
-/// <summary>Why a pack is in the sample.</summary>
-public enum RestoreTestPick
-{
-    /// <summary>Among the first by SHA-256(checkpoint root || pack id).</summary>
-    Random,
-
-    /// <summary>Among those that were tested longest ago, or never.</summary>
-    LongestUntested,
-}
-
-/// <summary>Why a pack could not be restored. Each has its own remedy in docs/operations.md.</summary>
-public enum RestoreTestCause
-{
-    /// <summary>The blob version of the receipt is not in storage.</summary>
-    Missing,
-
-    /// <summary>It is there, without the locked policy that the receipt states.</summary>
-    ImmutabilityLost,
-
-    /// <summary>Its length or SHA-256 is not the receipt's.</summary>
-    HashMismatch,
-
-    /// <summary>The key version that wraps its content key is gone, disabled or forbidden.</summary>
-    KeyUnavailable,
-
-    /// <summary>The content key does not open it.</summary>
-    DecryptFailed,
-
-    /// <summary>It opens and is no readable ZIP, or its manifest is not that of this pack.</summary>
-    ZipInvalid,
-
-    /// <summary>An instance came back and is no readable DICOM data set.</summary>
-    DicomInvalid,
-
-    /// <summary>Pack, sidecar and catalogue do not say the same.</summary>
-    CatalogueMismatch,
-
-    /// <summary>It took longer than the run allows for one pack.</summary>
-    TimedOut,
-}
-
-/// <summary>A step of a pack's test and how long it took.</summary>
-public sealed record RestoreTestStep(string Name, double Milliseconds);
-
-/// <summary>How one pack fared.</summary>
+/// <summary>A pack of a run's sample.</summary>
 /// <param name="Pack">The pack.</param>
-/// <param name="Study">Its study.</param>
-/// <param name="Pick">Why it is in the sample.</param>
-/// <param name="Passed">Null: not tested yet.</param>
-/// <param name="Cause">What failed.</param>
-/// <param name="Instances">Instances that came back, byte for byte.</param>
-/// <param name="Bytes">Their bytes.</param>
-/// <param name="Steps">The steps taken, in order.</param>
-/// <param name="TestedAt">When it was tested.</param>
-public sealed record RestoreTestPackResponse(
-    PackId Pack,
-    Uid Study,
-    RestoreTestPick Pick,
-    bool? Passed,
-    RestoreTestCause? Cause,
-    int Instances,
-    long Bytes,
-    IReadOnlyList<RestoreTestStep> Steps,
-    DateTimeOffset? TestedAt);
+/// <param name="Reason">Why it is in the sample.</param>
+/// <param name="Result">How it fared; null: not tested yet.</param>
+public sealed record RestoreTestPackResponse(PackId Pack, SampleReason Reason, PackTestResult? Result);
 
 /// <summary>A run of restore tests.</summary>
 /// <param name="Id">The run.</param>
@@ -88,15 +36,22 @@ public sealed record RestoreTestPackResponse(
 /// <param name="Status">Where it stands.</param>
 /// <param name="RequestedBy">Who asked for it: a person, or a timer.</param>
 /// <param name="RequestedAt">When.</param>
-/// <param name="FinishedAt">When the last pack was tested.</param>
-/// <param name="Checkpoint">The signed checkpoint, made just before, whose root ordered the packs.</param>
+/// <param name="FinishedAt">When it ended.</param>
+/// <param name="Checkpoint">The signed checkpoint, made just before, whose root ordered the packs; null until the sample is drawn.</param>
+/// <param name="Budget">What it may spend.</param>
 /// <param name="Population">How many packs there were to choose from.</param>
-/// <param name="Sample">How many were chosen.</param>
+/// <param name="Sample">How many were chosen; 0 until the sample is drawn.</param>
 /// <param name="Passed">How many came back.</param>
 /// <param name="Failed">How many did not.</param>
+/// <param name="NotTested">How many lie in the archive tier, beyond the budget.</param>
 /// <param name="Instances">Instances that came back.</param>
 /// <param name="Bytes">Their bytes.</param>
-/// <param name="Packs">The sample; left out of listings.</param>
+/// <param name="Faults">Why it failed.</param>
+/// <param name="Canaries">What the test said of packs that were damaged on purpose; of a run that ended.</param>
+/// <param name="Summary">The numbers of its evidence; of a run that ended.</param>
+/// <param name="Statistics">What it says about all packs; of a run that ended.</param>
+/// <param name="EvidenceSha256">SHA-256 of its <c>evidence.json</c>.</param>
+/// <param name="Packs">The sample, in the order in which it was drawn; left out of listings.</param>
 public sealed record RestoreTestResponse(
     string Id,
     ClinicId Clinic,
@@ -104,11 +59,42 @@ public sealed record RestoreTestResponse(
     string RequestedBy,
     DateTimeOffset RequestedAt,
     DateTimeOffset? FinishedAt,
-    string Checkpoint,
+    string? Checkpoint,
+    TestBudget Budget,
     int Population,
     int Sample,
     int Passed,
     int Failed,
-    int Instances,
+    int NotTested,
+    long Instances,
     long Bytes,
+    IReadOnlyList<RunFault> Faults,
+    IReadOnlyList<CanaryResult>? Canaries = null,
+    EvidenceSummary? Summary = null,
+    RecoverableBound? Statistics = null,
+    Sha256Digest? EvidenceSha256 = null,
     IReadOnlyList<RestoreTestPackResponse>? Packs = null);
+
+/// <summary><c>GET</c> and <c>PUT /v1/clinics/{clinic}/restore-test-budget</c>: what each scheduled run of a clinic may spend.</summary>
+public sealed record RestoreTestBudgetMessage(int Packs, long Bytes, long ArchivedBytes);
+
+/// <summary>Evidence of a run. Its files are at <c>/v1/clinics/{clinic}/evidence/{run}/{file}</c>.</summary>
+/// <param name="Run">The run's id.</param>
+/// <param name="Clinic">Whose packs.</param>
+/// <param name="Verdict">How it ended.</param>
+/// <param name="StartedAt">When the run began.</param>
+/// <param name="FinishedAt">When it ended.</param>
+/// <param name="Summary">Its numbers.</param>
+/// <param name="Statistics">What it says about all packs.</param>
+/// <param name="Sha256">SHA-256 of <c>evidence.json</c>.</param>
+/// <param name="Files">The files that there are.</param>
+public sealed record EvidenceResponse(
+    string Run,
+    ClinicId Clinic,
+    RunVerdict Verdict,
+    DateTimeOffset StartedAt,
+    DateTimeOffset FinishedAt,
+    EvidenceSummary Summary,
+    RecoverableBound Statistics,
+    Sha256Digest Sha256,
+    IReadOnlyList<string> Files);

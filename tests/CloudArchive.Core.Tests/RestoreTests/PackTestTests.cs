@@ -4,9 +4,9 @@ using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
+using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
-using CloudArchive.Format.Wire;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CloudArchive.Core.Tests.RestoreTests;
@@ -21,38 +21,38 @@ public sealed class PackTestTests(SharedStorage shared)
         TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
         (SealedPack pack, _) = await clinic.BackUpAsync(files: 3);
         PackTestResult result = await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
-        Assert.Equal((null, 3, pack.Files.Sum(file => file.Content.LongLength)), (result.Cause, result.Instances, result.Bytes));
-        Assert.Equal(["catalogue", "immutability", "fetch", "unwrap", "open", "instances"], result.Steps.Select(step => step.Name));
+        Assert.Equal((null, 3, pack.Files.Sum(file => file.Content.LongLength)), (result.Cause, result.Files, result.FileBytes));
+        Assert.Equal(Enum.GetValues<PackTestStepName>(), result.Steps.Select(step => step.Step));
     }
 
     [Fact]
     public async Task A_blob_that_is_gone_is_missing() =>
-        await AssertCauseAsync(RestoreTestCause.Missing, "immutability", vault => new Gone(vault));
+        await AssertCauseAsync(PackFailure.Missing, PackTestStepName.Find, vault => new Gone(vault));
 
     [Fact]
     public async Task A_lock_that_is_gone_or_shorter_is_immutability_lost()
     {
-        await AssertCauseAsync(RestoreTestCause.ImmutabilityLost, "immutability", vault => new OtherState(vault, state => state with { Locked = false }));
-        await AssertCauseAsync(RestoreTestCause.ImmutabilityLost, "immutability", vault => new OtherState(vault, state => state with { ImmutableUntil = state.ImmutableUntil!.Value.AddDays(-1) }));
-        await AssertCauseAsync(RestoreTestCause.ImmutabilityLost, "immutability", vault => new OtherState(vault, state => state with { ImmutableUntil = null }));
+        await AssertCauseAsync(PackFailure.ImmutabilityLost, PackTestStepName.Immutability, vault => new OtherState(vault, state => state with { Locked = false }));
+        await AssertCauseAsync(PackFailure.ImmutabilityLost, PackTestStepName.Immutability, vault => new OtherState(vault, state => state with { ImmutableUntil = state.ImmutableUntil!.Value.AddDays(-1) }));
+        await AssertCauseAsync(PackFailure.ImmutabilityLost, PackTestStepName.Immutability, vault => new OtherState(vault, state => state with { ImmutableUntil = null }));
     }
 
     [Fact]
     public async Task Bytes_that_changed_or_are_missing_at_the_end_are_a_hash_mismatch()
     {
-        await AssertCauseAsync(RestoreTestCause.HashMismatch, "fetch", vault => new OtherBytes(vault, bytes => bytes[bytes.Length / 2] ^= 1));
-        await AssertCauseAsync(RestoreTestCause.HashMismatch, "fetch", vault => new OtherBytes(vault, _ => { }, cut: 1));
+        await AssertCauseAsync(PackFailure.HashMismatch, PackTestStepName.Fetch, vault => new OtherBytes(vault, bytes => bytes[bytes.Length / 2] ^= 1));
+        await AssertCauseAsync(PackFailure.HashMismatch, PackTestStepName.Fetch, vault => new OtherBytes(vault, _ => { }, cut: 1));
     }
 
     [Fact]
     public async Task A_key_version_that_is_gone_is_key_unavailable() =>
-        await AssertCauseAsync(RestoreTestCause.KeyUnavailable, "unwrap", unwrapper: new NoKey());
+        await AssertCauseAsync(PackFailure.KeyUnavailable, PackTestStepName.Unwrap, unwrapper: new NoKey());
 
     [Fact]
     public async Task Another_content_key_is_decrypt_failed()
     {
-        await AssertCauseAsync(RestoreTestCause.DecryptFailed, "open", unwrapper: new OtherKey());
-        await AssertCauseAsync(RestoreTestCause.DecryptFailed, "unwrap", unwrapper: new Refusing());
+        await AssertCauseAsync(PackFailure.DecryptFailed, PackTestStepName.Open, unwrapper: new OtherKey());
+        await AssertCauseAsync(PackFailure.DecryptFailed, PackTestStepName.Unwrap, unwrapper: new Refusing());
     }
 
     [Fact]
@@ -77,7 +77,7 @@ public sealed class PackTestTests(SharedStorage shared)
             Encryption = BlobEncryption.For(KeyWrapping.Wrap(key, pack.Opened.WrappingKey)),
             Escrow = KeyWrapping.Wrap(key, pack.Opened.EscrowKey),
         };
-        await AssertCauseAsync(clinic, pack with { Ciphertext = ciphertext, Sidecar = sidecar }, RestoreTestCause.ZipInvalid, "open");
+        await AssertCauseAsync(clinic, pack with { Ciphertext = ciphertext, Sidecar = sidecar }, PackFailure.ZipInvalid, PackTestStepName.Open);
     }
 
     [Fact]
@@ -90,7 +90,7 @@ public sealed class PackTestTests(SharedStorage shared)
         {
             TestFile damaged = file with { Content = content, Instance = file.Instance with { Length = content.Length, Sha256 = Sha256Digest.Of(content) } };
             SealedPack pack = await clinic.SealAsync(await clinic.Archive.Intake.OpenAsync(clinic.Agent, study, 1, clinic.AsAgent, Cancel), study, [damaged]);
-            await AssertCauseAsync(clinic, pack, RestoreTestCause.DicomInvalid, "instances");
+            await AssertCauseAsync(clinic, pack, PackFailure.DicomInvalid, PackTestStepName.Parse);
         }
     }
 
@@ -101,7 +101,7 @@ public sealed class PackTestTests(SharedStorage shared)
         Uid study = TestClinic.NewStudy();
         TestFile other = TestFile.Create(TestClinic.NewStudy(), 1);
         SealedPack pack = await clinic.SealAsync(await clinic.Archive.Intake.OpenAsync(clinic.Agent, study, 1, clinic.AsAgent, Cancel), study, [other]);
-        await AssertCauseAsync(clinic, pack, RestoreTestCause.CatalogueMismatch, "instances");
+        await AssertCauseAsync(clinic, pack, PackFailure.CatalogueMismatch, PackTestStepName.Parse);
     }
 
     [Fact]
@@ -113,7 +113,7 @@ public sealed class PackTestTests(SharedStorage shared)
 
         // The agent commits the first one's bytes as the second: intact, authentic, and not this pack.
         Sidecar sidecar = one.Sidecar with { Pack = two.Opened.Pack };
-        await AssertCauseAsync(clinic, two with { Ciphertext = one.Ciphertext, Sidecar = sidecar }, RestoreTestCause.CatalogueMismatch, "open");
+        await AssertCauseAsync(clinic, two with { Ciphertext = one.Ciphertext, Sidecar = sidecar }, PackFailure.CatalogueMismatch, PackTestStepName.Open);
     }
 
     [Theory]
@@ -138,14 +138,14 @@ public sealed class PackTestTests(SharedStorage shared)
         };
         await rows.SubmitAsync(RowTable.Catalog, clinic.Id.Value, [change], Cancel);
         PackTestResult result = await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
-        Assert.Equal(RestoreTestCause.CatalogueMismatch, result.Cause);
+        Assert.Equal(PackFailure.CatalogueMismatch, result.Cause);
     }
 
     [Fact]
     public async Task A_pack_that_takes_too_long_is_timed_out()
     {
         FakeTimeProvider clock = new(DateTimeOffset.UtcNow);
-        await AssertCauseAsync(RestoreTestCause.TimedOut, "fetch", vault => new Slow(vault, clock), clock: clock);
+        await AssertCauseAsync(PackFailure.TimedOut, PackTestStepName.Fetch, vault => new Slow(vault, clock), clock: clock);
     }
 
     [Fact]
@@ -161,22 +161,22 @@ public sealed class PackTestTests(SharedStorage shared)
         }
     }
 
-    private async Task AssertCauseAsync(RestoreTestCause cause, string step, Func<IBlobVault, IBlobVault>? vault = null, IKeyUnwrapper? unwrapper = null, FakeTimeProvider? clock = null)
+    private async Task AssertCauseAsync(PackFailure cause, PackTestStepName step, Func<IBlobVault, IBlobVault>? vault = null, IKeyUnwrapper? unwrapper = null, FakeTimeProvider? clock = null)
     {
         TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared, clock ?? new FakeTimeProvider(DateTimeOffset.UtcNow)));
         (SealedPack pack, _) = await clinic.BackUpAsync();
         IBlobVault storage = shared.Storage.Vault;
         Archive damaged = new(shared.Storage.Rows, vault?.Invoke(storage) ?? storage, shared.Keys, unwrapper ?? shared.Keys, shared.Keys, clinic.Archive.Clock);
         PackTestResult result = await damaged.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
-        Assert.Equal((cause, step), (result.Cause, result.Steps[^1].Name));
+        Assert.Equal((cause, step), (result.Cause, result.Steps[^1].Step));
     }
 
-    private static async Task AssertCauseAsync(TestClinic clinic, SealedPack pack, RestoreTestCause cause, string step)
+    private static async Task AssertCauseAsync(TestClinic clinic, SealedPack pack, PackFailure cause, PackTestStepName step)
     {
         await TestClinic.UploadAsync(pack);
         await clinic.CommitAsync(pack);
         PackTestResult result = await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
-        Assert.Equal((cause, step), (result.Cause, result.Steps[^1].Name));
+        Assert.Equal((cause, step), (result.Cause, result.Steps[^1].Step));
     }
 
     private static bool IsPack(BlobName name) => !name.Path.EndsWith(".json", StringComparison.Ordinal) && !name.Path.EndsWith(".jws", StringComparison.Ordinal);

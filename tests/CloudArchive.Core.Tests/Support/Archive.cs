@@ -1,13 +1,16 @@
+using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.Records;
 using CloudArchive.Core.Restores;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Evidence;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -39,15 +42,25 @@ internal sealed class Archive
         Intake = new PackIntake(Clinics, wrapping, vault, Packs, Outbox, clock);
         Commit = new PackCommit(Clinics, Packs, vault, completion, Catalog, Receipts);
         Reconciliation = new PackReconciliation(Packs, completion, removal, clock, NullLogger<PackReconciliation>.Instance);
-        Reconciler = new Reconciler(rows, Reconciliation, Outbox, clock, NullLogger<Reconciler>.Instance);
+        Rehydration = new Rehydration(rows, vault, Outbox);
+        Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Outbox, clock, NullLogger<Reconciler>.Instance);
         Rebuild = new CatalogRebuild(vault, writer, Receipts, finish, Clinics, new RebuildLog(Log));
         ContentKeys keys = new(unwrapper);
         Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers), Outbox, clock);
         Results = new RestoreResults(Restores, rows, Catalog, vault, Log, keys);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, Receipts, clock);
-        Tests = new RestoreTestDesk(rows, Clinics, Catalog, checkpoints, Outbox, clock);
-        TestRunner = new RestoreTestRunner(rows, PackTest, Outbox, clock, NullLogger<RestoreTestRunner>.Instance);
+        Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
+        Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
+        Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
+        Budgets = new RestoreTestBudgets(rows, Clinics, Outbox);
+        Population = new RestoreTestPopulation(rows, Catalog, vault, Receipts, clock);
+        RestoreTestDraw draw = new(rows, Log, Reader, checkpoints);
+        Tests = new RestoreTestDesk(rows, Clinics, Population, draw, Outbox, clock);
+        RestoreTestFinish end = new(rows, Canaries, Evidence, new RestoreTestLedger(Clinics, Outbox, Alerts), new EvidenceIssuer("CloudArchive/test", new EvidenceContact("Operator", "op@example.org")), clock);
+        TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, vault, PackTest, Receipts, Rehydration, clock), end, clock, NullLogger<RestoreTestRunner>.Instance);
+        Schedule = new RestoreTestSchedule(Clinics, Tests, Budgets, Alerts, NullLogger<RestoreTestSchedule>.Instance);
+        Watch = new RestoreTestWatch(Clinics, Tests, Catalog, Alerts, clock);
     }
 
     public static Requester Admin { get; } = new(new AuditActor("ada", "admin"), new AuditOrigin("127.0.0.1", "test"));
@@ -99,6 +112,22 @@ internal sealed class Archive
     public RestoreResults Results { get; }
 
     public PackTest PackTest { get; }
+
+    public Rehydration Rehydration { get; }
+
+    public AlertDesk Alerts { get; }
+
+    public Canaries Canaries { get; }
+
+    public EvidenceStore Evidence { get; }
+
+    public RestoreTestBudgets Budgets { get; }
+
+    public RestoreTestPopulation Population { get; }
+
+    public RestoreTestSchedule Schedule { get; }
+
+    public RestoreTestWatch Watch { get; }
 
     public RestoreTestDesk Tests { get; }
 

@@ -90,9 +90,14 @@ internal class VaultDecorator(IBlobVault inner) : IBlobVault
     public virtual Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, CancellationToken cancellationToken) =>
         inner.WriteNewAsync(name, content, contentType, cancellationToken);
 
+    public virtual Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken) =>
+        inner.WriteNewAsync(name, content, contentType, metadata, cancellationToken);
+
     public virtual Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken) => inner.LockAsync(name, versionId, until, cancellationToken);
 
     public virtual Task SetLegalHoldAsync(BlobName name, string versionId, bool hold, CancellationToken cancellationToken) => inner.SetLegalHoldAsync(name, versionId, hold, cancellationToken);
+
+    public virtual Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => inner.RehydrateAsync(name, versionId, cancellationToken);
 
     public virtual Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken) => inner.DeleteAsync(name, versionId, cancellationToken);
 
@@ -109,6 +114,9 @@ internal sealed class DoomedVault(IBlobVault inner, Doom doom) : VaultDecorator(
 
     public override Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, CancellationToken cancellationToken) =>
         doom.CallAsync(() => base.WriteNewAsync(name, content, contentType, cancellationToken));
+
+    public override Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken) =>
+        doom.CallAsync(() => base.WriteNewAsync(name, content, contentType, metadata, cancellationToken));
 
     public override Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken) =>
         doom.CallAsync(() => base.LockAsync(name, versionId, until, cancellationToken));

@@ -26,6 +26,11 @@ internal sealed class DyingVault(IBlobVault inner, int fatal, bool after) : IBlo
     public Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, CancellationToken cancellationToken) =>
         CallAsync(() => inner.WriteNewAsync(name, content, contentType, cancellationToken));
 
+    public Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken) =>
+        CallAsync(() => inner.WriteNewAsync(name, content, contentType, metadata, cancellationToken));
+
+    public Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => inner.RehydrateAsync(name, versionId, cancellationToken);
+
     public Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken) => CallAsync(async () =>
     {
         await inner.LockAsync(name, versionId, until, cancellationToken);

@@ -1,0 +1,52 @@
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+
+namespace CloudArchive.Core.Packs;
+
+/// <summary>
+/// Brings packs back from the archive tier. To change a tier takes the right to write the blob, which recovery has not: it asks with a row
+/// <c>rehydrate:{pack}</c>, and the ingest host's reconciler does it.
+/// </summary>
+public sealed class Rehydration(IRowStore rows, IBlobVault vault, Outbox outbox)
+{
+    private const string Prefix = "rehydrate:";
+
+    /// <summary>Asks for a version to be brought back. Repeating it changes nothing.</summary>
+    public async Task RequestAsync(ClinicId clinic, PackId pack, string versionId, Requester by, CancellationToken cancellationToken)
+    {
+        AuditEvent entry = new(
+            clinic.Value, AuditActions.RehydrationRequested, AuditOutcome.Success, by.Actor, new AuditSubject(clinic.Value, Pack: pack.ToString()), by.Origin, Once: $"rehydrate:{pack}:{by.Origin.CorrelationId}");
+        try
+        {
+            await outbox.SubmitAsync(RowTable.Work, clinic.Value, [new RowWrite.Insert(Prefix + pack, new Dictionary<string, object> { ["versionId"] = versionId })], entry, cancellationToken);
+        }
+        catch (RowConflictException)
+        {
+            // Asked for already.
+        }
+    }
+
+    /// <summary>Does what was asked for; returns how many.</summary>
+    public async Task<int> RunAsync(ClinicId clinic, CancellationToken cancellationToken)
+    {
+        int done = 0;
+        foreach (Row row in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(Prefix), 100, cancellationToken))
+        {
+            try
+            {
+                await vault.RehydrateAsync(BlobName.Pack(clinic, PackId.Parse(row.Key[Prefix.Length..])), row.Text("versionId")!, cancellationToken);
+            }
+            catch (BlobMissingException)
+            {
+                // The restore test that waits for it finds that out.
+            }
+
+            await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [row], cancellationToken);
+            done++;
+        }
+
+        return done;
+    }
+}

@@ -1,0 +1,78 @@
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Tests.Support;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Evidence;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Core.Tests.RestoreTests;
+
+public sealed class RestoreTestScheduleTests(SharedStorage shared)
+{
+    private static readonly Requester _timer = Requester.System("timer", "test");
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Every_clinic_with_packs_gets_a_run_with_its_own_budget_and_no_second_one_while_it_is_under_way()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        TestClinic empty = await TestClinic.CreateAsync(archive);
+        await clinic.BackUpAsync(files: 1);
+        await archive.Budgets.SetAsync(clinic.Id, new TestBudget(7, 123_456, 5), Archive.Admin, Cancel);
+        await archive.Schedule.StartAsync(isPastDue: false, _timer, Cancel);
+        await archive.Schedule.StartAsync(isPastDue: false, _timer, Cancel);
+        RestoreTestResponse run = Assert.Single(await archive.Tests.ListAsync(clinic.Id, null, 10, Cancel));
+        Assert.Equal(new TestBudget(7, 123_456, 5), run.Budget);
+        Assert.Empty(await archive.Tests.ListAsync(empty.Id, null, 10, Cancel));
+        await archive.TestRunner.RunAsync(clinic.Id, TimeSpan.FromHours(1), _timer, Cancel);
+        await archive.Schedule.StartAsync(isPastDue: false, _timer, Cancel);
+        Assert.Equal(2, (await archive.Tests.ListAsync(clinic.Id, null, 10, Cancel)).Count);
+        Assert.Single(await clinic.LogAsync(), entry => entry.Action == AuditActions.RestoreTestBudgetChanged);
+    }
+
+    [Fact]
+    public async Task A_budget_that_is_none_is_refused()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        Assert.Equal(RestoreTestBudgets.Default, await clinic.Archive.Budgets.GetAsync(clinic.Id, Cancel));
+        foreach (TestBudget budget in (TestBudget[])[new(0, 1), new(1, 0), new(1, 1, -1), new(RestoreTestBudgets.MostPacks + 1, 1)])
+        {
+            Assert.Equal(Refusal.RequestInvalid, (await Assert.ThrowsAsync<RefusedException>(() => clinic.Archive.Budgets.SetAsync(clinic.Id, budget, Archive.Admin, Cancel))).Refusal);
+        }
+    }
+
+    [Fact]
+    public async Task A_timer_that_was_late_calls_for_attention_in_the_systems_log()
+    {
+        Archive archive = Archive.On(shared);
+        Requester late = Requester.System("timer", "late-" + Guid.NewGuid().ToString("N"));
+        int before = (await TestClinic.LogAsync(archive, AuditEntry.SystemLog)).Count(entry => entry.Action == AuditActions.AlertRaised);
+        await archive.Schedule.StartAsync(isPastDue: true, late, Cancel);
+        IReadOnlyList<AuditEntry> log = await TestClinic.LogAsync(archive, AuditEntry.SystemLog);
+        Assert.Equal(before + 1, log.Count(entry => entry.Action == AuditActions.AlertRaised));
+        Assert.Equal("schedule-missed", log.Last(entry => entry.Action == AuditActions.AlertRaised).Details!["cause"]);
+    }
+
+    [Fact]
+    public async Task A_clinic_without_a_run_for_two_days_calls_for_attention_and_one_without_packs_does_not()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        TestClinic empty = await TestClinic.CreateAsync(archive);
+        await clinic.BackUpAsync(files: 1);
+        archive.Clock.Advance(TimeSpan.FromHours(47));
+        Assert.DoesNotContain(clinic.Id, await archive.Watch.RunAsync(_timer, Cancel));
+        archive.Clock.Advance(TimeSpan.FromHours(2));
+        Assert.Contains(clinic.Id, await archive.Watch.RunAsync(_timer, Cancel));
+        await archive.Watch.RunAsync(_timer, Cancel);
+        Assert.Equal("schedule-missed", Assert.Single(await clinic.LogAsync(), entry => entry.Action == AuditActions.AlertRaised).Details!["cause"]);
+        Assert.DoesNotContain(await empty.LogAsync(), entry => entry.Action == AuditActions.AlertRaised);
+
+        await archive.Tests.StartAsync(clinic.Id, new TestBudget(1, 1000), new RunTrigger(RunTriggerKind.OnDemand), Archive.Admin, Cancel);
+        await archive.TestRunner.RunAsync(clinic.Id, TimeSpan.FromHours(1), _timer, Cancel);
+        Assert.DoesNotContain(clinic.Id, await archive.Watch.RunAsync(_timer, Cancel));
+    }
+}
