@@ -61,7 +61,7 @@ public static class CloudArchiveCli
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },
             new Command("catalog", "The catalogue (admin).") { CatalogRebuildCommand.Create(environment) },
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
-            new Command("evidence", "Evidence of restore tests.") { EvidenceVerifyCommand.Create(environment) },
+            new Command("evidence", "Evidence of restore tests.") { EvidenceListCommand.Create(environment), EvidenceGetCommand.Create(environment), EvidenceVerifyCommand.Create(environment) },
             new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };
         foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);

@@ -96,6 +96,21 @@ public sealed class ArchiveClient : IDisposable
         while (after is not null);
     }
 
+    /// <summary>GETs a file: its bytes, and the path where it lies (<c>Content-Location</c>, where the service says so).</summary>
+    public async Task<(byte[] Content, string? Location)> GetFileAsync(string path, CancellationToken cancellationToken)
+    {
+        using HttpResponseMessage answer = await ExchangeAsync(HttpMethod.Get, path, null, repeatable: true, cancellationToken);
+        if (!answer.IsSuccessStatusCode) throw await DescribeAsync(answer, cancellationToken);
+        try
+        {
+            return (await answer.Content.ReadAsByteArrayAsync(cancellationToken), answer.Content.Headers.ContentLocation?.ToString());
+        }
+        catch (HttpRequestException error)
+        {
+            throw new ServiceUnreachableException(Service.Authority, error.Message, error);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 

@@ -82,6 +82,9 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
 
         (_, byte[] json) = await _stored.ReadAsync(BlobName.Sidecar(clinic, id), MostSidecarBytes, cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "sidecar");
         Sidecar sidecar = Sidecars.Parse(json);
+
+        // It was written in canonical form: any other bytes are not what was written, whatever they mean.
+        Require("sidecar", Sidecars.Serialize(sidecar).AsSpan().SequenceEqual(json));
         BlobState state = await vault.FindAsync(BlobName.Pack(clinic, id), issued.Receipt.VersionId, cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "pack");
         return (issued.Receipt, issued.Jws, sidecar, state);
     }
@@ -172,7 +175,7 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
             Task<DicomSummary> walk = WalkAsync(pipe.Reader, cancellationToken);
             await trial.StepAsync(PackTestStepName.Extract, async () =>
             {
-                Require("manifest", inside.Instance == captured);
+                Require("manifest", inside.Instance == captured && reader.Manifest.CreatedAt == sidecar.CreatedAt);
                 await ExtractAsync(reader, inside, pipe.Writer, walk, cancellationToken);
             });
             await trial.StepAsync(PackTestStepName.Parse, async () =>
