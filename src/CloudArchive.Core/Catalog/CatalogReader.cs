@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Catalog;
@@ -26,6 +27,7 @@ public sealed record StudyFilter(Uid? Study = null, Sha256Digest? Patient = null
 public sealed class CatalogReader(IRowStore rows)
 {
     private const int StudiesAtOnce = 8;
+    private const string ImmutableUntil = "immutableUntil";
 
     /// <summary>The pack, committed or about to be, or null.</summary>
     public async Task<CatalogPack?> FindPackAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
@@ -49,6 +51,50 @@ public sealed class CatalogReader(IRowStore rows)
                 yield return pack;
             }
         }
+    }
+
+    /// <summary>Every pack that the catalogue knows, committed or about to be, by its id; without the pack where its row says what cannot be.</summary>
+    public async IAsyncEnumerable<(PackId Id, CatalogPack? Pack)> ReadKnownPacksAsync(ClinicId clinic, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix(CatalogRows.Pack), cancellationToken))
+        {
+            if (PackId.TryParse(row.Key[CatalogRows.Pack.Length..], null, out PackId id))
+            {
+                yield return (id, TryReadPack(row));
+            }
+        }
+    }
+
+    /// <summary>
+    /// Whether the catalogue has all of a pack's rows as the archive wrote them: its share of its study, its instances and none more, and where
+    /// both are looked up. A share's date may be later than <paramref name="pack"/>'s, or behind it, but not before <paramref name="lockedUntil"/>.
+    /// </summary>
+    public async Task<bool> HasRowsOfAsync(CatalogPack pack, Sidecar sidecar, DateTimeOffset lockedUntil, CancellationToken cancellationToken)
+    {
+        IEnumerable<(string Key, IReadOnlyDictionary<string, object> Values)> expected =
+        [
+            .. CatalogRows.ForPack(pack).Select(row => (row.Key, (IReadOnlyDictionary<string, object>)row.Values)),
+            .. sidecar.Instances.SelectMany(instance => CatalogRows.ForInstance(sidecar, instance)).Select(write => (write.Key, ((RowWrite.Upsert)write).Values)),
+        ];
+        foreach ((string key, IReadOnlyDictionary<string, object> values) in expected)
+        {
+            if (await rows.FindAsync(RowTable.Catalog, pack.Clinic.Value, key, cancellationToken) is not { } row
+                || row.Values.Count != values.Count
+                || !values.All(value => value.Key == ImmutableUntil
+                    ? row.Values.GetValueOrDefault(ImmutableUntil) is DateTimeOffset until && until >= lockedUntil
+                    : Same(value.Value, row.Values.GetValueOrDefault(value.Key))))
+            {
+                return false;
+            }
+        }
+
+        int instances = 0;
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, pack.Clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{pack.Study}:"), cancellationToken))
+        {
+            instances += row.Key.EndsWith($":{pack.Pack}", StringComparison.Ordinal) ? 1 : 0;
+        }
+
+        return instances == sidecar.Instances.Count;
     }
 
     /// <summary>The ids of a study's packs.</summary>
@@ -116,6 +162,20 @@ public sealed class CatalogReader(IRowStore rows)
 
         return found;
     }
+
+    private static CatalogPack? TryReadPack(Row row)
+    {
+        try
+        {
+            return CatalogRows.ReadPack(row);
+        }
+        catch (IntegrityException)
+        {
+            return null;
+        }
+    }
+
+    private static bool Same(object one, object? other) => one is byte[] bytes ? other is byte[] others && bytes.AsSpan().SequenceEqual(others) : one.Equals(other);
 
     private static (string Prefix, RowRange Range) Look(string prefix, string? after) => (prefix, RowRange.After(prefix, after));
 

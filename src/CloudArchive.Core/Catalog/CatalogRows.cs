@@ -64,7 +64,13 @@ internal static class CatalogRows
         return values;
     }
 
-    public static CatalogPack ReadPack(Row row) => new(
+    /// <exception cref="IntegrityException">The row is none that this code wrote.</exception>
+    public static CatalogPack ReadPack(Row row) => Read(row, ToPack);
+
+    /// <exception cref="IntegrityException">The row is none that this code wrote.</exception>
+    public static InstanceResponse ReadInstance(Row row) => Read(row, ToInstance);
+
+    private static CatalogPack ToPack(Row row) => new(
         ClinicId.Parse(row.Partition),
         PackId.Parse(row.Key[Pack.Length..]),
         Uid.Parse(row.Text("study")!),
@@ -135,7 +141,7 @@ internal static class CatalogRows
         yield return new RowWrite.Upsert($"{Sop}{instance.SopInstance}:{sidecar.Study}", Nothing);
     }
 
-    public static InstanceResponse ReadInstance(Row row)
+    private static InstanceResponse ToInstance(Row row)
     {
         string[] key = row.Key.Split(':');
         return new InstanceResponse(
@@ -166,9 +172,22 @@ internal static class CatalogRows
 
     public static Uid StudyOf(Row share) => Uid.Parse(share.Key.Split(':')[1]);
 
-    private static string[] Modalities(Row row) => row.Text("modalities")!.Split(',', StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Modalities(Row row) => (row.Text("modalities") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries);
 
     private static Sha256Digest? Digest(Row row, string name) => row.Text(name) is { } hex ? Sha256Digest.Parse(hex) : null;
+
+    private static T Read<T>(Row row, Func<Row, T> read)
+    {
+        try
+        {
+            return read(row);
+        }
+        catch (Exception e) when (e is FormatException or InvalidCastException or InvalidOperationException or IndexOutOfRangeException)
+        {
+            throw new IntegrityException(
+                $"A row of pack {row.Key[(row.Key.LastIndexOf(':') + 1)..]} in the catalogue of clinic {row.Partition} says what cannot be: it was changed past the service. Run `cloudarchive catalog rebuild`.", e);
+        }
+    }
 
     private static void Add(Dictionary<string, object> values, string name, string? value)
     {

@@ -23,9 +23,18 @@ public sealed class RestoreTestPopulation(IRowStore rows, CatalogReader catalog,
     {
         IReadOnlyDictionary<PackId, DateTimeOffset> tested = await LastTestedAsync(clinic, cancellationToken);
         Dictionary<PackId, PopulationPack> packs = [];
-        await foreach (CatalogPack pack in catalog.ReadPacksAsync(clinic, cancellationToken))
+        await foreach ((PackId id, CatalogPack? pack) in catalog.ReadKnownPacksAsync(clinic, cancellationToken))
         {
-            packs[pack.Pack] = new PopulationPack(pack.Pack, pack.Length, pack.CommittedAt.ToUniversalTime(), LastTested(pack.Pack));
+            // A row with nonsense in it must not keep all the others from being tested.
+            if (pack is not { Length: > 0 and <= SidecarRules.MostPackBytes })
+            {
+                (long bytes, DateTimeOffset issuedAt) = await DescribeAsync(BlobName.Receipt(clinic, id), id, cancellationToken);
+                packs[id] = new PopulationPack(id, bytes, issuedAt, LastTested(id));
+            }
+            else if (pack.Receipt is not null)
+            {
+                packs[id] = new PopulationPack(id, pack.Length, pack.CommittedAt.ToUniversalTime(), LastTested(id));
+            }
         }
 
         await foreach (ListedBlob blob in vault.ListAsync(VaultArea.Packs, $"{clinic}/", null, cancellationToken))
@@ -33,7 +42,7 @@ public sealed class RestoreTestPopulation(IRowStore rows, CatalogReader catalog,
             string name = blob.Name.Path[(clinic.Value.Length + 1)..];
             if (name.EndsWith(Extension, StringComparison.Ordinal) && PackId.TryParse(name[..^Extension.Length], null, out PackId pack) && !packs.ContainsKey(pack))
             {
-                (long bytes, DateTimeOffset issuedAt) = await DescribeAsync(blob, pack, cancellationToken);
+                (long bytes, DateTimeOffset issuedAt) = await DescribeAsync(blob.Name, pack, cancellationToken);
                 if (issuedAt < clock.GetUtcNow() - s_settled)
                 {
                     packs[pack] = new PopulationPack(pack, bytes, issuedAt, LastTested(pack));
@@ -59,11 +68,11 @@ public sealed class RestoreTestPopulation(IRowStore rows, CatalogReader catalog,
     }
 
     /// <summary>Size and age of a pack that only its receipt knows; of one whose receipt is broken too, what its id says.</summary>
-    private async Task<(long Bytes, DateTimeOffset IssuedAt)> DescribeAsync(ListedBlob blob, PackId pack, CancellationToken cancellationToken)
+    private async Task<(long Bytes, DateTimeOffset IssuedAt)> DescribeAsync(BlobName name, PackId pack, CancellationToken cancellationToken)
     {
         try
         {
-            Receipt? receipt = (await receipts.FindAsync(blob.Name, cancellationToken))?.Receipt;
+            Receipt? receipt = (await receipts.FindAsync(name, cancellationToken))?.Receipt;
             return receipt is null ? (0, pack.CreatedAt) : (receipt.Length, receipt.IssuedAt.ToUniversalTime());
         }
         catch (IntegrityException)

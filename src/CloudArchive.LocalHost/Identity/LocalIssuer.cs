@@ -16,6 +16,9 @@ public sealed class LocalIssuer : IDisposable
     private const string Issuer = "urn:cloudarchive:localhost";
     private const string Audience = "urn:cloudarchive";
 
+    // The cache goes by the key's name: it would hand a closed issuer's key to the one that is opened on the same file after it.
+    private static readonly CryptoProviderFactory s_uncached = new() { CacheSignatureProviders = false };
+
     private readonly ECDsa _key;
     private readonly Jwk _public;
     private readonly TimeProvider _clock;
@@ -61,7 +64,7 @@ public sealed class LocalIssuer : IDisposable
             IssuedAt = now.UtcDateTime,
             NotBefore = now.UtcDateTime,
             Expires = (now + lifetime).UtcDateTime,
-            SigningCredentials = new SigningCredentials(new ECDsaSecurityKey(_key) { KeyId = _public.Kid }, SecurityAlgorithms.EcdsaSha256),
+            SigningCredentials = new SigningCredentials(new ECDsaSecurityKey(_key) { KeyId = _public.Kid, CryptoProviderFactory = s_uncached }, SecurityAlgorithms.EcdsaSha256),
             Claims = new Dictionary<string, object>
             {
                 ["sub"] = subject,

@@ -1,0 +1,141 @@
+using System.Text.Json.Nodes;
+using CloudArchive.Cli;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.LocalHost;
+using CloudArchive.Testing;
+
+namespace CloudArchive.EndToEnd.RestoreTests;
+
+/// <summary>
+/// An archive with one clinic that a test stops, changes on the disk and starts again. What it does there is what a failing disk, or somebody
+/// who has the machine, can do: the service and its WORM layer are not asked.
+/// </summary>
+internal sealed class TamperedArchive : IAsyncDisposable
+{
+    public const string Clinic = "tampered-with";
+
+    private readonly TemporaryFolder _folder = new();
+    private LocalArchive? _archive;
+    private int _agents;
+
+    public ClinicId Id { get; } = ClinicId.Parse(Clinic);
+
+    /// <summary>The tables, while it runs.</summary>
+    public IRowStore Rows => Running.Storage.Rows;
+
+    private LocalArchive Running => _archive ?? throw new InvalidOperationException("The archive is stopped.");
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    /// <summary>A path of this test's own.</summary>
+    public string this[string relative] => _folder[relative];
+
+    public static async Task<TamperedArchive> CreateAsync()
+    {
+        TamperedArchive archive = new();
+        await archive.StartAsync(TimeSpan.Zero);
+        (await archive.RunAsync("admin", "clinic", "create", Clinic, "--name", "Tampered With")).Expect(ExitCode.Ok);
+        await archive.EnrollAsync();
+        return archive;
+    }
+
+    /// <summary>Starts the service on what is there, some time later.</summary>
+    public async Task StartAsync(TimeSpan later) =>
+        _archive = await LocalArchive.StartAsync(new LocalHostOptions(_folder["data"]) { Port = 0, Timers = false, LogFile = _folder["host.log"], Clock = new Ahead(later) }, Cancel);
+
+    /// <summary>Stops the service, and opens what it keeps.</summary>
+    public async Task<TamperedStorage> StopAsync()
+    {
+        await Running.DisposeAsync();
+        _archive = null;
+        return await TamperedStorage.OpenAsync(_folder["data"], Id, Cancel);
+    }
+
+    /// <summary>Makes a new version of the clinic's key, and enrolls a new computer that pins it.</summary>
+    public async Task RotateKeyAsync()
+    {
+        await Running.Keys.RotateAsync(Id, Cancel);
+        await EnrollAsync();
+    }
+
+    /// <summary>Backs up so many made-up studies, a pack each. Returns their packs.</summary>
+    public async Task<IReadOnlyList<PackId>> BackUpAsync(string folder, int studies)
+    {
+        for (int i = 0; i < studies; i++)
+        {
+            SampleStudies.WriteOne(Path.Combine(_folder[folder], $"{i:D3}.dcm"), $"{folder} {i}");
+        }
+
+        return await BackUpAsync(folder);
+    }
+
+    /// <summary>Backs up a folder. Returns its packs.</summary>
+    public async Task<IReadOnlyList<PackId>> BackUpAsync(string folder)
+    {
+        HashSet<PackId> before = [.. await PacksAsync()];
+        (await RunAsync($"agent-{_agents}", "backup", _folder[folder])).Expect(ExitCode.Ok);
+        return [.. (await PacksAsync()).Where(pack => !before.Contains(pack))];
+    }
+
+    /// <summary>A command line of somebody's: <c>admin</c>, or an agent.</summary>
+    public async Task<Ran> RunAsync(string who, params string[] arguments)
+    {
+        using StringWriter output = new(), error = new();
+        CliEnvironment environment = new()
+        {
+            Out = output,
+            Error = error,
+            In = TextReader.Null,
+            Variable = name => name switch
+            {
+                "CLOUDARCHIVE_HOME" => _folder[who],
+                "CLOUDARCHIVE_URL" => Running.Url.AbsoluteUri,
+                "CLOUDARCHIVE_TOKEN" => who == "admin" ? Running.Issuer.Issue("admin-1", "admin", TimeSpan.FromHours(1)) : null,
+                _ => null,
+            },
+        };
+        int code = await CloudArchiveCli.RunAsync(arguments, environment, Cancel);
+        return new Ran((ExitCode)code, output.ToString(), error.ToString());
+    }
+
+    /// <summary>The clinic's catalogue rows whose keys begin so; all of them where nothing is given.</summary>
+    public async Task<IReadOnlyList<Row>> CatalogueAsync(string prefix = "")
+    {
+        List<Row> found = [];
+        await foreach (Row row in Rows.ReadAllAsync(RowTable.Catalog, Clinic, prefix.Length == 0 ? new RowRange("", "~") : RowRange.Prefix(prefix), Cancel)) found.Add(row);
+        return found;
+    }
+
+    /// <summary>Changes the catalogue behind the service's back.</summary>
+    public Task WriteCatalogueAsync(RowWrite write) => Rows.SubmitAsync(RowTable.Catalog, Clinic, [write], Cancel);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_archive is not null) await _archive.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    private async Task<IReadOnlyList<PackId>> PacksAsync() => [.. (await CatalogueAsync("p:")).Select(row => PackId.Parse(row.Key[2..]))];
+
+    private async Task EnrollAsync()
+    {
+        string code = (string)(await RunAsync("admin", "enrollment", "create", "--clinic", Clinic, "--json")).Expect(ExitCode.Ok).Json["code"]!;
+        await File.WriteAllTextAsync(_folder["passphrase"], "correct horse battery staple", Cancel);
+        string[] escrow = _agents == 0 ? ["--escrow-out", _folder["escrow.pem"], "--escrow-passphrase-file", _folder["passphrase"]] : [];
+        (await RunAsync($"agent-{++_agents}", ["enroll", "--url", Running.Url.AbsoluteUri, "--code", code, .. escrow])).Expect(ExitCode.Ok);
+    }
+
+    /// <summary>How a command ended.</summary>
+    internal sealed record Ran(ExitCode Code, string Output, string Error)
+    {
+        public JsonObject Json => JsonNode.Parse(Output)!.AsObject();
+
+        public Ran Expect(ExitCode code) => Code == code ? this : throw new InvalidOperationException($"Exit code {Code}, not {code}.\n{Output}\n{Error}");
+    }
+
+    private sealed class Ahead(TimeSpan by) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + by;
+    }
+}
