@@ -14,6 +14,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 return await Setup.RunAsync(async () =>
 {
@@ -73,7 +74,7 @@ sealed record Options(string? From, string? Out, bool Keep)
 }
 
 /// <summary>One run of the demo.</summary>
-sealed class Demo(Options options, string work)
+sealed partial class Demo(Options options, string work)
 {
     private const string Clinic = "demo-dental";
 
@@ -93,6 +94,7 @@ sealed class Demo(Options options, string work)
             await RestoreOneAsync(source);
             await ShowThatDeletingIsRefusedAsync();
             await TestRestoreAsync();
+            await ShowEvidenceAsync();
         }
         catch
         {
@@ -100,7 +102,7 @@ sealed class Demo(Options options, string work)
             throw;
         }
 
-        bool good = (bool)_summary["restoredIdentical"]! && (bool)_summary["deleteRefused"]! && (string)_summary["restoreTest"]! == "passed"
+        bool good = (bool)_summary["restoredIdentical"]! && (bool)_summary["deleteRefused"]! && (string)_summary["restoreTest"]! == "passed" && (bool)_summary["forgeryFound"]!
             && (int)_summary["packs"]! == (int)_summary["receipts"]!;
         if (options.Out is not null)
         {
@@ -200,11 +202,31 @@ sealed class Demo(Options options, string work)
 
     private async Task TestRestoreAsync()
     {
-        Step("Running a restore test: fetch, verify, open, parse");
+        Step("Running a restore test: fetch, verify, open, parse; and packs that are damaged on purpose, which must fail");
         JsonObject run = await AdminJsonAsync(["restore-test", "run", "--clinic", Clinic, "--json"]);
         string result = (string)run["result"]!;
-        Print($"{result}: {run["passed"]} of {run["tested"]} packs came back whole");
+        Print($"{result}: {run["passed"]} of {run["tested"]} packs came back whole, {run["canaries"]!.AsArray().Count} canaries came out as they must");
         _summary["restoreTest"] = result;
+    }
+
+    private async Task ShowEvidenceAsync()
+    {
+        string folder = options.Out is null ? Path.Combine(work, "evidence") : Path.Combine(options.Out, "evidence");
+        Step("Its evidence, for an auditor: downloaded, then verified without a connection");
+        await AdminAsync(["evidence", "get", "latest", "--clinic", Clinic, "--out", folder]);
+        string keys = Path.Combine(folder, "keys.json");
+        Print(await CliAsync(["evidence", "verify", folder, "--key", keys]));
+
+        Step("The same with one recovered file more than there was, as somebody might wish it");
+        string forged = Path.Combine(work, "evidence-forged");
+        Directory.CreateDirectory(forged);
+        File.Copy(Path.Combine(folder, "evidence.jws"), Path.Combine(forged, "evidence.jws"), overwrite: true);
+        string json = await File.ReadAllTextAsync(Path.Combine(folder, "evidence.json"));
+        await File.WriteAllTextAsync(Path.Combine(forged, "evidence.json"), ForgedCount().Replace(json, m => $"\"recoveredFiles\":{long.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) + 1}"));
+        string found = await CliAsync(["evidence", "verify", forged, "--key", keys], allowed: [DoesNotHold]);
+        Print(found);
+        _summary["evidenceVerified"] = true;
+        _summary["forgeryFound"] = found.Contains("DOES NOT HOLD", StringComparison.Ordinal) && found.Contains("/summary/recoveredFiles", StringComparison.Ordinal);
     }
 
     private void WriteArchiveJson()
@@ -241,12 +263,18 @@ sealed class Demo(Options options, string work)
         Print("docs/formats.md: what lies in storage, and how to open it without us. docs/cli.md: every command.");
     }
 
+    [GeneratedRegex("\"recoveredFiles\":([0-9]+)")]
+    private static partial Regex ForgedCount();
+
     private string Url => ((string)_archive["url"]!).TrimEnd('/');
 
     private string EscrowKey => Path.Combine(work, "escrow-key.pem");
 
     // docs/cli.md: some files could not be backed up, and each was told.
     private const int PartlyBackedUp = 4;
+
+    // Something does not verify.
+    private const int DoesNotHold = 7;
 
     private Task<string> CliAsync(string[] arguments, int[]? allowed = null) =>
         DotnetAsync("src/CloudArchive.Cli", "cloudarchive", arguments, allowed, new Dictionary<string, string> { ["CLOUDARCHIVE_HOME"] = Path.Combine(work, "agent") });
