@@ -41,8 +41,8 @@ public sealed class BearerTokens : IDisposable
         _agents = agents;
         _options = options;
         _clock = clock;
-        _ownKeys = new KeyCache(signer.GetPublicKeysAsync, clock, outage: TimeSpan.Zero);
-        _staffKeys = options.Staff is { } staff ? new KeyCache(staff.GetKeysAsync, clock, _staffOutage) : null;
+        _ownKeys = new KeyCache(signer.GetPublicKeysAsync, clock, pause: TimeSpan.FromSeconds(1), outage: TimeSpan.Zero);
+        _staffKeys = options.Staff is { } staff ? new KeyCache(staff.GetKeysAsync, clock, pause: TimeSpan.FromSeconds(30), _staffOutage) : null;
     }
 
     /// <summary>A token for an agent.</summary>

@@ -5,11 +5,11 @@ namespace CloudArchive.Api.Identity;
 /// <summary>An issuer's keys, fetched again every few minutes, and earlier when a token names one that is not among them.</summary>
 /// <param name="fetch">Asks the issuer.</param>
 /// <param name="clock">The time.</param>
+/// <param name="pause">Between fetches for unknown keys, which anyone can cause, and after one that failed.</param>
 /// <param name="outage">How long the last keys go on where the issuer does not answer. A key that it withdrew is believed no longer than that.</param>
-internal sealed class KeyCache(Func<CancellationToken, Task<JwkSet>> fetch, TimeProvider clock, TimeSpan outage) : IDisposable
+internal sealed class KeyCache(Func<CancellationToken, Task<JwkSet>> fetch, TimeProvider clock, TimeSpan pause, TimeSpan outage) : IDisposable
 {
     private static readonly TimeSpan _fresh = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan _pause = TimeSpan.FromSeconds(30); // between fetches for unknown keys, which anyone can cause, and after one that failed
     private readonly SemaphoreSlim _one = new(1);
     private (JwkSet Keys, DateTimeOffset At)? _last;
     private DateTimeOffset? _failedAt;
@@ -18,7 +18,7 @@ internal sealed class KeyCache(Func<CancellationToken, Task<JwkSet>> fetch, Time
     public async Task<Jwk?> FindAsync(string kid, CancellationToken cancellationToken)
     {
         JwkSet keys = await GetAsync(_fresh, cancellationToken);
-        return Find(keys, kid) ?? Find(await GetAsync(_pause, cancellationToken), kid);
+        return Find(keys, kid) ?? Find(await GetAsync(pause, cancellationToken), kid);
     }
 
     public void Dispose() => _one.Dispose();
@@ -62,6 +62,6 @@ internal sealed class KeyCache(Func<CancellationToken, Task<JwkSet>> fetch, Time
     private JwkSet? Fresh(TimeSpan atMost)
     {
         DateTimeOffset now = clock.GetUtcNow();
-        return _last is { } last && (now - last.At < atMost || (now - last.At < outage && _failedAt is { } failed && now - failed < _pause)) ? last.Keys : null;
+        return _last is { } last && (now - last.At < atMost || (now - last.At < outage && _failedAt is { } failed && now - failed < pause)) ? last.Keys : null;
     }
 }

@@ -22,7 +22,7 @@ public sealed class AgentSession : IDisposable
         _tokens = new AgentTokens(identity, key, OtherKey, Settle, environment);
         _clock = environment.Clock;
         Secret = secret;
-        Client = new ArchiveClient(identity.Service, tokens, environment);
+        Client = new ArchiveClient(identity.Service, _tokens, environment);
     }
 
     /// <summary>The data folder.</summary>
