@@ -50,6 +50,7 @@ public sealed class AgentKeysTests
 
         // Whoever copied the key before it was changed has nothing any more.
         ProtectedFile.Write(home.AgentKey, third);
+        SampleStudies.WriteOne(Path.Combine(practice["clinic"], "e.dcm"), "e");
         (ExitCode code, _, string error) = await InProcessCli.RunAsync(home.Path, null, "backup", practice["clinic"]);
         Assert.Equal(ExitCode.Refused, code);
         Assert.Contains("does not let this computer in", error, StringComparison.Ordinal);

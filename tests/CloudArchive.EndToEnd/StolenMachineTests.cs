@@ -228,10 +228,11 @@ public sealed class StolenMachineTests
     private static async Task<string[]> SnapshotAsync(BlobContainerClient container)
     {
         List<string> all = [];
-        await foreach (BlobItem item in container.GetBlobsAsync(BlobTraits.Metadata | BlobTraits.ImmutabilityPolicy, BlobStates.Version, cancellationToken: Cancel))
+        await foreach (BlobItem item in container.GetBlobsAsync(BlobTraits.Metadata, BlobStates.Version, cancellationToken: Cancel))
         {
             BlobDownloadResult content = await container.GetBlobClient(item.Name).DownloadContentAsync(Cancel);
-            all.Add($"{item.Name} {item.VersionId} {Convert.ToHexString(SHA256.HashData(content.Content))} {JsonSerializer.Serialize(content.Details.Metadata.OrderBy(m => m.Key, StringComparer.Ordinal))} {item.Properties.AccessTier}");
+            BlobProperties properties = await container.GetBlobClient(item.Name).GetPropertiesAsync(cancellationToken: Cancel);
+            all.Add($"{item.Name} {item.VersionId} {Convert.ToHexString(SHA256.HashData(content.Content))} {JsonSerializer.Serialize(content.Details.Metadata.OrderBy(m => m.Key, StringComparer.Ordinal))} {item.Properties.AccessTier} {properties.ImmutabilityPolicy.PolicyMode} {properties.ImmutabilityPolicy.ExpiresOn:O}");
         }
 
         return [.. all];
