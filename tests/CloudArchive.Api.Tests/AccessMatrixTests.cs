@@ -62,6 +62,10 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         POST /v1/clinics/{clinic}/restore-tests                   | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/clinics/{clinic}/restore-tests                    | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/restore-tests/{run}              | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/restore-test-budget              | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        PUT /v1/clinics/{clinic}/restore-test-budget              | 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        GET /v1/clinics/{clinic}/evidence                         | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/evidence/{run}/{file}            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
