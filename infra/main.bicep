@@ -27,6 +27,9 @@ param privateNetworking bool = false
 @description('The staff\'s Entra ID application: its tokens\' audience.')
 param staffClientId string
 
+@description('The authentication contexts in acrs that stand for a second factor, such as c1; separated by spaces. None: only tokens with amr open what needs one.')
+param staffMfaContexts string = ''
+
 @description('Where agents reach the archive, such as https://archive.example/: a domain of your own in front of the ingest app, or empty for the app\'s own. Agents pin it.')
 param agentUrl string = ''
 
@@ -217,6 +220,7 @@ var settings = {
   CloudArchive__SigningKey: vault.outputs.signingKey
   CloudArchive__StaffAuthority: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
   CloudArchive__StaffAudience: staffClientId
+  CloudArchive__StaffMfaContexts: staffMfaContexts
 }
 
 module ingest 'modules/app.bicep' = {

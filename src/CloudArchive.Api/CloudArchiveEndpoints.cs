@@ -21,6 +21,8 @@ public static class CloudArchiveEndpoints
         ServiceEndpoints.Map(table);
         ClinicEndpoints.Map(table);
         EnrollmentEndpoints.Map(table);
+        AgentKeyEndpoints.Map(table);
+        AccessEndpoints.Map(table);
         PackEndpoints.Map(table);
         CatalogEndpoints.Map(table);
         AuditEndpoints.Map(table);

@@ -29,7 +29,7 @@ public sealed class CloudArchiveOptions
     /// <summary>Who issues the staff's tokens; null where only agents are served.</summary>
     public StaffIssuer? Staff { get; set; }
 
-    /// <summary>Whether restores and approvals need a token whose <c>amr</c> has <c>mfa</c>.</summary>
+    /// <summary>Whether endpoints whose policy asks for it need a token that says that a second factor was used.</summary>
     public bool RequireMfa { get; set; } = true;
 
     /// <summary>Whom an auditor asks about evidence.</summary>
@@ -49,12 +49,20 @@ public sealed class CloudArchiveOptions
 /// <param name="Issuer">The <c>iss</c> that tokens must have.</param>
 /// <param name="Audience">The <c>aud</c> that tokens must have.</param>
 /// <param name="GetKeysAsync">Its current signing keys. Asked every few minutes, and when a token names an unknown one.</param>
-public sealed record StaffIssuer(string Issuer, string Audience, Func<CancellationToken, Task<JwkSet>> GetKeysAsync);
+public sealed record StaffIssuer(string Issuer, string Audience, Func<CancellationToken, Task<JwkSet>> GetKeysAsync)
+{
+    /// <summary>
+    /// Values of <c>acrs</c> that count as <c>amr</c>'s <c>mfa</c> does: Entra ID's v2.0 access tokens have no <c>amr</c>, and state the
+    /// authentication contexts whose Conditional Access policies the person satisfied (docs/operations.md, "Who may do what").
+    /// </summary>
+    public IReadOnlyList<string> MfaContexts { get; init; } = [];
+}
 
 /// <summary>Requests and refusals a minute, and twice that at once. Beyond: 429.</summary>
 /// <param name="TokensPerAddress">Token requests of an address.</param>
 /// <param name="EnrollmentsPerAddress">Enrollments of an address.</param>
 /// <param name="OpensPerAgent">Packs opened by an agent.</param>
+/// <param name="KeyRequestsPerAgent">Key changes of an agent, and questions for the archive's keys, which cost signatures.</param>
 /// <param name="RefusalsPerAddress">Refusals of callers without a token, by address: each writes an audit entry, so they are bounded.</param>
 /// <param name="RefusalsOfAnonymous">The same over all addresses.</param>
 /// <param name="RefusalsPerCaller">Refusals of a caller with a token.</param>
@@ -62,6 +70,7 @@ public sealed record RequestLimits(
     int TokensPerAddress = 120,
     int EnrollmentsPerAddress = 10,
     int OpensPerAgent = 600,
+    int KeyRequestsPerAgent = 10,
     int RefusalsPerAddress = 20,
     int RefusalsOfAnonymous = 300,
     int RefusalsPerCaller = 120);

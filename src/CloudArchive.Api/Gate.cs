@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using CloudArchive.Api.Identity;
+using CloudArchive.Core.Access;
 using CloudArchive.Format;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -11,7 +12,7 @@ namespace CloudArchive.Api;
 /// Lets a request pass to its endpoint, or does not: token, role, clinic and size, in the one place where they are checked
 /// (docs/design.md, invariant 5).
 /// </summary>
-public sealed class Gate(RequestDelegate next, BearerTokens tokens, CloudArchiveOptions options)
+public sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegister staff, CloudArchiveOptions options)
 {
     private const string Scheme = "Bearer ";
 
@@ -41,6 +42,7 @@ public sealed class Gate(RequestDelegate next, BearerTokens tokens, CloudArchive
         {
             info.Caller = await AuthenticateAsync(context);
             info.ActingAs = Authorize(context, info.Caller, policy);
+            await AdmitAsync(info.Caller, context.RequestAborted);
         }
 
         BoundBody(context, policy.MostBytes);
@@ -87,16 +89,27 @@ public sealed class Gate(RequestDelegate next, BearerTokens tokens, CloudArchive
             : role;
     }
 
+    // Asked on every request, as for agents: who was blocked is out at once, not when the token ends.
+    private async Task AdmitAsync(Caller caller, CancellationToken cancellationToken)
+    {
+        if (caller.Agent is null && !await staff.AcceptAsync(caller.Id, caller.RoleNames, caller.Clinics, cancellationToken))
+        {
+            throw new DeniedException(Problems.Unauthenticated("Access was ended. Another admin of the archive can say why."));
+        }
+    }
+
     private static void BoundBody(HttpContext context, long most)
     {
         if (context.Request.ContentLength > most)
         {
-            throw new BadHttpRequestException("Too large", StatusCodes.Status413PayloadTooLarge);
+            throw BoundedBody.TooLarge();
         }
 
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
         {
             size.MaxRequestBodySize = most;
         }
+
+        context.Request.Body = new BoundedBody(context.Request.Body, most);
     }
 }

@@ -58,6 +58,10 @@ public static class Problems
         [Refusal.EscrowKeyMissing] = (422, "escrow-key-missing", "The first agent must bring the escrow key"),
         [Refusal.KeyInvalid] = (422, "key-invalid", "The key is not valid"),
         [Refusal.AgentUnknown] = (404, "agent-unknown", "No such agent"),
+        [Refusal.KeyProofInvalid] = (403, "key-proof-invalid", "The new key is not proven"),
+        [Refusal.AccessOfSelf] = (403, "access-of-self", "Nobody ends their own access"),
+        [Refusal.AccessListChanged] = (409, "access-list-changed", "The list is not what it was"),
+        [Refusal.AccessReviewUnknown] = (404, "access-review-unknown", "No such access review"),
         [Refusal.PackUnknown] = (404, "pack-unknown", "No such pack"),
         [Refusal.PackOfAnotherAgent] = (403, "pack-of-another-agent", "Another agent opened the pack"),
         [Refusal.PackNotOpen] = (409, "pack-not-open", "The pack cannot be uploaded any more"),
@@ -85,7 +89,7 @@ public static class Problems
     [
         .. Refusals.Values.Select(value => value.Slug),
         .. new[] { Unauthenticated(""), Forbidden(""), MfaNeeded(), TooMany(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
-        "request-too-large", "busy", "key-unavailable", "internal", IntegrityFailed,
+        "request-too-large", "busy", "issuer-unavailable", "key-unavailable", "internal", IntegrityFailed,
     ];
 
     /// <summary>No token, or none that is believed.</summary>
@@ -118,6 +122,7 @@ public static class Problems
         BadHttpRequestException { InnerException: JsonException json } => new(400, "request-invalid", "The request breaks a rule", $"The body is not what the endpoint takes{At(json)}."),
         BadHttpRequestException => new(400, "request-invalid", "The request breaks a rule", "A parameter is missing or malformed. GET /openapi/v1.json describes them."),
         KeyUnavailableException => new(503, "key-unavailable", "A key cannot be used now", "Try again later. If it lasts, see docs/operations.md: keys."),
+        IssuerException => new(503, "issuer-unavailable", "Sign-in cannot be checked now", "The staff's issuer does not answer. Try again later. If it lasts, see docs/operations.md: who may do what."),
         AuditLogContendedException => new(503, "busy", "The clinic's audit log is busy", "Try again in a few seconds."),
         IntegrityException or AuditLogDamagedException or PackException => new(500, IntegrityFailed, "The archive is not as it was left", "Do not repeat the request. Tell the operator, with the correlation id: docs/operations.md, integrity."),
         BlobProtectedException => new(409, "protected", "A lock, a hold or a receipt keeps the blob", "Nothing was deleted."),

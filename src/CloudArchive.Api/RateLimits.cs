@@ -13,12 +13,14 @@ internal static class RateLimits
     public const string Token = "token";
     public const string Enroll = "enroll";
     public const string Open = "open";
+    public const string Keys = "keys";
 
     public static void AddTo(IServiceCollection services, RequestLimits limits) => services.AddRateLimiter(options =>
     {
         options.AddPolicy(Token, context => Bucket(context.Connection.RemoteIpAddress?.ToString(), limits.TokensPerAddress));
         options.AddPolicy(Enroll, context => Bucket(context.Connection.RemoteIpAddress?.ToString(), limits.EnrollmentsPerAddress));
         options.AddPolicy(Open, context => Bucket(context.Caller().Id, limits.OpensPerAgent));
+        options.AddPolicy(Keys, context => Bucket(context.Caller().Id, limits.KeyRequestsPerAgent));
         options.OnRejected = async (rejected, _) => await Problems.WriteAsync(rejected.HttpContext, Problems.TooMany());
     });
 

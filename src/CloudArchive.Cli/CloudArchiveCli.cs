@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using CloudArchive.Cli.Access;
 using CloudArchive.Cli.Audit;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
@@ -57,6 +58,13 @@ public static class CloudArchiveCli
             RestoreCommand.Create(environment),
             new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment) },
             RecoverCommand.Create(environment),
+            new Command("access", "Who can act: people and agents (admin, compliance).")
+            {
+                AccessReviewCommand.Create(environment),
+                AccessVerifyCommand.Create(environment),
+                AccessBlockCommand.Create(environment),
+                AccessUnblockCommand.Create(environment),
+            },
             new Command("clinic", "Clinics (admin).") { ClinicCreateCommand.Create(environment) },
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },
             new Command("catalog", "The catalogue (admin).") { CatalogRebuildCommand.Create(environment) },

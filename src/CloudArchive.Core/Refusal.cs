@@ -27,6 +27,18 @@ public enum Refusal
     /// <summary>There is no such agent.</summary>
     AgentUnknown,
 
+    /// <summary>A new agent key is not proven by the old one and itself, or was made too long ago.</summary>
+    KeyProofInvalid,
+
+    /// <summary>Nobody ends their own access.</summary>
+    AccessOfSelf,
+
+    /// <summary>The list that was attested is not the list that there is.</summary>
+    AccessListChanged,
+
+    /// <summary>There is no such access review.</summary>
+    AccessReviewUnknown,
+
     /// <summary>There is no such pack.</summary>
     PackUnknown,
 

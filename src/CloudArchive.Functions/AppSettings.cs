@@ -11,6 +11,7 @@ namespace CloudArchive.Functions;
 /// <param name="VaultUri">The keys.</param>
 /// <param name="StaffAuthority">Who issues the staff's tokens.</param>
 /// <param name="StaffAudience">The staff's application.</param>
+/// <param name="StaffMfaContexts">The authentication contexts in <c>acrs</c> that stand for a second factor; none where tokens have <c>amr</c>.</param>
 /// <param name="IdentityClientId">The app's user-assigned identity.</param>
 /// <param name="TelemetryConnection">Where telemetry goes; null sends none.</param>
 public sealed record AppSettings(
@@ -21,6 +22,7 @@ public sealed record AppSettings(
     Uri VaultUri,
     Uri StaffAuthority,
     string StaffAudience,
+    string[] StaffMfaContexts,
     string IdentityClientId,
     string? TelemetryConnection)
 {
@@ -40,6 +42,7 @@ public sealed record AppSettings(
             Url("CloudArchive:VaultUri"),
             Url("CloudArchive:StaffAuthority"),
             Text("CloudArchive:StaffAudience"),
+            (configuration["CloudArchive:StaffMfaContexts"] ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries),
             Text("AZURE_CLIENT_ID"),
             configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"]);
 

@@ -1,6 +1,7 @@
 using Azure.Core;
 using Azure.Monitor.OpenTelemetry.Exporter;
 using CloudArchive.Api;
+using CloudArchive.Api.Identity;
 using CloudArchive.Azure;
 using CloudArchive.Azure.Blobs;
 using CloudArchive.Azure.Keys;
@@ -38,7 +39,7 @@ public static class FunctionsHost
         {
             Role = settings.Role,
             PublicUrl = settings.PublicUrl,
-            Staff = new OpenIdConnectKeys(settings.StaffAuthority).ForAudience(settings.StaffAudience),
+            Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffMfaContexts),
         });
         services.AddSingleton<ApiPipeline>();
         services.AddHostedService<ReadyCheck>();

@@ -27,6 +27,18 @@ public sealed class AccessTests(SharedStorage shared)
         ["POST /v1/clinics/{clinic}/enrollments"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/agents"] = Roles.Admin | Roles.Compliance,
         ["POST /v1/clinics/{clinic}/agents/{agent}/revoke"] = Roles.Admin,
+        ["POST /v1/clinics/{clinic}/agents/{agent}/key"] = Roles.Agent,
+        ["GET /v1/clinics/{clinic}/keys"] = Roles.Agent,
+        ["GET /v1/access"] = Roles.Admin | Roles.Compliance,
+        ["POST /v1/access/reviews"] = Roles.Admin,
+        ["GET /v1/access/reviews"] = Roles.Admin | Roles.Compliance,
+        ["GET /v1/access/reviews/{review}"] = Roles.Admin | Roles.Compliance,
+        ["POST /v1/access/{subject}/block"] = Roles.Admin,
+        ["POST /v1/access/{subject}/unblock"] = Roles.Admin,
+        ["GET /v1/clinics/{clinic}/access"] = Roles.Admin | Roles.Compliance,
+        ["POST /v1/clinics/{clinic}/access/reviews"] = Roles.Admin,
+        ["GET /v1/clinics/{clinic}/access/reviews"] = Roles.Admin | Roles.Compliance,
+        ["GET /v1/clinics/{clinic}/access/reviews/{review}"] = Roles.Admin | Roles.Compliance,
         ["POST /v1/clinics/{clinic}/packs"] = Roles.Agent,
         ["POST /v1/clinics/{clinic}/packs/{pack}/upload-url"] = Roles.Agent,
         ["POST /v1/clinics/{clinic}/packs/{pack}/commit"] = Roles.Agent,
@@ -257,6 +269,8 @@ public sealed class AccessTests(SharedStorage shared)
     private static string Path(RouteEndpoint endpoint, string clinic, string agent) => endpoint.RoutePattern.RawText!
         .Replace("{clinic}", clinic, StringComparison.Ordinal)
         .Replace("{agent}", agent, StringComparison.Ordinal)
+        .Replace("{subject}", "nobody", StringComparison.Ordinal)
+        .Replace("{review}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)
         .Replace("{study}", "1.2.3", StringComparison.Ordinal)
         .Replace("{pack}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)
         .Replace("{restore}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)

@@ -13,7 +13,7 @@ namespace CloudArchive.Api.Endpoints;
 internal static class ClinicEndpoints
 {
     private static readonly EndpointPolicy _create = new(Roles.Admin, Reach.AllClinics, ArchiveRole.Recovery, AuditActions.ClinicCreated);
-    private static readonly EndpointPolicy _change = new(Roles.Admin, Reach.AllClinics, ArchiveRole.Recovery, AuditActions.ClinicSettingsChanged);
+    private static readonly EndpointPolicy _change = new(Roles.Admin, Reach.AllClinics, ArchiveRole.Recovery, AuditActions.ClinicSettingsChanged, Mfa: true);
     private static readonly EndpointPolicy _list = new(Roles.Admin | Roles.Compliance, Reach.Own, ArchiveRole.Recovery, AuditActions.RequestRefused);
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
     private static readonly EndpointPolicy _admin = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
@@ -26,7 +26,7 @@ internal static class ClinicEndpoints
         table.Put("/v1/clinics/{clinic}/settings", ChangeAsync, _change)?.WithSummary("Changes settings; retention can only be raised.");
         table.Post("/v1/clinics/{clinic}/enrollments", CreateCodeAsync, _admin with { Action = AuditActions.EnrollmentCodeIssued })?.WithSummary("A one-time code that enrolls one agent within 24 hours.");
         table.Get("/v1/clinics/{clinic}/agents", ListAgentsAsync, _read)?.WithSummary("The clinic's agents.");
-        table.Post("/v1/clinics/{clinic}/agents/{agent}/revoke", RevokeAsync, _admin with { Action = AuditActions.AgentRevoked })?.WithSummary("Revokes an agent, for good.");
+        table.Post("/v1/clinics/{clinic}/agents/{agent}/revoke", RevokeAsync, _admin with { Action = AuditActions.AgentRevoked, Mfa = true })?.WithSummary("Revokes an agent, for good.");
     }
 
     private static async Task<Created<ClinicResponse>> CreateAsync(CreateClinicRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken)
@@ -80,7 +80,7 @@ internal static class ClinicEndpoints
             ? TypedResults.Ok(Response(await agents.RevokeAsync(agent, context.Requester(), cancellationToken)))
             : throw new RefusedException(Refusal.AgentUnknown, $"Clinic {clinic} has no such agent.");
 
-    private static AgentResponse Response(Agent agent) => new(agent.Id.ToString(), agent.Name, agent.EnrolledAt, agent.LastSeenAt, agent.Revoked);
+    internal static AgentResponse Response(Agent agent) => new(agent.Id.ToString(), agent.Name, agent.EnrolledAt, agent.LastSeenAt, agent.Revoked, agent.KeySince, agent.RevokedAt);
 
     private static async Task<ClinicResponse> ResponseAsync(Clinic clinic, ClinicDirectory clinics, CancellationToken cancellationToken) => new(
         clinic.Id, clinic.Name, clinic.RetentionYears, clinic.CreatedAt, clinic.EscrowKey is not null, await clinics.LastCommitAsync(clinic.Id, cancellationToken), clinic.RequireApproval);

@@ -72,7 +72,7 @@ internal static class EnrollmentEndpoints
             throw new OAuthException("invalid_client", e.Message, StatusCodes.Status401Unauthorized, e);
         }
 
-        string token = await tokens.IssueAsync(agent.Id, cancellationToken);
+        string token = await tokens.IssueAsync(agent, cancellationToken);
         await agents.NoteSeenAsync(agent.Id, cancellationToken);
         AuditSubject subject = new(agent.Id.Clinic.Value, Other: agent.Id.ToString());
         await log.AppendAsync(

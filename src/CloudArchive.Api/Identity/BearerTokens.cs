@@ -20,7 +20,11 @@ public sealed class BearerTokens : IDisposable
     /// <summary>RFC 9068 §2.1: no other JWT signed with the same key passes for an access token.</summary>
     private const string AgentTokenType = "at+jwt";
 
+    /// <summary>App roles that stand for a clinic: <c>clinic:smith-dental</c>, or <c>clinic:*</c> for all, where the issuer cannot be had to add the claim <c>clinics</c>.</summary>
+    private const string ClinicRole = "clinic:";
+
     private const int MostCharacters = 16 * 1024;
+    private static readonly TimeSpan _staffOutage = TimeSpan.FromHours(12);
     private static readonly TimeSpan _skew = TimeSpan.FromMinutes(1);
     private static readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = MostCharacters };
     private readonly ISigner _signer;
@@ -37,21 +41,22 @@ public sealed class BearerTokens : IDisposable
         _agents = agents;
         _options = options;
         _clock = clock;
-        _ownKeys = new KeyCache(signer.GetPublicKeysAsync, clock);
-        _staffKeys = options.Staff is { } staff ? new KeyCache(staff.GetKeysAsync, clock) : null;
+        _ownKeys = new KeyCache(signer.GetPublicKeysAsync, clock, pause: TimeSpan.FromSeconds(1), outage: TimeSpan.Zero);
+        _staffKeys = options.Staff is { } staff ? new KeyCache(staff.GetKeysAsync, clock, pause: TimeSpan.FromSeconds(30), _staffOutage) : null;
     }
 
     /// <summary>A token for an agent.</summary>
-    public async Task<string> IssueAsync(AgentId agent, CancellationToken cancellationToken)
+    public async Task<string> IssueAsync(Agent agent, CancellationToken cancellationToken)
     {
         long now = _clock.GetUtcNow().ToUnixTimeSeconds();
         byte[] claims = CanonicalJson.Serialize(new
         {
             iss = _options.AgentIssuer,
             aud = _options.AgentIssuer,
-            sub = agent.ToString(),
+            sub = agent.Id.ToString(),
             role = "agent",
-            clinics = agent.Clinic.Value,
+            clinics = agent.Id.Clinic.Value,
+            key = agent.Key.Kid,
             iat = now,
             exp = now + (long)AgentLifetime.TotalSeconds,
         });
@@ -135,32 +140,33 @@ public sealed class BearerTokens : IDisposable
             throw new TokenException("The token is expired, or not for this service. Ask for a new one.");
         }
 
-        // Asked on every request: a revoked agent is out at once, not in ten minutes.
-        return await _agents.FindAsync(id, cancellationToken) is { Revoked: false }
+        // Asked on every request: a revoked agent is out at once, not in ten minutes, and so is a key that was renewed.
+        return await _agents.FindAsync(id, cancellationToken) is { Revoked: false } agent && agent.Key.Kid == claims.Key
             ? new Caller(id.ToString(), Roles.Agent, [id.Clinic], id)
-            : throw new TokenException("The agent is revoked.");
+            : throw new TokenException("The agent is revoked, or its key was renewed.");
     }
 
     private async Task<Caller> ReadStaffAsync(JsonWebToken unverified, StaffIssuer staff, CancellationToken cancellationToken)
     {
         Jwk key = await _staffKeys!.FindAsync(unverified.Kid ?? "", cancellationToken) ?? throw new TokenException("The token is signed with a key that its issuer does not publish.");
         JsonWebToken token = await ValidateAsync(unverified, key, staff.Issuer, staff.Audience, _clock.GetUtcNow());
-        Roles roles = Values(token, "role").Concat(Values(token, "roles")).Aggregate(Roles.None, (all, role) => all | role switch
+        string[] appRoles = [.. Values(token, "role"), .. Values(token, "roles")];
+        Roles roles = appRoles.Aggregate(Roles.None, (all, role) => all | role switch
         {
             "admin" => Roles.Admin,
             "compliance" => Roles.Compliance,
             _ => Roles.None,
         });
-        string[] clinics = [.. Values(token, "clinics")];
+        string[] clinics = [.. Values(token, "clinics"), .. appRoles.Where(role => role.StartsWith(ClinicRole, StringComparison.Ordinal)).Select(role => role[ClinicRole.Length..])];
         string id = Values(token, "oid").FirstOrDefault() ?? token.Subject ?? throw new TokenException("The token names no subject.");
         return new Caller(
             id,
             roles,
             clinics.Contains("*") ? null : [.. clinics.Select(c => ClinicId.TryParse(c, null, out ClinicId clinic) ? clinic : (ClinicId?)null).OfType<ClinicId>()],
-            Mfa: Values(token, "amr").Contains("mfa"));
+            Mfa: Values(token, "amr").Contains("mfa") || Values(token, "acrs").Intersect(staff.MfaContexts, StringComparer.Ordinal).Any());
     }
 
     private static IEnumerable<string> Values(JsonWebToken token, string name) => token.Claims.Where(claim => claim.Type == name).SelectMany(claim => claim.Value.Split(' '));
 
-    private sealed record AgentClaims(string Aud, string Sub, string Role, long Exp);
+    private sealed record AgentClaims(string Aud, string Sub, string Role, string Key, long Exp);
 }

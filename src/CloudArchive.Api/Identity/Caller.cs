@@ -34,6 +34,18 @@ public sealed record Caller(string Id, Roles Roles, IReadOnlyList<ClinicId>? Cli
     /// <summary>A caller without a token.</summary>
     public static Caller Anonymous { get; } = new("anonymous", Roles.None, []);
 
+    /// <summary>The roles as tokens and audit entries name them.</summary>
+    public IEnumerable<string> RoleNames => new[] { Roles.Agent, Roles.Admin, Roles.Compliance }.Where(role => (Roles & role) != default).Select(NameOf);
+
+    /// <summary>A role's name.</summary>
+    internal static string NameOf(Roles role) => role switch
+    {
+        Roles.Agent => "agent",
+        Roles.Admin => "admin",
+        Roles.Compliance => "compliance",
+        _ => "anonymous",
+    };
+
     /// <summary>Whether the clinic is in reach.</summary>
     public bool Reaches(ClinicId clinic) => Clinics is null || Clinics.Contains(clinic);
 }
@@ -71,14 +83,7 @@ public static class RequestInfoExtensions
     {
         RequestInfo info = context.Info();
         Caller caller = info.Caller ?? Identity.Caller.Anonymous;
-        string role = info.ActingAs switch
-        {
-            Roles.Agent => "agent",
-            Roles.Admin => "admin",
-            Roles.Compliance => "compliance",
-            _ => "anonymous",
-        };
-        return new Requester(new AuditActor(caller.Id, role), context.Origin());
+        return new Requester(new AuditActor(caller.Id, Identity.Caller.NameOf(info.ActingAs)), context.Origin());
     }
 
     /// <summary>From where.</summary>

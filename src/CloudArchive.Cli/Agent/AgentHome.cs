@@ -12,6 +12,9 @@ public sealed class AgentHome(string path)
     /// <summary>The agent's P-256 private key, protected.</summary>
     public string AgentKey => System.IO.Path.Combine(Path, "agent.key");
 
+    /// <summary>The key that the agent is changing to, protected: there only while it does, or where a crash came between.</summary>
+    public string NextAgentKey => System.IO.Path.Combine(Path, "agent.key.next");
+
     /// <summary>The clinic's identifier secret, protected.</summary>
     public string IdentifierSecret => System.IO.Path.Combine(Path, "identifier.key");
 

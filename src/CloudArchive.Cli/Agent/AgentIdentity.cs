@@ -14,6 +14,8 @@ namespace CloudArchive.Cli.Agent;
 /// <param name="EscrowKey">The clinic's escrow key, public half.</param>
 /// <param name="SigningKeys">What receipts and checkpoints verify against.</param>
 /// <param name="EnrolledAt">When.</param>
+/// <param name="KeyRenewedAt">When the agent last changed its own key.</param>
+/// <param name="KeysStatedAt">When the archive stated the keys that are pinned; null for those of the enrollment.</param>
 public sealed record AgentIdentity(
     Uri Service,
     ClinicId Clinic,
@@ -23,7 +25,9 @@ public sealed record AgentIdentity(
     Jwk WrappingKey,
     Jwk EscrowKey,
     JwkSet SigningKeys,
-    DateTimeOffset EnrolledAt)
+    DateTimeOffset EnrolledAt,
+    DateTimeOffset? KeyRenewedAt = null,
+    DateTimeOffset? KeysStatedAt = null)
 {
     /// <summary>The identity, or null where this computer is not enrolled.</summary>
     public static AgentIdentity? TryLoad(AgentHome home)

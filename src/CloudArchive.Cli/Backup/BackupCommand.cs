@@ -21,6 +21,7 @@ internal static class BackupCommand
             using RunLock held = RunLock.Take(session.Home.BackupLock, "backup");
             IReadOnlyList<string> resolved = FolderScan.ResolveAll(parsed.GetValue(folders)!);
             BackupOptions options = new(parsed.GetValue(dryRun), parsed.GetValue(rehash));
+            if (!options.DryRun && await AgentUpkeep.RunAsync(session, cancellationToken) is { } left) await environment.Error.WriteLineAsync($"Keys could not be seen to: {left}");
             BackupOutcome outcome = await ProgressViews.RunAsync(environment, parsed.GetValue(json), view => new BackupRun(session, environment, view, options).RunAsync(resolved, cancellationToken));
 
             (string? notChecked, LogAlarmException? alarm) = options.DryRun ? (null, null) : await CheckLogAsync(session, environment, cancellationToken);

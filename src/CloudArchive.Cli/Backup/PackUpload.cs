@@ -32,8 +32,11 @@ public sealed class PackUpload(AgentSession session, BlobUploadContext context, 
         {
             OpenPackResponse open = await session.Client.PostAsync<OpenPackResponse>(
                 $"v1/clinics/{session.Identity.Clinic}/packs", new OpenPackRequest(planned.Study.Study, files.Sum(f => f.Length)), repeatable: true, cancellationToken);
-            CheckPinned(session.Identity.WrappingKey, open.WrappingKey, "key-encryption key");
-            CheckPinned(session.Identity.EscrowKey, open.EscrowKey, "escrow key");
+            await session.FollowKeysAsync("a key-encryption key", identity => IsSame(identity.WrappingKey, open.WrappingKey), cancellationToken);
+
+            // The way to the images without the service never changes, whoever asks.
+            if (!IsSame(session.Identity.EscrowKey, open.EscrowKey))
+                throw new IntegrityException("The service offers another escrow key than the one that this computer pinned when it enrolled; nothing was sealed with it. Tell your archive's operator.");
             try
             {
                 if (await SealAndSendAsync(open, planned.Study, files, cancellationToken) is not { } sidecar) return null;
@@ -65,16 +68,23 @@ public sealed class PackUpload(AgentSession session, BlobUploadContext context, 
             return null;
         }
 
-        Receipt receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys, sidecar, clock.GetUtcNow());
+        Receipt receipt;
+        try
+        {
+            receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys, sidecar, clock.GetUtcNow());
+        }
+        catch (IntegrityException error) when (error.InnerException is JwsException { Fault: JwsFault.UnknownKey })
+        {
+            JwkSet before = session.Identity.SigningKeys;
+            await session.FollowKeysAsync("a signing key", identity => !ReferenceEquals(identity.SigningKeys, before), cancellationToken);
+            receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys, sidecar, clock.GetUtcNow());
+        }
+
         session.State.StoreReceipt(answer.Receipt, receipt, sidecar.Instances);
         return receipt;
     }
 
-    private static void CheckPinned(Jwk pinned, Jwk offered, string what)
-    {
-        if (pinned.Kid != offered.Kid || JwkKeys.Thumbprint(pinned) != JwkKeys.Thumbprint(offered))
-            throw new IntegrityException($"The service offers another {what} than the one that this computer pinned when it enrolled; nothing was sealed with it. If your archive's operator announced new keys, enroll again with a new code; else tell them.");
-    }
+    private static bool IsSame(Jwk pinned, Jwk offered) => pinned.Kid == offered.Kid && JwkKeys.Thumbprint(pinned) == JwkKeys.Thumbprint(offered);
 
     private async Task<Sidecar?> SealAndSendAsync(OpenPackResponse open, StudyKey study, List<PendingFile> files, CancellationToken cancellationToken)
     {

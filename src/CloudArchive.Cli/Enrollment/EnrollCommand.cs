@@ -79,6 +79,7 @@ internal static class EnrollCommand
         try
         {
             ProtectedFile.Write(home.AgentKey, keyBytes);
+            File.Delete(home.NextAgentKey); // of an identity that is given up
             ProtectedFile.Write(home.IdentifierSecret, secretBytes);
         }
         finally

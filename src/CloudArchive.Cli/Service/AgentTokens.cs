@@ -13,7 +13,9 @@ public sealed class AgentTokens : IAccessTokens, IDisposable
     private static readonly TimeSpan AssertionLifetime = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan Margin = TimeSpan.FromMinutes(1);
     private readonly AgentIdentity _identity;
-    private readonly ECDsa _key;
+    private readonly Func<ECDsa, ECDsa?> _otherKey;
+    private readonly Action<ECDsa> _onChanged;
+    private ECDsa _key;
     private readonly ArchiveClient _client;
     private readonly TimeProvider _clock;
     private readonly SemaphoreSlim _gate = new(1, 1);
@@ -22,11 +24,15 @@ public sealed class AgentTokens : IAccessTokens, IDisposable
 
     /// <param name="identity">Whom to be.</param>
     /// <param name="key">The agent's private key; disposed with this.</param>
+    /// <param name="otherKey">Another key of this agent on this computer than the one that was refused, or null: its change was cut off, or another run made it.</param>
+    /// <param name="onChanged">Told when the service turned out to know that other key.</param>
     /// <param name="environment">The way out.</param>
-    public AgentTokens(AgentIdentity identity, ECDsa key, CliEnvironment environment)
+    public AgentTokens(AgentIdentity identity, ECDsa key, Func<ECDsa, ECDsa?> otherKey, Action<ECDsa> onChanged, CliEnvironment environment)
     {
         _identity = identity;
         _key = key;
+        _otherKey = otherKey;
+        _onChanged = onChanged;
         _clock = environment.Clock;
         _client = new ArchiveClient(identity.Service, null, environment);
     }
@@ -39,12 +45,37 @@ public sealed class AgentTokens : IAccessTokens, IDisposable
         {
             if (_token is null || _token == refused || _clock.GetUtcNow() >= _goodUntil)
             {
-                TokenResponse answer = await AskAsync(cancellationToken);
+                TokenResponse answer = await AskAsync(mayChange: true, cancellationToken);
                 _token = answer.AccessToken;
                 _goodUntil = _clock.GetUtcNow().AddSeconds(answer.ExpiresIn) - Margin;
             }
 
             return _token;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>The request that changes this agent's key to <paramref name="next"/>, proven by both.</summary>
+    public async Task<RenewAgentKeyRequest> ProposeAsync(ECDsa next, CancellationToken cancellationToken)
+    {
+        Jwk newKey = JwkKeys.FromEcdsa(next);
+        AgentKeyChange change = new(_identity.AgentId, _identity.Audience, JwkKeys.FromEcdsa(_key).Kid!, newKey.Kid!, _clock.GetUtcNow());
+        return new RenewAgentKeyRequest(newKey, await change.SignAsync(_key, cancellationToken), await change.SignAsync(next, cancellationToken));
+    }
+
+    /// <summary>Goes on with another key, which the service knows by now. The token of the old one is worth nothing any more.</summary>
+    /// <param name="key">Disposed with this.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public async Task ChangeToAsync(ECDsa key, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            _key.Dispose();
+            (_key, _token) = (key, null);
         }
         finally
         {
@@ -60,7 +91,7 @@ public sealed class AgentTokens : IAccessTokens, IDisposable
         _gate.Dispose();
     }
 
-    private async Task<TokenResponse> AskAsync(CancellationToken cancellationToken)
+    private async Task<TokenResponse> AskAsync(bool mayChange, CancellationToken cancellationToken)
     {
         // An assertion is good once (its jti), so a repeated attempt needs a new one: the client must not repeat this call by itself.
         for (int attempt = 0; ; attempt++)
@@ -78,6 +109,24 @@ public sealed class AgentTokens : IAccessTokens, IDisposable
             catch (ServiceUnreachableException) when (attempt < 4)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(500 * (1 << attempt)), _clock, cancellationToken);
+            }
+            catch (ServiceRefusedException error) when (error.Problem is "invalid_client" && mayChange && _otherKey(_key) is { } other)
+            {
+                // A change of the key reached the service, and its answer did not reach us: only the new key opens now.
+                ECDsa refused = _key;
+                try
+                {
+                    _key = other;
+                    TokenResponse answer = await AskAsync(mayChange: false, cancellationToken);
+                    _onChanged(other);
+                    (refused, other) = (other, refused);
+                    return answer;
+                }
+                finally
+                {
+                    _key = refused;
+                    other.Dispose();
+                }
             }
             catch (ServiceRefusedException error) when (error.Problem is "invalid_client")
             {

@@ -16,10 +16,12 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan CheckLogEvery = TimeSpan.FromDays(1);
+    private static readonly TimeSpan SeeToKeysEvery = TimeSpan.FromHours(6);
     private readonly StabilityTracker _tracker = new(environment.Clock, options.Settle);
     private readonly List<FoundFile> _ready = [];
     private long _readySince;
     private long _logChecked;
+    private long? _keysSeenTo;
     private DateTimeOffset _nextScan;
     private TimeSpan _retry = FirstRetry;
 
@@ -79,6 +81,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         try
         {
             using RunLock held = RunLock.Take(session.Home.BackupLock, "backup");
+            await SeeToKeysAsync(cancellationToken);
             BackupOutcome outcome = await run(new BackupRun(session, environment, new QuietView(Say), backup));
             Tell(outcome);
             if (outcome.Packs.Count > 0 || environment.Clock.GetElapsedTime(_logChecked) >= CheckLogEvery) await CheckLogAsync(cancellationToken);
@@ -91,6 +94,13 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
             Say($"{Failures.Describe(error).Message} Trying again at {_nextScan.ToLocalTime():HH:mm}.");
             return null;
         }
+    }
+
+    private async Task SeeToKeysAsync(CancellationToken cancellationToken)
+    {
+        if (_keysSeenTo is { } last && environment.Clock.GetElapsedTime(last) < SeeToKeysEvery) return;
+        _keysSeenTo = environment.Clock.GetTimestamp();
+        if (await AgentUpkeep.RunAsync(session, cancellationToken) is { } left) Say($"Keys could not be seen to: {left}");
     }
 
     private async Task CheckLogAsync(CancellationToken cancellationToken)

@@ -46,11 +46,15 @@ public static class AuditActions
     public const string TokenIssued = "user-authentication/token-issued";
 
     // What PS3.15 has no name for
+    public const string SubjectBlocked = "access/subject-blocked";
+    public const string SubjectUnblocked = "access/subject-unblocked";
+    public const string AccessReviewed = "access/reviewed";
     public const string ClinicCreated = "clinic/created";
     public const string ClinicSettingsChanged = "clinic/settings-changed";
     public const string EnrollmentCodeIssued = "clinic/enrollment-code-issued";
     public const string AgentEnrolled = "clinic/agent-enrolled";
     public const string AgentRevoked = "clinic/agent-revoked";
     public const string RestoreTestBudgetChanged = "clinic/restore-test-budget-changed";
+    public const string AgentKeyRenewed = "clinic/agent-key-renewed";
     public const string CatalogRebuilt = "catalog/rebuilt";
 }

@@ -1,7 +1,9 @@
+using System.Security.Cryptography;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Signing;
 
 namespace CloudArchive.Core.Clinics;
 
@@ -46,7 +48,7 @@ public sealed class Agents(IRowStore rows, Outbox outbox, TimeProvider clock)
                 return agent;
             }
 
-            Agent revoked = agent with { Revoked = true };
+            Agent revoked = agent with { Revoked = true, RevokedAt = clock.GetUtcNow(), RevokedBy = by.Actor.Id };
             AuditEvent entry = new(
                 id.Clinic.Value, AuditActions.AgentRevoked, AuditOutcome.Success, by.Actor, new AuditSubject(id.Clinic.Value, Other: id.ToString()), by.Origin, Once: $"revoke:{id}");
             try
@@ -58,6 +60,67 @@ public sealed class Agents(IRowStore rows, Outbox outbox, TimeProvider clock)
             {
                 // Seen by a token request since it was read: look at it anew.
             }
+        }
+    }
+
+    /// <summary>
+    /// Gives an agent another key: the old one is worth nothing from then on, nor is a token that it got. Both must prove it, so that neither
+    /// a token that was found nor somebody else's key is enough. Repeating it, with the new key, changes nothing.
+    /// </summary>
+    public async Task<Agent> RenewKeyAsync(AgentId id, Jwk newKey, string proofByOld, string proofByNew, string audience, Requester by, CancellationToken cancellationToken)
+    {
+        Jwk pinned = Pin(newKey);
+        while (true)
+        {
+            Row row = await RowAsync(id, cancellationToken) ?? throw new RefusedException(Refusal.AgentUnknown, $"There is no agent {id}.");
+            Agent agent = ClinicRows.Agent(row);
+            if (agent.Revoked)
+            {
+                throw new RefusedException(Refusal.AgentUnknown, $"There is no agent {id} any more.");
+            }
+
+            if (agent.Key.Kid == pinned.Kid)
+            {
+                return agent;
+            }
+
+            AgentKeyChange change = new(id.ToString(), audience, agent.Key.Kid!, pinned.Kid!, clock.GetUtcNow());
+            if (!change.IsProvenBy(proofByOld, agent.Key) || !change.IsProvenBy(proofByNew, pinned))
+            {
+                throw new RefusedException(Refusal.KeyProofInvalid, "The change of the key is not signed by the old and the new key within the last five minutes. Check this computer's clock.");
+            }
+
+            AuditEvent entry = new(
+                id.Clinic.Value,
+                AuditActions.AgentKeyRenewed,
+                AuditOutcome.Success,
+                by.Actor,
+                new AuditSubject(id.Clinic.Value, Other: id.ToString()),
+                by.Origin,
+                Details: new Dictionary<string, string> { ["agentKey"] = pinned.Kid!, ["before"] = agent.Key.Kid! });
+            try
+            {
+                Agent renewed = agent with { Key = pinned, KeyRenewedAt = clock.GetUtcNow() };
+                await outbox.SubmitAsync(RowTable.Clinics, row.Partition, [new RowWrite.Replace(row.Key, ClinicRows.Values(renewed), row.ETag!)], entry, cancellationToken);
+                return renewed;
+            }
+            catch (RowConflictException)
+            {
+                // Seen by a token request since it was read: look at it anew.
+            }
+        }
+    }
+
+    private static Jwk Pin(Jwk key)
+    {
+        try
+        {
+            using ECDsa ecdsa = JwkKeys.ToEcdsa(key);
+            return JwkKeys.FromEcdsa(ecdsa);
+        }
+        catch (FormatException e)
+        {
+            throw new RefusedException(Refusal.KeyInvalid, $"newKey: {e.Message}");
         }
     }
 

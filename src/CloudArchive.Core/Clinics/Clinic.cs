@@ -73,4 +73,20 @@ public readonly record struct AgentId : IParsable<AgentId>
 /// <param name="EnrolledAt">When.</param>
 /// <param name="LastSeenAt">When it last got a token.</param>
 /// <param name="Revoked">Whether its key is worth nothing any more.</param>
-public sealed record Agent(AgentId Id, string Name, Jwk Key, DateTimeOffset EnrolledAt, DateTimeOffset? LastSeenAt, bool Revoked);
+/// <param name="KeyRenewedAt">When it last changed its key; null where it has the one that it enrolled with.</param>
+/// <param name="RevokedAt">When it was revoked.</param>
+/// <param name="RevokedBy">Who revoked it.</param>
+public sealed record Agent(
+    AgentId Id,
+    string Name,
+    Jwk Key,
+    DateTimeOffset EnrolledAt,
+    DateTimeOffset? LastSeenAt,
+    bool Revoked,
+    DateTimeOffset? KeyRenewedAt = null,
+    DateTimeOffset? RevokedAt = null,
+    string? RevokedBy = null)
+{
+    /// <summary>Since when it has its key.</summary>
+    public DateTimeOffset KeySince => KeyRenewedAt ?? EnrolledAt;
+}

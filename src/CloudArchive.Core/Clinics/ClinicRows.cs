@@ -72,6 +72,21 @@ internal static class ClinicRows
             values["lastSeenAt"] = seen;
         }
 
+        if (agent.KeyRenewedAt is { } renewed)
+        {
+            values["keyRenewedAt"] = renewed;
+        }
+
+        if (agent.RevokedAt is { } revoked)
+        {
+            values["revokedAt"] = revoked;
+        }
+
+        if (agent.RevokedBy is { } by)
+        {
+            values["revokedBy"] = by;
+        }
+
         return values;
     }
 
@@ -81,5 +96,8 @@ internal static class ClinicRows
         JsonSerializer.Deserialize<Jwk>(row.Text("key")!, FormatJson.Options)!,
         row.Time("enrolledAt")!.Value,
         row.Time("lastSeenAt"),
-        row.Flag("revoked"));
+        row.Flag("revoked"),
+        row.Time("keyRenewedAt"),
+        row.Time("revokedAt"),
+        row.Text("revokedBy"));
 }

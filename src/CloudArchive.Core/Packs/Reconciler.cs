@@ -45,9 +45,10 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
                     return tally.Result(finished: false);
                 }
 
-                if (ClinicId.TryParse(partition, null, out ClinicId clinic))
+                await DrainAsync(table, partition, tally, cancellationToken);
+                if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
                 {
-                    await RunClinicAsync(table, clinic, correlation, tally, cancellationToken);
+                    await RunClinicAsync(clinic, correlation, tally, cancellationToken);
                 }
 
                 last = place;
@@ -58,12 +59,13 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
         return tally.Result(finished: true);
     }
 
-    private async Task RunClinicAsync(RowTable table, ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
+    // A clinic's partition or one of the archive's own, such as that of access: whoever changes a state has an outbox there.
+    private async Task DrainAsync(RowTable table, string partition, Tally tally, CancellationToken cancellationToken)
     {
         try
         {
-            tally.Entries += await outbox.DrainAsync(table, clinic.Value, PackReconciliation.Grace, cancellationToken);
-            if (table == RowTable.Work)
+            tally.Entries += await outbox.DrainAsync(table, partition, PackReconciliation.Grace, cancellationToken);
+            if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
             {
                 await rehydration.RunAsync(clinic, cancellationToken);
             }
@@ -71,11 +73,14 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
         catch (Exception e) when (e is not OperationCanceledException)
         {
             tally.Failed++;
-            LogOutboxFailed(logger, e, table, clinic);
+            LogOutboxFailed(logger, e, table, partition);
         }
+    }
 
+    private async Task RunClinicAsync(ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
+    {
         PackId? after = null;
-        while (table == RowTable.Work && tally.Left > 0)
+        while (tally.Left > 0)
         {
             IReadOnlyList<InFlightPack> page = await packs.ListAsync(clinic, after, Math.Min(tally.Left, 100), cancellationToken);
             foreach (InFlightPack pack in page)
@@ -91,8 +96,8 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
         }
     }
 
-    [LoggerMessage(101, LogLevel.Error, "The outbox of {Table}/{Clinic}, or what is to come back from the archive tier, could not be worked off; the next run tries again.")]
-    private static partial void LogOutboxFailed(ILogger logger, Exception exception, RowTable table, ClinicId clinic);
+    [LoggerMessage(101, LogLevel.Error, "The outbox of {Table}/{Partition}, or what is to come back from the archive tier, could not be worked off; the next run tries again.")]
+    private static partial void LogOutboxFailed(ILogger logger, Exception exception, RowTable table, string partition);
 
     private sealed class Tally(int most)
     {

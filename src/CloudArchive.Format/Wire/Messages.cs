@@ -26,7 +26,8 @@ public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? Req
 public sealed record ClinicResponse(ClinicId Clinic, string Name, int RetentionYears, DateTimeOffset CreatedAt, bool HasEscrowKey, DateTimeOffset? LastCommitAt, bool RequireApproval = true);
 
 /// <summary><c>GET /v1/clinics/{clinic}/agents</c>: a page of these, for an admin. <c>POST .../agents/{id}/revoke</c> revokes one, for good.</summary>
-public sealed record AgentResponse(string AgentId, string Name, DateTimeOffset EnrolledAt, DateTimeOffset? LastSeenAt, bool Revoked);
+public sealed record AgentResponse(
+    string AgentId, string Name, DateTimeOffset EnrolledAt, DateTimeOffset? LastSeenAt, bool Revoked, DateTimeOffset? KeySince = null, DateTimeOffset? RevokedAt = null);
 
 /// <summary><c>POST /v1/clinics/{clinic}/enrollments</c>, by an admin: a one-time code for one agent.</summary>
 /// <param name="Code">Shown once; only its hash is kept.</param>

@@ -34,16 +34,16 @@ internal sealed class ApiAgent(ApiHost host, EnrollResponse enrolled, ECDsa key,
     public static Uid NewStudy() => Uid.Parse($"1.2.826.0.1.3680043.8.498.{Interlocked.Increment(ref _number)}.{RandomNumberGenerator.GetInt32(1, int.MaxValue)}");
 
     /// <summary>A new clinic with its first agent.</summary>
-    public static async Task<ApiAgent> CreateAsync(ApiHost host, bool requireApproval = true, ApiHost? enrollAt = null)
+    public static async Task<ApiAgent> CreateAsync(ApiHost host, bool requireApproval = true, ApiHost? enrollAt = null, string? token = null)
     {
         ClinicId clinic = NewClinicId();
-        (await host.PostAsync("/v1/clinics", host.Staff("admin"), new CreateClinicRequest(clinic, "Musterpraxis", 10, requireApproval))).As<ClinicResponse>();
-        return await EnrollAsync(host, clinic, enrollAt);
+        (await host.PostAsync("/v1/clinics", token ?? host.Staff("admin"), new CreateClinicRequest(clinic, "Musterpraxis", 10, requireApproval))).As<ClinicResponse>();
+        return await EnrollAsync(host, clinic, enrollAt, token);
     }
 
-    public static async Task<ApiAgent> EnrollAsync(ApiHost host, ClinicId clinic, ApiHost? enrollAt = null)
+    public static async Task<ApiAgent> EnrollAsync(ApiHost host, ClinicId clinic, ApiHost? enrollAt = null, string? token = null)
     {
-        string code = (await host.PostAsync($"/v1/clinics/{clinic}/enrollments", host.Staff("admin"))).As<EnrollmentCodeResponse>().Code;
+        string code = (await host.PostAsync($"/v1/clinics/{clinic}/enrollments", token ?? host.Staff("admin"))).As<EnrollmentCodeResponse>().Code;
         ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         Answer answer = await (enrollAt ?? host).PostAsync("/v1/enrollments", null, new EnrollRequest(code, "reception", JwkKeys.FromEcdsa(key), JwkKeys.FromRsa(_escrow)));
         EnrollResponse enrolled = answer.As<EnrollResponse>();

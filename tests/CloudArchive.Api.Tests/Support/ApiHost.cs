@@ -58,6 +58,9 @@ internal sealed record ApiHostOptions
 
     public bool WithUnwrapper { get; init; } = true;
 
+    /// <summary>Another issuer than that of <see cref="ApiHost.Staff"/>.</summary>
+    public StaffIssuer? Staff { get; init; }
+
     public Func<IRowStore, IRowStore> Rows { get; init; } = rows => rows;
 }
 
@@ -112,7 +115,7 @@ internal sealed class ApiHost : IAsyncDisposable
         {
             Role = options.Role,
             PublicUrl = new Uri("https://archive.test/"),
-            Staff = new StaffIssuer(StaffIssuer, StaffAudience, _ => Task.FromResult(new JwkSet([StaffKey]))),
+            Staff = options.Staff ?? new StaffIssuer(StaffIssuer, StaffAudience, _ => Task.FromResult(new JwkSet([StaffKey]))),
             Limits = options.Limits,
         });
         WebApplication app = builder.Build();

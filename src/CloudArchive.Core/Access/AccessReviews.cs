@@ -1,0 +1,114 @@
+using System.Globalization;
+using System.Text;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Records;
+using CloudArchive.Format;
+using CloudArchive.Format.Access;
+using CloudArchive.Format.Audit;
+
+namespace CloudArchive.Core.Access;
+
+/// <summary>A review as it is kept.</summary>
+public sealed record StoredReview(string Id, byte[] Document, string Signature);
+
+/// <summary>Who can act, and admins' attestations that they went through it (45 CFR 164.308(a)(4), 164.308(a)(3)(ii)(C)).</summary>
+public sealed class AccessReviews(StaffRegister staff, ClinicDirectory clinics, Agents agents, RecordStore records, IAuditLog log, TimeProvider clock)
+{
+    /// <summary>The kind of these records.</summary>
+    public const string Kind = "access-reviews";
+
+    private const int PageSize = 100;
+    private const int MostClinics = 500;
+
+    /// <summary>Everyone and everything that can act in a clinic, or anywhere.</summary>
+    public async Task<IReadOnlyList<AccessPrincipal>> ListAsync(ClinicId? clinic, CancellationToken cancellationToken)
+    {
+        List<AccessPrincipal> all = [.. (await staff.ListAsync(cancellationToken)).Where(member => clinic is not { } id || member.Reaches(id)).Select(Principal)];
+        if (clinic is { } one)
+        {
+            await AddAgentsAsync((await clinics.GetAsync(one, cancellationToken)).Id, all, cancellationToken);
+        }
+        else
+        {
+            IReadOnlyList<ClinicId> ids = await clinics.ListAsync(null, MostClinics + 1, cancellationToken);
+            if (ids.Count > MostClinics)
+            {
+                throw new RefusedException(Refusal.RequestInvalid, $"There are more than {MostClinics} clinics: review them one by one, at /v1/clinics/{{clinic}}/access.");
+            }
+
+            foreach (ClinicId id in ids)
+            {
+                await AddAgentsAsync(id, all, cancellationToken);
+            }
+        }
+
+        return [.. AccessReviewDocument.Sorted(all)];
+    }
+
+    /// <summary>A person as a list has them.</summary>
+    public static AccessPrincipal Principal(StaffMember member) => new(
+        PrincipalKind.Staff, member.Subject, member.Roles, member.Clinics, member.FirstAcceptedAt, member.LastAcceptedAt, member.BlockedAt, member.BlockedBy);
+
+    /// <summary>Attests the list that has this fingerprint, for good. <see cref="Refusal.AccessListChanged"/> where there is another by now.</summary>
+    public async Task<StoredReview> AttestAsync(ClinicId? clinic, Sha256Digest seen, Requester by, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<AccessPrincipal> principals = await ListAsync(clinic, cancellationToken);
+        if (AccessReviewDocument.FingerprintOf(principals) != seen)
+        {
+            throw new RefusedException(Refusal.AccessListChanged, "Somebody was added, changed or ended since the list was read. Read it again, then attest that one.");
+        }
+
+        string scope = Log(clinic), id = WorkId.New(clock).ToString();
+        AccessReviewDocument document = new(AccessReviewDocument.CurrentFormat, id, scope, clock.GetUtcNow(), by.Actor.Id, seen, principals);
+        byte[] json = CanonicalJson.Serialize(document);
+        string signature = await records.SignAsync(AccessReviewDocument.JwsType, json, cancellationToken);
+
+        // The signature last: a review without one is none, and is not listed.
+        await records.WriteAsync(RecordStore.Name(scope, Kind, id, AccessReviewDocument.File), json, "application/json", cancellationToken);
+        await records.WriteAsync(RecordStore.Name(scope, Kind, id, AccessReviewDocument.SignatureFile), Encoding.ASCII.GetBytes(signature), "application/jose", cancellationToken);
+        Dictionary<string, string> details = new()
+        {
+            ["document"] = Sha256Digest.Of(json).Hex,
+            ["principals"] = principals.Count.ToString(CultureInfo.InvariantCulture),
+        };
+        AuditEvent entry = new(
+            scope, AuditActions.AccessReviewed, AuditOutcome.Success, by.Actor, new AuditSubject(clinic?.Value, Other: id), by.Origin, Details: details, Once: $"access-review:{id}");
+        await log.AppendAsync(entry, cancellationToken);
+        return new StoredReview(id, json, signature);
+    }
+
+    /// <summary>The ids of a scope's reviews, the oldest first.</summary>
+    public Task<IReadOnlyList<string>> ListReviewsAsync(ClinicId? clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
+        records.ListAsync(Log(clinic), Kind, after?.ToString(), take, cancellationToken);
+
+    /// <summary>A review.</summary>
+    public async Task<StoredReview> GetAsync(ClinicId? clinic, WorkId id, CancellationToken cancellationToken)
+    {
+        byte[]? document = await records.ReadAsync(RecordStore.Name(Log(clinic), Kind, id.ToString(), AccessReviewDocument.File), cancellationToken);
+        byte[]? signature = await records.ReadAsync(RecordStore.Name(Log(clinic), Kind, id.ToString(), AccessReviewDocument.SignatureFile), cancellationToken);
+        return document is not null && signature is not null
+            ? new StoredReview(id.ToString(), document, Encoding.ASCII.GetString(signature))
+            : throw new RefusedException(Refusal.AccessReviewUnknown, $"There is no access review {id} here.");
+    }
+
+    private static string Log(ClinicId? clinic) => clinic?.Value ?? AuditEntry.SystemLog;
+
+    private async Task AddAgentsAsync(ClinicId clinic, List<AccessPrincipal> all, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<Agent> page;
+        AgentId? after = null;
+        do
+        {
+            page = await agents.ListAsync(clinic, after, PageSize, cancellationToken);
+            foreach (Agent agent in page)
+            {
+                // An agent that was revoked before the time was kept has none: the audit log has it.
+                DateTimeOffset? ended = agent.Revoked ? agent.RevokedAt ?? agent.LastSeenAt ?? agent.EnrolledAt : null;
+                all.Add(new AccessPrincipal(PrincipalKind.Agent, agent.Id.ToString(), ["agent"], [clinic], agent.EnrolledAt, agent.LastSeenAt, ended, agent.RevokedBy));
+                after = agent.Id;
+            }
+        }
+        while (page.Count == PageSize);
+    }
+}

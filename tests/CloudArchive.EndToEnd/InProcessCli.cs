@@ -1,0 +1,37 @@
+using CloudArchive.Cli;
+
+namespace CloudArchive.EndToEnd;
+
+/// <summary>The command line in this process, with whatever a test wants between it and the service.</summary>
+internal static class InProcessCli
+{
+    /// <summary>Whoever sits at that data folder.</summary>
+    public static CliEnvironment Environment(string home, TextWriter? output = null, TextWriter? error = null, Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage>? between = null) => new()
+    {
+        Out = output ?? TextWriter.Null,
+        Error = error ?? TextWriter.Null,
+        In = TextReader.Null,
+        Variable = name => name == "CLOUDARCHIVE_HOME" ? home : null,
+        HttpHandler = () => new Between(between ?? ((_, answer) => answer)),
+    };
+
+    /// <summary>Runs a command.</summary>
+    public static async Task<(ExitCode Code, string Output, string Error)> RunAsync(
+        string home, Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage>? between, params string[] arguments)
+    {
+        using StringWriter output = new();
+        using StringWriter error = new();
+        int code = await CloudArchiveCli.RunAsync(arguments, Environment(home, output, error, between), TestContext.Current.CancellationToken);
+        return ((ExitCode)code, output.ToString(), error.ToString());
+    }
+
+    private sealed class Between(Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage> between) : DelegatingHandler(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            HttpResponseMessage answer = await base.SendAsync(request, cancellationToken);
+            await answer.Content.LoadIntoBufferAsync(cancellationToken);
+            return between(request, answer);
+        }
+    }
+}
