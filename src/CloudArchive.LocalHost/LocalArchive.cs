@@ -5,11 +5,8 @@ using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
-<<<<<<< HEAD
 using CloudArchive.Core.RestoreTests;
-=======
 using CloudArchive.Core.Retention;
->>>>>>> 59472ea (Retention and holds over HTTP and in the CLI; the retention timer)
 using CloudArchive.Core.Storage;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Identity;
