@@ -25,7 +25,7 @@ public static class PackRetention
         : retention.Policy > policy.Version
             ? $"The sidecar names version {retention.Policy} of the retention policy, and there is none after {policy.Version}. Fetch the policy (GET .../retention), then make the pack anew."
         : retention.Policy < policy.Version ? null
-        : retention.Until < policy.UntilByStudyDate(sidecar.StudyDate)
+        : retention.Until < policy.UntilByStudyDate(sidecar.StudyDate, now)
             ? $"The sidecar keeps the study until {Day(retention.Until)}, which is shorter than {policy.Years} years after its date. Fetch the policy (GET .../retention), then make the pack anew."
         : retention.Until > policy.Latest(now)
             ? $"The sidecar keeps the study until {Day(retention.Until)}, longer than the policy can ask for. Check the computer's clock and the study's date, then make the pack anew."

@@ -71,8 +71,8 @@ public sealed record RetentionPolicy(int Version, int Years, int MinimumYears, R
         return rest == 0 ? until : until.AddTicks(TimeSpan.TicksPerSecond - rest);
     }
 
-    /// <summary>The part of <see cref="Until"/> that depends on nobody's clock: null where the study has no date.</summary>
-    public DateTimeOffset? UntilByStudyDate(string? studyDate) => EndOf(studyDate, DateTimeOffset.MaxValue - MostAhead)?.AddYears(Years);
+    /// <summary>The part of <see cref="Until"/> that depends on nobody's clock: null where the study has no date, or one that is yet to come.</summary>
+    public DateTimeOffset? UntilByStudyDate(string? studyDate, DateTimeOffset now) => EndOf(studyDate, now.ToUniversalTime() - MostAhead)?.AddYears(Years);
 
     /// <summary>Later than any date that this policy can give a study that is archived now.</summary>
     public DateTimeOffset Latest(DateTimeOffset now) =>
