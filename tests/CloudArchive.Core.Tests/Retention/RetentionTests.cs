@@ -137,6 +137,13 @@ public sealed class RetentionTests(SharedStorage shared)
         Assert.Equal(2, (await archive.Core.Holds.GetAsync(archive.Clinic.Id, hold.Id, Cancel)).Packs);
         Assert.True(await archive.Core.Holds.IsHeldInStorageAsync(archive.Clinic.Id, there.Sidecar.Study, patient, Cancel));
 
+        // A restore test sees a hold that somebody took off.
+        Assert.Null((await archive.Core.PackTest.RunAsync(archive.Clinic.Id, there.Opened.Pack, Cancel)).Cause);
+        BlobName blob = BlobName.Pack(archive.Clinic.Id, there.Opened.Pack);
+        await archive.Vault.SetLegalHoldAsync(blob, (await archive.Vault.FindAsync(blob, Cancel))!.VersionId, false, Cancel);
+        Assert.Equal(Format.Evidence.PackFailure.ImmutabilityLost, (await archive.Core.PackTest.RunAsync(archive.Clinic.Id, there.Opened.Pack, Cancel)).Cause);
+        await archive.RunAsync();
+
         await archive.Core.Holds.ClearAsync(archive.Clinic.Id, hold.Id, Archive.Admin, Cancel);
         Assert.Equal(Refusal.ApprovalByRequester, (await Assert.ThrowsAsync<RefusedException>(() => archive.Core.Holds.ApproveClearAsync(archive.Clinic.Id, hold.Id, Archive.Admin, Cancel))).Refusal);
         archive.Clock.Advance(Holds.ClearLifetime + TimeSpan.FromMinutes(1));

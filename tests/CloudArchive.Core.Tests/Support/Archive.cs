@@ -59,7 +59,7 @@ internal sealed class Archive
         Retention = new RetentionRun(
             rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock, NullLogger<RetentionRun>.Instance);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
-        PackTest = new PackTest(vault, Catalog, keys, Receipts, clock);
+        PackTest = new PackTest(vault, Catalog, keys, Receipts, Holds, clock);
         Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));

@@ -124,7 +124,6 @@ public sealed class PackVectorGenerator
         Write("cloudarchive_escrow.json", Encoding.ASCII.GetBytes(BlobEncryption.ToMetadata(BlobEncryption.For(escrow))));
         Write("manifest.json", CanonicalJson.Serialize(reader.Manifest));
         Write("sidecar.json", Sidecars.Serialize(sidecar));
-        Write("sidecar-2.json", Sidecars.Serialize(sidecar with { Format = Sidecar.CurrentFormat, Retention = new SidecarRetention(3, new DateTimeOffset(2046, 1, 1, 0, 0, 0, TimeSpan.Zero), 2020) }));
         Write("receipt.json", Receipts.Serialize(receipt));
         Write("receipt.jws", Encoding.ASCII.GetBytes(jws));
         Write("identifier-secret.sealed", secret.SealUnder(PackVectors.EnrollmentCode));
