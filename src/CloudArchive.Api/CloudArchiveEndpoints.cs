@@ -28,6 +28,7 @@ public static class CloudArchiveEndpoints
         AuditEndpoints.Map(table);
         RestoreEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);
+        RetentionEndpoints.Map(table);
         routes.MapArchiveOpenApi();
         return routes;
     }

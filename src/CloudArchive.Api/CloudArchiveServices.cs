@@ -88,7 +88,18 @@ public static class CloudArchiveServices
         services.AddSingleton<CatalogWriter>();
         services.AddSingleton<RebuildLog>();
         services.AddSingleton<CatalogRebuild>();
+        services.AddSingleton<CatalogRemoval>();
+        services.AddSingleton<RetentionPolicies>();
+        services.AddSingleton<RetentionPlanner>();
+        services.AddSingleton<Holds>();
+        services.AddSingleton<HoldEnforcement>();
+        services.AddSingleton<PackProtection>();
         services.AddSingleton<Destruction>();
+        services.AddSingleton<DestructionDesk>();
+        services.AddSingleton<DestructionCertificateStore>();
+        services.AddSingleton<StudyDestruction>();
+        services.AddSingleton<ClinicRetention>();
+        services.AddSingleton<RetentionRun>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
         services.AddSingleton<RestoreResults>();

@@ -81,6 +81,11 @@ public static class Problems
         [Refusal.EvidenceUnknown] = (404, "evidence-unknown", "No such evidence"),
         [Refusal.CheckpointUnknown] = (404, "checkpoint-unknown", "The log has no checkpoint yet"),
         [Refusal.Protected] = (409, "protected", "A lock, a hold or a receipt keeps the blob"),
+        [Refusal.HoldUnknown] = (404, "hold-unknown", "No such hold"),
+        [Refusal.HoldNotPending] = (409, "hold-not-pending", "Nobody asked to clear the hold"),
+        [Refusal.DestructionUnknown] = (404, "destruction-unknown", "No such destruction"),
+        [Refusal.DestructionOver] = (409, "destruction-over", "The destruction was decided on"),
+        [Refusal.NotDue] = (409, "not-due", "The study must be kept"),
         [Refusal.RecoveryOnly] = (409, "recovery-only", "This host has no right to do that"),
     };
 

@@ -9,10 +9,12 @@ using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
 using CloudArchive.Cli.Enrollment;
 using CloudArchive.Cli.Evidence;
+using CloudArchive.Cli.Holds;
 using CloudArchive.Cli.Receipts;
 using CloudArchive.Cli.Recovery;
 using CloudArchive.Cli.Restores;
 using CloudArchive.Cli.RestoreTests;
+using CloudArchive.Cli.Retention;
 using CloudArchive.Cli.Status;
 using CloudArchive.Cli.Watch;
 
@@ -66,6 +68,24 @@ public static class CloudArchiveCli
                 AccessUnblockCommand.Create(environment),
             },
             new Command("clinic", "Clinics (admin).") { ClinicCreateCommand.Create(environment) },
+            new Command("hold", "Legal holds: what they name is kept, whatever its date is (admin).")
+            {
+                HoldSetCommand.Create(environment),
+                HoldListCommand.Create(environment),
+                HoldClearCommand.Create(environment),
+                HoldApproveCommand.Create(environment),
+            },
+            new Command("retention", "How long studies are kept, and their destruction after that.")
+            {
+                RetentionShowCommand.Create(environment),
+                RetentionSetCommand.Create(environment),
+                RetentionPlanCommand.Create(environment),
+                RetentionDestructionsCommand.Create(environment),
+                RetentionApproveCommand.Create(environment),
+                RetentionRejectCommand.Create(environment),
+                RetentionCertificateCommand.Create(environment),
+                RetentionVerifyCommand.Create(environment),
+            },
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },
             new Command("catalog", "The catalogue (admin).") { CatalogRebuildCommand.Create(environment) },
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },

@@ -96,6 +96,21 @@ public enum Refusal
     /// <summary>A lock, a hold or a receipt keeps the blob.</summary>
     Protected,
 
+    /// <summary>There is no such hold.</summary>
+    HoldUnknown,
+
+    /// <summary>The hold is cleared, or nobody asked for that.</summary>
+    HoldNotPending,
+
+    /// <summary>There is no such destruction.</summary>
+    DestructionUnknown,
+
+    /// <summary>The destruction was decided on already, or is over.</summary>
+    DestructionOver,
+
+    /// <summary>The study must be kept: the plan says why.</summary>
+    NotDue,
+
     /// <summary>This host has no right to unwrap keys.</summary>
     RecoveryOnly,
 }

@@ -6,6 +6,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Identity;
@@ -18,6 +19,7 @@ namespace CloudArchive.LocalHost;
 public sealed class LocalArchive : IAsyncDisposable
 {
     private const int PacksPerReconciliation = 1000;
+    private const int StudiesPerRetention = 1000;
 
     private static readonly ScheduledWork[] s_work =
     [
@@ -26,6 +28,7 @@ public sealed class LocalArchive : IAsyncDisposable
         new("restore-tests", RestoreTestSchedule.Ncrontab, (services, cancel) => services.GetRequiredService<RestoreTestSchedule>().StartAsync(isPastDue: false, Requester.System("restore-test-timer", CorrelationId(services, "restore-tests")), cancel)),
         new("restore-test-watch", "0 30 * * * *", (services, cancel) => services.GetRequiredService<RestoreTestWatch>().RunAsync(Requester.System("restore-test-watch", CorrelationId(services, "restore-test-watch")), cancel)),
         new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
+        new("retention", "45 */10 * * * *", (services, cancel) => services.GetRequiredService<RetentionRun>().RunAsync(StudiesPerRetention, cancel)),
     ];
 
     private readonly WebApplication _app;

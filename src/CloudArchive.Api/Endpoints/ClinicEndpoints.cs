@@ -83,5 +83,5 @@ internal static class ClinicEndpoints
     internal static AgentResponse Response(Agent agent) => new(agent.Id.ToString(), agent.Name, agent.EnrolledAt, agent.LastSeenAt, agent.Revoked, agent.KeySince, agent.RevokedAt);
 
     private static async Task<ClinicResponse> ResponseAsync(Clinic clinic, ClinicDirectory clinics, CancellationToken cancellationToken) => new(
-        clinic.Id, clinic.Name, clinic.RetentionYears, clinic.CreatedAt, clinic.EscrowKey is not null, await clinics.LastCommitAsync(clinic.Id, cancellationToken), clinic.RequireApproval);
+        clinic.Id, clinic.Name, clinic.Retention.Years, clinic.CreatedAt, clinic.EscrowKey is not null, await clinics.LastCommitAsync(clinic.Id, cancellationToken), clinic.RequireApproval);
 }

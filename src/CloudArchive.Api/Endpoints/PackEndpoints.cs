@@ -36,7 +36,7 @@ internal static class PackEndpoints
     {
         OpenedPack opened = await intake.OpenAsync(context.Agent(), body.Study, body.PlannedBytes, context.Requester(), cancellationToken);
         context.Response.Headers.CacheControl = "no-store";
-        OpenPackResponse response = new(opened.Pack, opened.Upload.Url.AbsoluteUri, opened.Upload.ExpiresAt, opened.WrappingKey, opened.EscrowKey);
+        OpenPackResponse response = new(opened.Pack, opened.Upload.Url.AbsoluteUri, opened.Upload.ExpiresAt, opened.WrappingKey, opened.EscrowKey, opened.Retention);
         return TypedResults.Created($"/v1/clinics/{clinic}/packs/{opened.Pack}", response);
     }
 

@@ -237,6 +237,15 @@ public sealed class BlobVault : IBlobVault
         }
     }
 
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (BlobItem item in Container(area).GetBlobsAsync(BlobTraits.None, BlobStates.Version, prefix, cancellationToken))
+        {
+            yield return new ListedBlob(new BlobName(area, item.Name), item.VersionId, item.Properties.ContentLength ?? 0);
+        }
+    }
+
     private static bool IsArchived(BlobProperties properties) => properties.AccessTier == AccessTier.Archive.ToString();
 
     private static string ContainerName(VaultArea area) => area switch

@@ -4,6 +4,7 @@ using CloudArchive.Cli.State;
 using CloudArchive.Dicom;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
+using CloudArchive.Format.Retention;
 
 namespace CloudArchive.Cli.Backup;
 
@@ -69,7 +70,8 @@ public static class FileInspection
             if (hashed != length || length != lengthAfter || modified != modifiedAfter) return new Inspection.Changed(lengthAfter, modifiedAfter);
 
             SidecarInstance found = new(instance, sopClass, Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null, CodeString(header.Modality), transferSyntax, length, sha256);
-            return new Inspection.Dicom(length, modified, new FileContent(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), header.StudyDate)));
+            int? bornIn = RetentionPolicy.BornIn(header.PatientBirthDate?.Decode(), header.StudyDate, new DateTimeOffset(modified, TimeSpan.Zero));
+            return new Inspection.Dicom(length, modified, new FileContent(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), header.StudyDate, bornIn)));
         }
         catch (DicomException error)
         {

@@ -67,6 +67,12 @@ public sealed class PackUpload(AgentSession session, BlobUploadContext context, 
             session.State.DropUpload(sidecar.Pack);
             return null;
         }
+        catch (ServiceRefusedException refused) when (refused.Problem == "sidecar-invalid")
+        {
+            // Sent again it would be refused again, and keep every backup from going on: told now, and made anew by the next.
+            session.State.DropUpload(sidecar.Pack);
+            throw;
+        }
 
         Receipt receipt;
         try
@@ -100,7 +106,9 @@ public sealed class PackUpload(AgentSession session, BlobUploadContext context, 
         PackSummary? summary = await SealAsync(blob, header, key, files, cancellationToken);
         if (summary is null) return null;
 
-        Sidecar sidecar = Sidecars.For(header, summary, wrapped, escrow) with { StudyDate = study.Date, PatientHmac = study.Patient, AccessionHmac = study.Accession };
+        // Worked out here, so that the date of birth stays here. A service of before there were policies takes version 1 of the sidecar.
+        SidecarRetention? retention = open.Retention is { } policy ? new SidecarRetention(policy.Version, policy.Until(study.Date, header.CreatedAt, study.BornIn), study.BornIn) : null;
+        Sidecar sidecar = Sidecars.For(header, summary, wrapped, escrow, retention) with { StudyDate = study.Date, PatientHmac = study.Patient, AccessionHmac = study.Accession };
 
         // Noted before the blob is: were it the other way round, a crash in between would upload the pack a second time.
         session.State.NoteUploaded(sidecar, context.Clock.GetUtcNow());

@@ -77,6 +77,10 @@ public sealed class ArchiveClient : IDisposable
     public Task<T> PostAsync<T>(string path, object? body, bool repeatable, CancellationToken cancellationToken) =>
         SendAsync<T>(HttpMethod.Post, path, body is null ? null : () => JsonContent.Create(body, body.GetType(), options: FormatJson.Options), repeatable, cancellationToken);
 
+    /// <summary>PUT of a JSON document, which may be repeated.</summary>
+    public Task<T> PutAsync<T>(string path, object body, CancellationToken cancellationToken) =>
+        SendAsync<T>(HttpMethod.Put, path, () => JsonContent.Create(body, body.GetType(), options: FormatJson.Options), repeatable: true, cancellationToken);
+
     /// <summary>POST of a form, as OAuth has it.</summary>
     public Task<T> PostFormAsync<T>(string path, IReadOnlyDictionary<string, string> form, CancellationToken cancellationToken) =>
         SendAsync<T>(HttpMethod.Post, path, () => new FormUrlEncodedContent(form), repeatable: false, cancellationToken);

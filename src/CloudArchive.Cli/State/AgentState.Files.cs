@@ -205,12 +205,12 @@ public sealed partial class AgentState
             using SqliteTransaction transaction = _connection.BeginTransaction();
             Execute(
                 """
-                INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, study_date, patient, accession)
-                VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $date, $patient, $accession) ON CONFLICT(sha256) DO NOTHING
+                INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, study_date, patient, accession, born)
+                VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $date, $patient, $accession, $born) ON CONFLICT(sha256) DO NOTHING
                 """,
                 ("$sha256", Bytes(instance.Sha256)), ("$sop", instance.SopInstance.Value), ("$class", instance.SopClass.Value), ("$series", instance.Series?.Value), ("$modality", instance.Modality),
                 ("$syntax", instance.TransferSyntax.Value), ("$length", instance.Length), ("$study", content.Study.Study.Value), ("$date", content.Study.Date),
-                ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()));
+                ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn));
             Execute(
                 "UPDATE files SET state = $state, sha256 = $sha256, length = $length, modified = $modified, reason = NULL, detail = NULL WHERE id = $id",
                 ("$state", (long)FileState.Read), ("$sha256", Bytes(instance.Sha256)), ("$length", length), ("$modified", modifiedTicks), ("$id", file));

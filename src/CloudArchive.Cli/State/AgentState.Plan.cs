@@ -21,7 +21,7 @@ public sealed partial class AgentState
                 """
                 INSERT INTO temp.plan(file, sha256) SELECT f.id, c.sha256 FROM files f JOIN contents c ON c.sha256 = f.sha256
                 WHERE f.state = 1 AND f.run = $run AND c.pack IS NULL
-                ORDER BY c.study, c.patient, c.accession, c.study_date, c.sop, c.sha256, f.id
+                ORDER BY c.study, c.patient, c.accession, c.study_date, c.born, c.sop, c.sha256, f.id
                 """,
                 ("$run", run));
             using SqliteCommand command = Command("SELECT count(*), coalesce(sum(length), 0) FROM contents WHERE sha256 IN (SELECT sha256 FROM temp.plan)");
@@ -43,7 +43,7 @@ public sealed partial class AgentState
                 using SqliteCommand command = Command(
                     """
                     SELECT p.seq, f.id, f.path, d.path, f.length, f.modified, c.sop, c.sop_class, c.series, c.modality, c.transfer_syntax, c.length, c.sha256,
-                        c.study, c.patient, c.accession, c.study_date,
+                        c.study, c.patient, c.accession, c.study_date, c.born,
                         EXISTS (SELECT 1 FROM contents o WHERE o.sop = c.sop AND o.sha256 <> c.sha256 AND o.pack IS NOT NULL)
                     FROM temp.plan p JOIN files f ON f.id = p.file JOIN folders d ON d.id = f.folder JOIN contents c ON c.sha256 = p.sha256
                     WHERE p.seq > $last ORDER BY p.seq LIMIT 200
@@ -56,8 +56,8 @@ public sealed partial class AgentState
                     SidecarInstance instance = new(
                         Uid.Parse(row.GetString(6)), Uid.Parse(row.GetString(7)), row.IsDBNull(8) ? null : Uid.Parse(row.GetString(8)), Text(row, 9),
                         Uid.Parse(row.GetString(10)), row.GetInt64(11), Digest(row, 12)!.Value);
-                    StudyKey study = new(Uid.Parse(row.GetString(13)), Digest(row, 14), Digest(row, 15), Text(row, 16));
-                    page.Add(new PendingFile(row.GetInt64(1), row.GetString(2), row.GetString(3), row.GetInt64(4), row.GetInt64(5), instance, study, row.GetBoolean(17)));
+                    StudyKey study = new(Uid.Parse(row.GetString(13)), Digest(row, 14), Digest(row, 15), Text(row, 16), row.IsDBNull(17) ? null : row.GetInt32(17));
+                    page.Add(new PendingFile(row.GetInt64(1), row.GetString(2), row.GetString(3), row.GetInt64(4), row.GetInt64(5), instance, study, row.GetBoolean(18)));
                 }
             }
 

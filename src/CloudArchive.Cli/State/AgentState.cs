@@ -10,7 +10,7 @@ namespace CloudArchive.Cli.State;
 /// </summary>
 public sealed partial class AgentState : IDisposable
 {
-    private const int SchemaVersion = 1;
+    private const int SchemaVersion = 2;
 
     // A content's pack is set in the transaction that stores the pack's receipt, so "has a pack" and "has a receipt" are one fact.
     private const string Schema =
@@ -24,7 +24,7 @@ public sealed partial class AgentState : IDisposable
         CREATE INDEX files_by_content ON files(sha256);
         CREATE TABLE contents(
             sha256 BLOB PRIMARY KEY, sop TEXT NOT NULL, sop_class TEXT NOT NULL, series TEXT, modality TEXT, transfer_syntax TEXT NOT NULL,
-            length INTEGER NOT NULL, study TEXT NOT NULL, study_date TEXT, patient BLOB, accession BLOB, pack TEXT) WITHOUT ROWID;
+            length INTEGER NOT NULL, study TEXT NOT NULL, study_date TEXT, patient BLOB, accession BLOB, pack TEXT, born INTEGER) WITHOUT ROWID;
         CREATE INDEX contents_by_instance ON contents(sop);
         CREATE INDEX contents_by_pack ON contents(pack);
         CREATE TABLE receipts(
@@ -35,7 +35,16 @@ public sealed partial class AgentState : IDisposable
         CREATE TABLE claims(
             pack TEXT NOT NULL, sop TEXT NOT NULL, sha256 BLOB NOT NULL, sop_class TEXT NOT NULL, series TEXT, modality TEXT,
             transfer_syntax TEXT NOT NULL, length INTEGER NOT NULL, study TEXT NOT NULL, PRIMARY KEY (pack, sop, sha256)) WITHOUT ROWID;
-        PRAGMA user_version = 1;
+        PRAGMA user_version = 2;
+        """;
+
+    // What is not archived yet is read again: nobody looked for a year of birth in it.
+    private const string ToVersion2 =
+        """
+        ALTER TABLE contents ADD COLUMN born INTEGER;
+        UPDATE files SET state = 0, sha256 = NULL WHERE sha256 IN (SELECT sha256 FROM contents WHERE pack IS NULL);
+        DELETE FROM contents WHERE pack IS NULL;
+        PRAGMA user_version = 2;
         """;
 
     private readonly SqliteConnection _connection;
@@ -71,7 +80,7 @@ public sealed partial class AgentState : IDisposable
     {
         if (!File.Exists(path)) return null;
         AgentState state = new(Connect(path, SqliteOpenMode.ReadOnly));
-        if (state.Scalar<long>("PRAGMA user_version") == SchemaVersion) return state;
+        if (state.Scalar<long>("PRAGMA user_version") is 1 or SchemaVersion) return state; // what is read beside a run is the same in both
         state.Dispose();
         return null;
     }
@@ -117,6 +126,12 @@ public sealed partial class AgentState : IDisposable
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
             Execute(Schema);
+            transaction.Commit();
+        }
+        else if (version == 1)
+        {
+            using SqliteTransaction transaction = _connection.BeginTransaction();
+            Execute(ToVersion2);
             transaction.Commit();
         }
     }

@@ -57,4 +57,13 @@ public static class AuditActions
     public const string RestoreTestBudgetChanged = "clinic/restore-test-budget-changed";
     public const string AgentKeyRenewed = "clinic/agent-key-renewed";
     public const string CatalogRebuilt = "catalog/rebuilt";
+    public const string RetentionPolicyChanged = "retention/policy-changed";
+    public const string RetentionExtended = "retention/extended";
+    public const string HoldSet = "retention/hold-set";
+    public const string HoldCleared = "retention/hold-cleared";
+    public const string HoldClearRequested = "retention/hold-clear-requested";
+    public const string DestructionRequested = "retention/destruction-requested";
+    public const string DestructionApproved = "retention/destruction-approved";
+    public const string DestructionRejected = "retention/destruction-rejected";
+    public const string StudyDestroyed = "retention/study-destroyed";
 }

@@ -22,6 +22,7 @@ namespace CloudArchive.Core.Catalog;
 /// <param name="AccessionHmac">As in the sidecar.</param>
 /// <param name="Receipt">The JWS; null until it is issued.</param>
 /// <param name="AuditIndex">Of the commit's entry in the clinic's log, as the receipt states it.</param>
+/// <param name="BornIn">As in the sidecar.</param>
 public sealed record CatalogPack(
     ClinicId Clinic,
     PackId Pack,
@@ -39,7 +40,8 @@ public sealed record CatalogPack(
     Sha256Digest? PatientHmac,
     Sha256Digest? AccessionHmac,
     string? Receipt,
-    long? AuditIndex)
+    long? AuditIndex,
+    int? BornIn = null)
 {
     /// <summary>What the catalogue keeps of a sidecar whose pack was verified and locked.</summary>
     public static CatalogPack For(Sidecar sidecar, string versionId, DateTimeOffset immutableUntil, DateTimeOffset committedAt, string? receipt = null, long? auditIndex = null) => new(
@@ -59,5 +61,6 @@ public sealed record CatalogPack(
         sidecar.PatientHmac,
         sidecar.AccessionHmac,
         receipt,
-        auditIndex);
+        auditIndex,
+        sidecar.Retention?.BornIn);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
@@ -99,7 +100,41 @@ public sealed class CatalogReader(IRowStore rows)
 
     /// <summary>The ids of a study's packs.</summary>
     public async Task<IReadOnlyList<PackId>> PacksOfAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
-        [.. (await SharesAsync(clinic, study, cancellationToken)).Select(row => PackId.Parse(row.Key.Split(':')[2]))];
+        [.. (await SharesAsync(clinic, study, cancellationToken)).Select(CatalogRows.PackOf)];
+
+    /// <summary>What decides how long a study is kept; without packs where it is not in the catalogue.</summary>
+    public async Task<StudyFacts> FactsOfAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
+        new(study, [.. (await SharesAsync(clinic, study, cancellationToken)).Select(CatalogRows.ReadFacts)]);
+
+    /// <summary>The same of every study, in the order of their UIDs.</summary>
+    public async IAsyncEnumerable<StudyFacts> ReadFactsAsync(ClinicId clinic, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        Uid? study = null;
+        List<PackFacts> packs = [];
+        await foreach (Row share in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix(CatalogRows.Study), cancellationToken))
+        {
+            Uid of = CatalogRows.StudyOf(share);
+            if (study is { } before && before != of)
+            {
+                yield return new StudyFacts(before, packs);
+                packs = [];
+            }
+
+            study = of;
+            packs.Add(CatalogRows.ReadFacts(share));
+        }
+
+        if (study is { } last)
+        {
+            yield return new StudyFacts(last, packs);
+        }
+    }
+
+    /// <summary>The studies of a patient.</summary>
+    public async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, Sha256Digest patient, CancellationToken cancellationToken) =>
+        await rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Patient}{patient}:"), cancellationToken)
+            .Select(row => Uid.Parse(row.Key[(row.Key.LastIndexOf(':') + 1)..]))
+            .ToListAsync(cancellationToken);
 
     /// <summary>The study, or null.</summary>
     public async Task<StudyResponse?> FindStudyAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>

@@ -97,7 +97,7 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Rece
         BlobName name = BlobName.Pack(sidecar.Clinic, sidecar.Pack);
         BlobState current = await vault.FindAsync(name, cancellationToken) ?? throw new BlobMissingException(name);
         BlobState verified = await _stored.VerifyAsync(sidecar, current.VersionId, cancellationToken);
-        DateTimeOffset until = RetentionPolicy.Until(sidecar.StudyDate, verified.CreatedAt, clinic.RetentionYears);
+        DateTimeOffset until = PackRetention.Until(sidecar, clinic.Retention, verified.CreatedAt);
         until = verified.ImmutableUntil > until ? verified.ImmutableUntil.Value : until;
         CatalogPack pack = await finish.RunAsync(sidecar, verified.VersionId, until, by, cancellationToken);
         await catalog.RestoreAsync(pack, sidecar, cancellationToken);

@@ -1,3 +1,4 @@
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
@@ -56,6 +57,7 @@ internal static class CatalogRows
         Add(values, "patientHmac", pack.PatientHmac?.Hex);
         Add(values, "accessionHmac", pack.AccessionHmac?.Hex);
         Add(values, "receipt", pack.Receipt);
+        AddBornIn(values, pack);
         if (pack.AuditIndex is { } index)
         {
             values["auditIndex"] = index;
@@ -87,7 +89,8 @@ internal static class CatalogRows
         Digest(row, "patientHmac"),
         Digest(row, "accessionHmac"),
         row.Text("receipt"),
-        row.Number("auditIndex"));
+        row.Number("auditIndex"),
+        (int?)row.Number("bornIn"));
 
     /// <summary>A pack's row, its share of its study, and where the study is looked up.</summary>
     public static IReadOnlyList<(string Key, Dictionary<string, object> Values, bool Shared)> ForPack(CatalogPack pack)
@@ -103,6 +106,7 @@ internal static class CatalogRows
         Add(share, "studyDate", pack.StudyDate);
         Add(share, "patientHmac", pack.PatientHmac?.Hex);
         Add(share, "accessionHmac", pack.AccessionHmac?.Hex);
+        AddBornIn(share, pack);
         List<(string, Dictionary<string, object>, bool)> rows =
         [
             (Pack + pack.Pack, PackValues(pack), false),
@@ -170,7 +174,26 @@ internal static class CatalogRows
         shares.Max(row => row.Time("committedAt")!.Value),
         shares.Min(row => row.Time("immutableUntil")!.Value));
 
+    /// <summary>What a share says of how long its pack is kept.</summary>
+    public static PackFacts ReadFacts(Row share) => new(
+        PackOf(share),
+        share.Text("studyDate"),
+        share.Time("committedAt")!.Value,
+        share.Time("immutableUntil")!.Value,
+        Digest(share, "patientHmac"),
+        (int?)share.Number("bornIn"));
+
+    public static PackId PackOf(Row share) => PackId.Parse(share.Key.Split(':')[2]);
+
     public static Uid StudyOf(Row share) => Uid.Parse(share.Key.Split(':')[1]);
+
+    private static void AddBornIn(Dictionary<string, object> values, CatalogPack pack)
+    {
+        if (pack.BornIn is { } born)
+        {
+            values["bornIn"] = (long)born;
+        }
+    }
 
     private static string[] Modalities(Row row) => (row.Text("modalities") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries);
 

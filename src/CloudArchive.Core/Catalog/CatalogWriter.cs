@@ -1,4 +1,5 @@
 using CloudArchive.Core.Storage;
+using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 
 namespace CloudArchive.Core.Catalog;
@@ -56,6 +57,26 @@ public sealed class CatalogWriter(IRowStore rows)
             catch (RowConflictException)
             {
                 // Another commit of the same pack, or a rebuild: look again.
+            }
+        }
+    }
+
+    /// <summary>Notes that a pack is locked longer than the catalogue says. An earlier date is left alone: locks do not become shorter.</summary>
+    public async Task NoteLockAsync(ClinicId clinic, Uid study, PackId pack, DateTimeOffset until, CancellationToken cancellationToken)
+    {
+        foreach (string key in (string[])[CatalogRows.Pack + pack, $"{CatalogRows.Study}{study}:{pack}"])
+        {
+            while (await rows.FindAsync(RowTable.Catalog, clinic.Value, key, cancellationToken) is { } row && row.Time("immutableUntil") < until)
+            {
+                try
+                {
+                    RowWrite write = new RowWrite.Replace(key, new Dictionary<string, object>(row.Values) { ["immutableUntil"] = until }, row.ETag!);
+                    await rows.SubmitAsync(RowTable.Catalog, clinic.Value, [write], cancellationToken);
+                }
+                catch (RowConflictException)
+                {
+                    // A receipt was set, or a rebuild wrote it: look again.
+                }
             }
         }
     }

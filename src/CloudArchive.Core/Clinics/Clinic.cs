@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using CloudArchive.Format;
+using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
 
@@ -9,7 +10,7 @@ namespace CloudArchive.Core.Clinics;
 /// <summary>The tenant.</summary>
 /// <param name="Id">The slug.</param>
 /// <param name="Name">What people call it.</param>
-/// <param name="RetentionYears">How long a study is kept; only ever raised.</param>
+/// <param name="Retention">How long its studies are kept: the current version.</param>
 /// <param name="RequireApproval">Whether a restore of more than one study needs a second admin.</param>
 /// <param name="CreatedAt">When it was created.</param>
 /// <param name="IdentifierSecret">The clinic's identifier secret, wrapped with the clinic's key: only the recovery role can unwrap it.</param>
@@ -18,7 +19,7 @@ namespace CloudArchive.Core.Clinics;
 public sealed record Clinic(
     ClinicId Id,
     string Name,
-    int RetentionYears,
+    RetentionPolicy Retention,
     bool RequireApproval,
     DateTimeOffset CreatedAt,
     WrappedContentKey IdentifierSecret,

@@ -2,9 +2,11 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
 
@@ -29,12 +31,17 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         {
             Jwk key = await keys.EnsureAsync(id, cancellationToken);
             using IdentifierSecret secret = IdentifierSecret.Create();
-            clinic = new Clinic(id, name, retentionYears, requireApproval, clock.GetUtcNow(), Wrap(secret, key), null, "");
+            clinic = new Clinic(id, name, RetentionPolicy.ForYears(retentionYears), requireApproval, clock.GetUtcNow(), Wrap(secret, key), null, "");
             AuditEvent entry = new(
                 id.Value, AuditActions.ClinicCreated, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: Settings(clinic), Once: AuditActions.ClinicCreated);
             try
             {
-                await outbox.SubmitAsync(RowTable.Clinics, id.Value, [new RowWrite.Insert(ClinicRows.ClinicKey, ClinicRows.Values(clinic))], entry, cancellationToken);
+                RowWrite[] writes =
+                [
+                    new RowWrite.Insert(ClinicRows.ClinicKey, ClinicRows.Values(clinic)),
+                    RetentionRows.Write(new RetentionVersion(clinic.Retention, clinic.CreatedAt, by.Actor.Id)),
+                ];
+                await outbox.SubmitAsync(RowTable.Clinics, id.Value, writes, entry, cancellationToken);
             }
             catch (RowConflictException)
             {
@@ -44,7 +51,7 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
             clinic = await GetAsync(id, cancellationToken);
         }
 
-        if (clinic.Name != name || clinic.RetentionYears != retentionYears || clinic.RequireApproval != requireApproval)
+        if (clinic.Name != name || clinic.Retention.Years != retentionYears || clinic.RequireApproval != requireApproval)
         {
             throw new RefusedException(Refusal.ClinicExists, $"Clinic {id} exists with other settings. Choose another id, or change its settings.");
         }
@@ -94,11 +101,16 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         while (true)
         {
             Clinic clinic = await GetAsync(id, cancellationToken);
-            Clinic changed = clinic with { RetentionYears = retentionYears ?? clinic.RetentionYears, RequireApproval = requireApproval ?? clinic.RequireApproval };
-            CheckRetention(changed.RetentionYears);
-            if (changed.RetentionYears < clinic.RetentionYears)
+            Clinic changed = clinic with { RequireApproval = requireApproval ?? clinic.RequireApproval };
+            if (retentionYears is { } years && years != clinic.Retention.Years)
             {
-                throw new RefusedException(Refusal.RetentionLowered, $"Retention is {clinic.RetentionYears} years and is only ever extended.");
+                CheckRetention(years);
+                if (years < clinic.Retention.Years)
+                {
+                    throw new RefusedException(Refusal.RetentionLowered, $"Retention is {clinic.Retention.Years} years and is only ever extended.");
+                }
+
+                changed = changed with { Retention = clinic.Retention with { Version = clinic.Retention.Version + 1, Years = years, MinimumYears = Math.Max(clinic.Retention.MinimumYears, years) } };
             }
 
             if (changed == clinic)
@@ -109,7 +121,13 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
             AuditEvent entry = new(id.Value, AuditActions.ClinicSettingsChanged, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: Settings(changed));
             try
             {
-                await outbox.SubmitAsync(RowTable.Clinics, id.Value, [new RowWrite.Replace(ClinicRows.ClinicKey, ClinicRows.Values(changed), clinic.ETag)], entry, cancellationToken);
+                List<RowWrite> writes = [new RowWrite.Replace(ClinicRows.ClinicKey, ClinicRows.Values(changed), clinic.ETag)];
+                if (changed.Retention != clinic.Retention)
+                {
+                    writes.AddRange(RetentionRows.Change(clinic, new RetentionVersion(changed.Retention, clock.GetUtcNow(), by.Actor.Id)));
+                }
+
+                await outbox.SubmitAsync(RowTable.Clinics, id.Value, writes, entry, cancellationToken);
                 return await GetAsync(id, cancellationToken);
             }
             catch (RowConflictException)
@@ -144,7 +162,8 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
     private static Dictionary<string, string> Settings(Clinic clinic) => new()
     {
         ["requireApproval"] = clinic.RequireApproval ? "true" : "false",
-        ["retentionYears"] = clinic.RetentionYears.ToString(),
+        ["retentionYears"] = clinic.Retention.Years.ToString(),
+        ["retentionVersion"] = clinic.Retention.Version.ToString(),
     };
 
     private static void CheckName(string name)

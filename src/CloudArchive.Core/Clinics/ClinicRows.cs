@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
 
@@ -35,7 +36,8 @@ internal static class ClinicRows
         Dictionary<string, object> values = new()
         {
             ["name"] = clinic.Name,
-            ["retentionYears"] = (long)clinic.RetentionYears,
+            ["retentionYears"] = (long)clinic.Retention.Years,
+            ["retention"] = JsonSerializer.Serialize(clinic.Retention, FormatJson.Options),
             ["requireApproval"] = clinic.RequireApproval,
             ["createdAt"] = clinic.CreatedAt,
             ["identifierSecret"] = JsonSerializer.Serialize(clinic.IdentifierSecret, FormatJson.Options),
@@ -51,7 +53,9 @@ internal static class ClinicRows
     public static Clinic Clinic(Row row) => new(
         ClinicId.Parse(row.Partition),
         row.Text("name")!,
-        (int)row.Number("retentionYears")!,
+
+        // Clinics of before policies had versions have the number alone.
+        row.Text("retention") is { } policy ? JsonSerializer.Deserialize<RetentionPolicy>(policy, FormatJson.Options)! : RetentionPolicy.ForYears((int)row.Number("retentionYears")!),
         row.Flag("requireApproval"),
         row.Time("createdAt")!.Value,
         JsonSerializer.Deserialize<WrappedContentKey>(row.Text("identifierSecret")!, FormatJson.Options)!,

@@ -7,7 +7,7 @@ using CloudArchive.Format.Packs;
 namespace CloudArchive.Core.Packs;
 
 /// <summary>An agent's commit: checks the sidecar, records the intent, and completes the pack. Repeating it gives the same receipt.</summary>
-public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVault vault, PackCompletion completion, CatalogReader catalog, ReceiptIssuer receipts)
+public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVault vault, PackCompletion completion, CatalogReader catalog, ReceiptIssuer receipts, TimeProvider clock)
 {
     /// <summary>Commits a pack and returns its receipt.</summary>
     public async Task<string> RunAsync(AgentId agent, PackId id, Sidecar sidecar, Requester by, CancellationToken cancellationToken)
@@ -32,7 +32,7 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
 
                 case PackState.Committing or PackState.Verified:
                     Clinic clinic = await clinics.GetAsync(pack.Clinic, cancellationToken);
-                    if (SidecarRules.Violation(sidecar, pack, clinic) is not null || Sha256Digest.Of(Sidecars.Serialize(sidecar)) != pack.SidecarSha256)
+                    if (SidecarRules.Violation(sidecar, pack, clinic, clock.GetUtcNow()) is not null || Sha256Digest.Of(Sidecars.Serialize(sidecar)) != pack.SidecarSha256)
                     {
                         throw Differs(id);
                     }
@@ -58,7 +58,7 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
     private async Task<InFlightPack?> RecordAsync(InFlightPack pack, Sidecar sidecar, CancellationToken cancellationToken)
     {
         Clinic clinic = await clinics.GetAsync(pack.Clinic, cancellationToken);
-        if (SidecarRules.Violation(sidecar, pack, clinic) is { } violation)
+        if (SidecarRules.Violation(sidecar, pack, clinic, clock.GetUtcNow()) is { } violation)
         {
             throw new RefusedException(Refusal.SidecarInvalid, violation);
         }

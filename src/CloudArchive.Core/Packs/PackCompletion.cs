@@ -92,7 +92,7 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
 
         // Fixed here, once: a repeat after a crash locks until the same date.
         Clinic clinic = await clinics.GetAsync(pack.Clinic, cancellationToken);
-        DateTimeOffset until = RetentionPolicy.Until(sidecar.StudyDate, clock.GetUtcNow(), clinic.RetentionYears);
+        DateTimeOffset until = PackRetention.Until(sidecar, clinic.Retention, clock.GetUtcNow());
         return await packs.AdvanceAsync(pack with { State = PackState.Verified, VersionId = current.VersionId, LockUntil = until }, cancellationToken);
     }
 }

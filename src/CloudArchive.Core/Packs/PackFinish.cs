@@ -1,6 +1,7 @@
 using System.Globalization;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
@@ -11,7 +12,7 @@ namespace CloudArchive.Core.Packs;
 /// From verified bytes to the receipt: lock and read back, sidecar, catalogue, audit entry, receipt. Each step can be repeated by
 /// anyone, so a commit, the reconciler and the rebuild share it and may even run it at the same time.
 /// </summary>
-public sealed class PackFinish(StoredPacks stored, CatalogWriter catalog, IAuditLog log, ReceiptIssuer receipts, TimeProvider clock)
+public sealed class PackFinish(StoredPacks stored, CatalogWriter catalog, IAuditLog log, ReceiptIssuer receipts, HoldEnforcement holds, TimeProvider clock)
 {
     /// <summary>
     /// Finishes a pack of which <paramref name="versionId"/> was read back and is what <paramref name="sidecar"/> says. Returns what the
@@ -44,6 +45,7 @@ public sealed class PackFinish(StoredPacks stored, CatalogWriter catalog, IAudit
             place.Index,
             clock.GetUtcNow());
         string jws = await receipts.IssueAsync(receipt, cancellationToken);
+        await holds.OnCommitAsync(sidecar.Clinic, sidecar.Study, sidecar.PatientHmac, sidecar.Pack, cancellationToken);
         await catalog.SetReceiptAsync(pack, jws, place.Index, cancellationToken);
         return pack with { Receipt = jws, AuditIndex = place.Index };
     }

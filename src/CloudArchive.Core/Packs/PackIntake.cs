@@ -5,12 +5,13 @@ using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Retention;
 using CloudArchive.Format.Signing;
 
 namespace CloudArchive.Core.Packs;
 
-/// <summary>An opened pack: where to put it and what to seal it with.</summary>
-public sealed record OpenedPack(PackId Pack, BlobGrant Upload, Jwk WrappingKey, Jwk EscrowKey);
+/// <summary>An opened pack: where to put it, what to seal it with, how long it is to be kept.</summary>
+public sealed record OpenedPack(PackId Pack, BlobGrant Upload, Jwk WrappingKey, Jwk EscrowKey, RetentionPolicy Retention);
 
 /// <summary>Opens packs for upload.</summary>
 public sealed class PackIntake(ClinicDirectory clinics, IWrappingKeys keys, IBlobVault vault, PackRows packs, Outbox outbox, TimeProvider clock)
@@ -41,7 +42,7 @@ public sealed class PackIntake(ClinicDirectory clinics, IWrappingKeys keys, IBlo
             Details: new Dictionary<string, string> { ["plannedBytes"] = plannedBytes.ToString(CultureInfo.InvariantCulture) },
             Once: $"open:{pack.Pack}");
         await outbox.SubmitAsync(RowTable.Work, clinic.Id.Value, [PackRows.Open(pack)], entry, cancellationToken);
-        return new OpenedPack(pack.Pack, await vault.GrantWriteAsync(BlobName.Pack(clinic.Id, pack.Pack), UploadLifetime, cancellationToken), wrapping, escrow);
+        return new OpenedPack(pack.Pack, await vault.GrantWriteAsync(BlobName.Pack(clinic.Id, pack.Pack), UploadLifetime, cancellationToken), wrapping, escrow, clinic.Retention);
     }
 
     /// <summary>Another upload URL for a pack of this agent that was not committed yet.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Retention;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 
@@ -15,7 +16,7 @@ public static class SidecarRules
     public const long MostPackBytes = 16L << 30;
 
     /// <summary>What breaks a rule, for the agent's log; null where nothing does.</summary>
-    public static string? Violation(Sidecar sidecar, InFlightPack pack, Clinic clinic)
+    public static string? Violation(Sidecar sidecar, InFlightPack pack, Clinic clinic, DateTimeOffset now)
     {
         try
         {
@@ -40,7 +41,7 @@ public static class SidecarRules
             : !IsPlain(sidecar.Encryption) ? "The encryption data names its library and nothing else."
             : sidecar.Instances.Select(Violation).FirstOrDefault(violation => violation is not null) is { } violation ? violation
             : sidecar.Instances.DistinctBy(i => (i.SopInstance, i.Sha256)).Count() != sidecar.Instances.Count ? "An instance is in the pack twice."
-            : null;
+            : PackRetention.Violation(sidecar, clinic.Retention, now);
     }
 
     private static string? Violation(SidecarInstance instance) =>

@@ -57,6 +57,8 @@ internal static class CanaryShelf
 
         Task IBlobVault.DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        IAsyncEnumerable<ListedBlob> IBlobVault.ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         IAsyncEnumerable<ListedBlob> IBlobVault.ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 

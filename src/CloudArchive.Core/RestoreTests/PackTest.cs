@@ -6,6 +6,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Dicom;
 using CloudArchive.Format;
@@ -20,7 +21,7 @@ namespace CloudArchive.Core.RestoreTests;
 /// was when it was captured, read it as DICOM, compare with the catalogue, look at the lock. What must be there is what the signed
 /// receipt says: the catalogue is an index, and is compared with it. No plaintext touches the disk.
 /// </summary>
-public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKeys keys, ReceiptIssuer receipts, TimeProvider clock)
+public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKeys keys, ReceiptIssuer receipts, Holds? holds, TimeProvider clock)
 {
     /// <summary>What one pack may take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(15);
@@ -53,7 +54,7 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
     private async Task RunAsync(ClinicId clinic, PackId id, PackTrial trial, CancellationToken cancellationToken)
     {
         (Receipt receipt, string jws, Sidecar sidecar, BlobState state) = await trial.StepAsync(PackTestStepName.Find, () => FindAsync(clinic, id, cancellationToken));
-        await trial.StepAsync(PackTestStepName.Immutability, () => CheckLocksAsync(receipt, state, cancellationToken));
+        await trial.StepAsync(PackTestStepName.Immutability, () => CheckLocksAsync(receipt, state, sidecar, cancellationToken));
         await using FileStream ciphertext = new(Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()), new FileStreamOptions
         {
             Mode = FileMode.CreateNew,
@@ -89,8 +90,9 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
     }
 
     /// <summary>The locks of the pack and of what lies beside it: without its sidecar or receipt, a pack is a blob that nobody can vouch for.</summary>
-    private async Task CheckLocksAsync(Receipt receipt, BlobState pack, CancellationToken cancellationToken)
+    private async Task CheckLocksAsync(Receipt receipt, BlobState pack, Sidecar sidecar, CancellationToken cancellationToken)
     {
+        await CheckHoldAsync(receipt, sidecar, cancellationToken);
         // Past its date a lock protects no longer and need not be there; before, it must.
         if (receipt.ImmutableUntil <= clock.GetUtcNow())
         {
@@ -101,6 +103,16 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
         foreach ((BlobName name, string what) in ((BlobName, string)[])[(BlobName.Sidecar(receipt.Clinic, receipt.Pack), "sidecar: "), (BlobName.Receipt(receipt.Clinic, receipt.Pack), "receipt: ")])
         {
             CheckLock(receipt, await vault.FindAsync(name, cancellationToken) ?? throw new BlobMissingException(name), what);
+        }
+    }
+
+    /// <summary>A legal hold that storage should have by now. Looked at anew: it may have been set since the pack was found.</summary>
+    private async Task CheckHoldAsync(Receipt receipt, Sidecar sidecar, CancellationToken cancellationToken)
+    {
+        if (holds is not null && await holds.IsHeldInStorageAsync(receipt.Clinic, receipt.Study, sidecar.PatientHmac, cancellationToken)
+            && await vault.FindAsync(BlobName.Pack(receipt.Clinic, receipt.Pack), receipt.VersionId, cancellationToken) is not { LegalHold: true })
+        {
+            throw new PackFailedException(PackFailure.ImmutabilityLost, "no legal hold");
         }
     }
 

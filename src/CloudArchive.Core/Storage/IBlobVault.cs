@@ -101,6 +101,9 @@ public interface IBlobVault
 
     /// <summary>Current versions whose path starts with <paramref name="prefix"/>, in ordinal order, from the first after <paramref name="after"/>.</summary>
     IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken);
+
+    /// <summary>Every version, current or not, whose path starts with <paramref name="prefix"/>. Nothing is left of a blob that is not here.</summary>
+    IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken);
 }
 
 /// <summary>No such blob or version.</summary>

@@ -6,7 +6,7 @@ namespace CloudArchive.Format.Packs;
 /// What the catalogue knows of a pack, kept as <c>{packId}.sidecar.json</c> beside it. No PHI beyond UIDs and the study's date: no path,
 /// no name, no date of birth; identifiers only as HMAC-SHA256 under the clinic's identifier secret.
 /// </summary>
-/// <param name="Format"><see cref="CurrentFormat"/>.</param>
+/// <param name="Format"><see cref="CurrentFormat"/>, or <see cref="FormatWithoutRetention"/>.</param>
 /// <param name="Clinic">Whose pack it is.</param>
 /// <param name="Pack">The pack.</param>
 /// <param name="Study">Its one Study Instance UID.</param>
@@ -21,6 +21,7 @@ namespace CloudArchive.Format.Packs;
 /// <param name="StudyDate">(0008,0020), <c>yyyyMMdd</c>, where it is there and valid.</param>
 /// <param name="PatientHmac">HMAC-SHA256 of Patient ID (0010,0020), 64 hex digits.</param>
 /// <param name="AccessionHmac">HMAC-SHA256 of Accession Number (0008,0050), 64 hex digits.</param>
+/// <param name="Retention">Until when the agent says the study is to be kept; from version 2 on.</param>
 public sealed record Sidecar(
     string Format,
     ClinicId Clinic,
@@ -36,11 +37,21 @@ public sealed record Sidecar(
     IReadOnlyList<SidecarInstance> Instances,
     string? StudyDate = null,
     Sha256Digest? PatientHmac = null,
-    Sha256Digest? AccessionHmac = null)
+    Sha256Digest? AccessionHmac = null,
+    SidecarRetention? Retention = null)
 {
-    /// <summary>Version 1.</summary>
-    public const string CurrentFormat = "cloudarchive/sidecar/1";
+    /// <summary>Version 2: with <see cref="Retention"/>.</summary>
+    public const string CurrentFormat = "cloudarchive/sidecar/2";
+
+    /// <summary>Version 1: of agents that know no policy. The archive works the date out from the study's date alone.</summary>
+    public const string FormatWithoutRetention = "cloudarchive/sidecar/1";
 }
+
+/// <summary>What the agent worked out from the data set and the clinic's policy, so that a date of birth need not leave the clinic.</summary>
+/// <param name="Policy">The version of the policy that it knew.</param>
+/// <param name="Until">Until when the study is to be kept, by that policy.</param>
+/// <param name="BornIn">The patient's year of birth, only where the patient was young enough for any rule for minors: a later policy may ask.</param>
+public sealed record SidecarRetention(int Policy, DateTimeOffset Until, int? BornIn = null);
 
 /// <summary>An instance, as far as the catalogue may know it.</summary>
 /// <param name="SopInstance">(0008,0018).</param>

@@ -7,9 +7,9 @@ namespace CloudArchive.Format.Packs;
 /// <summary>Writes and reads sidecars: canonical JSON, checked for what it says of itself.</summary>
 public static class Sidecars
 {
-    /// <summary>The sidecar of a pack that was just sealed.</summary>
-    public static Sidecar For(PackHeader header, PackSummary summary, WrappedContentKey wrapped, WrappedContentKey escrow) => new(
-        Sidecar.CurrentFormat,
+    /// <summary>The sidecar of a pack that was just sealed; of version 1 where the agent knows no policy.</summary>
+    public static Sidecar For(PackHeader header, PackSummary summary, WrappedContentKey wrapped, WrappedContentKey escrow, SidecarRetention? retention = null) => new(
+        retention is null ? Sidecar.FormatWithoutRetention : Sidecar.CurrentFormat,
         header.Clinic,
         header.Pack,
         header.Study,
@@ -20,7 +20,8 @@ public static class Sidecars
         BlobEncryption.For(wrapped),
         escrow,
         summary.InstancesRoot,
-        summary.Instances);
+        summary.Instances,
+        Retention: retention);
 
     /// <summary>The bytes that lie at rest.</summary>
     public static byte[] Serialize(Sidecar sidecar) => CanonicalJson.Serialize(sidecar);
@@ -47,9 +48,9 @@ public static class Sidecars
     /// <exception cref="PackException"><see cref="PackFault.SidecarInvalid"/> or <see cref="PackFault.EncryptionDataInvalid"/>.</exception>
     public static void Check(Sidecar? sidecar)
     {
-        if (sidecar?.Format != Sidecar.CurrentFormat)
+        if (sidecar?.Format is not (Sidecar.CurrentFormat or Sidecar.FormatWithoutRetention))
         {
-            throw Invalid($"is not of the format {Sidecar.CurrentFormat}");
+            throw Invalid($"is not of the format {Sidecar.CurrentFormat} or {Sidecar.FormatWithoutRetention}");
         }
 
         BlobEncryption.Check(sidecar.Encryption);
@@ -59,6 +60,8 @@ public static class Sidecars
             : sidecar.Instances.Count is 0 or > PackLimits.Instances ? $"lists no instance or more than {PackLimits.Instances}"
             : sidecar.Instances.Any(i => i is null || i.Length < 0) ? "lists an instance without a valid length"
             : sidecar.StudyDate is { } date && !DateOnly.TryParseExact(date, "yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _) ? "has a study date that is no yyyyMMdd"
+            : (sidecar.Retention is null) != (sidecar.Format == Sidecar.FormatWithoutRetention) ? "says until when the study is kept where its version does not, or does not where it does"
+            : sidecar.Retention is { Policy: < 1 } or { BornIn: < 1800 or > 9000 } ? "names no policy's version, or no year of birth"
             : InstancesRoot.Of(sidecar.Instances) != sidecar.InstancesRoot ? "has another root than its instances"
             : null;
         if (problem is not null)

@@ -1,4 +1,5 @@
 using CloudArchive.Format.Packs;
+using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
 
@@ -66,7 +67,8 @@ public sealed record OpenPackRequest(Uid Study, long PlannedBytes);
 /// <param name="UploadUrlExpiresAt">An hour from now. <c>POST .../packs/{id}/upload-url</c> answers another.</param>
 /// <param name="WrappingKey">The clinic's key-encryption key, public half. The agent must refuse one that it did not pin.</param>
 /// <param name="EscrowKey">The clinic's escrow key, public half. The agent must refuse one that it did not pin.</param>
-public sealed record OpenPackResponse(PackId Pack, string UploadUrl, DateTimeOffset UploadUrlExpiresAt, Jwk WrappingKey, Jwk EscrowKey);
+/// <param name="Retention">The clinic's retention policy: the agent works out until when the study is kept. Null from an archive of before there were policies.</param>
+public sealed record OpenPackResponse(PackId Pack, string UploadUrl, DateTimeOffset UploadUrlExpiresAt, Jwk WrappingKey, Jwk EscrowKey, RetentionPolicy? Retention = null);
 
 /// <summary><c>POST .../packs/{id}/upload-url</c>: a fresh SAS for a pack that is still open.</summary>
 public sealed record UploadUrlResponse(string UploadUrl, DateTimeOffset UploadUrlExpiresAt);

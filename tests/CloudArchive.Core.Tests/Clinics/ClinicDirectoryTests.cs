@@ -38,7 +38,7 @@ public sealed class ClinicDirectoryTests(SharedStorage shared)
     {
         TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
         ClinicDirectory clinics = clinic.Archive.Clinics;
-        Assert.Equal(12, (await clinics.ChangeAsync(clinic.Id, 12, null, Archive.Admin, Cancel)).RetentionYears);
+        Assert.Equal(12, (await clinics.ChangeAsync(clinic.Id, 12, null, Archive.Admin, Cancel)).Retention.Years);
         Assert.Equal(Refusal.RetentionLowered, (await Assert.ThrowsAsync<RefusedException>(() => clinics.ChangeAsync(clinic.Id, 11, null, Archive.Admin, Cancel))).Refusal);
         Assert.False((await clinics.ChangeAsync(clinic.Id, null, false, Archive.Admin, Cancel)).RequireApproval);
         await clinics.ChangeAsync(clinic.Id, 12, false, Archive.Admin, Cancel);
@@ -60,7 +60,7 @@ public sealed class ClinicDirectoryTests(SharedStorage shared)
                 // A higher one was first.
             }
         })));
-        Assert.Equal(15, (await clinic.Archive.Clinics.GetAsync(clinic.Id, Cancel)).RetentionYears);
+        Assert.Equal(15, (await clinic.Archive.Clinics.GetAsync(clinic.Id, Cancel)).Retention.Years);
         int[] stated = [.. (await clinic.LogAsync()).Where(entry => entry.Action == AuditActions.ClinicSettingsChanged).Select(entry => int.Parse(entry.Details!["retentionYears"]))];
         Assert.Equal(15, stated.Max());
     }

@@ -12,7 +12,13 @@ public sealed class SidecarRulesTests(SharedStorage shared)
     /// <summary>Each changes one thing that a hostile or broken agent could.</summary>
     private static readonly Dictionary<string, Func<Sidecar, Sidecar>> _changes = new()
     {
-        ["format"] = s => s with { Format = "cloudarchive/sidecar/2" },
+        ["format"] = s => s with { Format = "cloudarchive/sidecar/3" },
+        ["no retention where its version has one"] = s => s with { Format = Sidecar.CurrentFormat },
+        ["retention where its version has none"] = s => s with { Retention = new SidecarRetention(1, s.CreatedAt.AddYears(12)) },
+        ["a policy that there is not"] = s => WithRetention(s, new SidecarRetention(2, s.CreatedAt.AddYears(12))),
+        ["kept for ever"] = s => WithRetention(s, new SidecarRetention(1, s.CreatedAt.AddYears(90))),
+        ["kept too short"] = s => WithRetention(s, new SidecarRetention(1, s.CreatedAt.AddYears(2))),
+        ["born in no year"] = s => WithRetention(s, new SidecarRetention(1, s.CreatedAt.AddYears(12), 17)),
         ["clinic"] = s => s with { Clinic = ClinicId.Parse("another-clinic") },
         ["pack"] = s => s with { Pack = PackId.New(TimeProvider.System) },
         ["study"] = s => s with { Study = Uid.Parse("1.2.3") },
@@ -59,6 +65,8 @@ public sealed class SidecarRulesTests(SharedStorage shared)
         Assert.NotEmpty(await clinic.CommitAsync(pack));
     }
 
+    private static Sidecar WithRetention(Sidecar sidecar, SidecarRetention retention) => sidecar with { Format = Sidecar.CurrentFormat, Retention = retention };
+
     [Fact]
     public async Task A_sidecar_as_agents_make_them_breaks_no_rule()
     {
@@ -66,13 +74,13 @@ public sealed class SidecarRulesTests(SharedStorage shared)
         SealedPack pack = await clinic.SealAsync();
         InFlightPack row = (await clinic.Archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, TestContext.Current.CancellationToken))!;
         Clinic settings = await clinic.Archive.Clinics.GetAsync(clinic.Id, TestContext.Current.CancellationToken);
-        Assert.Null(SidecarRules.Violation(pack.Sidecar, row, settings));
-        Assert.Null(SidecarRules.Violation(pack.Sidecar with { StudyDate = null, PatientHmac = null, AccessionHmac = null }, row, settings));
-        Assert.Null(SidecarRules.Violation(Rooted(pack.Sidecar, [pack.Sidecar.Instances[0] with { Series = null, Modality = null }]), row, settings));
+        Assert.Null(SidecarRules.Violation(pack.Sidecar, row, settings, clinic.Archive.Clock.GetUtcNow()));
+        Assert.Null(SidecarRules.Violation(pack.Sidecar with { StudyDate = null, PatientHmac = null, AccessionHmac = null }, row, settings, clinic.Archive.Clock.GetUtcNow()));
+        Assert.Null(SidecarRules.Violation(Rooted(pack.Sidecar, [pack.Sidecar.Instances[0] with { Series = null, Modality = null }]), row, settings, clinic.Archive.Clock.GetUtcNow()));
 
         // The same UID with other bytes is a version of its own, not a repetition.
         SidecarInstance one = pack.Sidecar.Instances[0];
-        Assert.Null(SidecarRules.Violation(Rooted(pack.Sidecar, [one, one with { Sha256 = Sha256Digest.Of("changed"u8) }]), row, settings));
+        Assert.Null(SidecarRules.Violation(Rooted(pack.Sidecar, [one, one with { Sha256 = Sha256Digest.Of("changed"u8) }]), row, settings, clinic.Archive.Clock.GetUtcNow()));
     }
 
     [Fact]
@@ -84,7 +92,7 @@ public sealed class SidecarRulesTests(SharedStorage shared)
         SidecarInstance[] many = [.. uids.Select(uid => new SidecarInstance(uid, Uid.Parse(TestFile.SopClass), LongUid(), "IO", Uid.Parse("1.2.840.10008.1.2.1"), 1_000_000_007, Sha256Digest.Of(System.Text.Encoding.ASCII.GetBytes(uid.Value))))];
         Sidecar large = Rooted(pack.Sidecar, many);
         InFlightPack row = (await clinic.Archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, TestContext.Current.CancellationToken))!;
-        Assert.Null(SidecarRules.Violation(large, row, await clinic.Archive.Clinics.GetAsync(clinic.Id, TestContext.Current.CancellationToken)));
+        Assert.Null(SidecarRules.Violation(large, row, await clinic.Archive.Clinics.GetAsync(clinic.Id, TestContext.Current.CancellationToken), clinic.Archive.Clock.GetUtcNow()));
         InFlightPack? recorded = await clinic.Archive.Packs.RecordIntentAsync(row, Sidecars.Serialize(large), TestContext.Current.CancellationToken);
         Assert.Equal(Sidecars.Serialize(large), Sidecars.Serialize(await clinic.Archive.Packs.ReadSidecarAsync(recorded!, TestContext.Current.CancellationToken)));
         await clinic.Archive.Packs.RemoveAsync(recorded!, TestContext.Current.CancellationToken);

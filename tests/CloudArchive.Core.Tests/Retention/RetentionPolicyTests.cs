@@ -1,4 +1,4 @@
-using CloudArchive.Core.Retention;
+using CloudArchive.Format.Retention;
 
 namespace CloudArchive.Core.Tests.Retention;
 
@@ -16,16 +16,16 @@ public sealed class RetentionPolicyTests
     [InlineData("20260601", "2036-03-04T05:06:07Z")]
     [InlineData("99991231", "2036-03-04T05:06:07Z")]
     public void A_study_is_kept_from_the_later_of_its_date_and_now_and_a_wrong_clock_counts_as_now(string? studyDate, string until) =>
-        Assert.Equal(DateTimeOffset.Parse(until), RetentionPolicy.Until(studyDate, _now, 10));
+        Assert.Equal(DateTimeOffset.Parse(until), RetentionPolicy.ForYears(10).Until(studyDate, _now));
 
     [Fact]
     public void A_leap_day_ends_on_the_last_of_February() =>
-        Assert.Equal(new DateTimeOffset(2029, 2, 28, 0, 0, 0, TimeSpan.Zero), RetentionPolicy.Until(null, new DateTimeOffset(2028, 2, 29, 0, 0, 0, TimeSpan.Zero), 1));
+        Assert.Equal(new DateTimeOffset(2029, 2, 28, 0, 0, 0, TimeSpan.Zero), RetentionPolicy.ForYears(1).Until(null, new DateTimeOffset(2028, 2, 29, 0, 0, 0, TimeSpan.Zero)));
 
     [Fact]
     public void The_date_is_rounded_up_to_what_storage_can_keep()
     {
-        DateTimeOffset until = RetentionPolicy.Until(null, _now.AddTicks(1), 1);
+        DateTimeOffset until = RetentionPolicy.ForYears(1).Until(null, _now.AddTicks(1));
         Assert.Equal(_now.AddYears(1).AddSeconds(1), until);
     }
 }

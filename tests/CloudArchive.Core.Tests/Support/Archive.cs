@@ -35,12 +35,15 @@ internal sealed class Archive
         CatalogWriter writer = new(rows);
         Stored = new StoredPacks(vault);
         Receipts = new ReceiptIssuer(signer, Stored);
-        Destruction = new Destruction(vault, Catalog, clock);
-        PackFinish finish = new(Stored, writer, Log, Receipts, clock);
+        Holds = new Holds(rows, Clinics, Outbox, clock);
+        Destruction = new Destruction(vault, Catalog, Holds, clock);
+        PackProtection protection = new(vault, Stored, writer, Log);
+        HoldEnforcement enforcement = new(Holds, protection, clock);
+        PackFinish finish = new(Stored, writer, Log, Receipts, enforcement, clock);
         PackRemoval removal = new(Packs, Log, Destruction, Outbox);
         PackCompletion completion = new(Clinics, Packs, vault, finish, removal, clock);
         Intake = new PackIntake(Clinics, wrapping, vault, Packs, Outbox, clock);
-        Commit = new PackCommit(Clinics, Packs, vault, completion, Catalog, Receipts);
+        Commit = new PackCommit(Clinics, Packs, vault, completion, Catalog, Receipts, clock);
         Reconciliation = new PackReconciliation(Packs, completion, removal, clock, NullLogger<PackReconciliation>.Instance);
         Rehydration = new Rehydration(rows, vault, Outbox);
         Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Outbox, clock, NullLogger<Reconciler>.Instance);
@@ -48,8 +51,15 @@ internal sealed class Archive
         ContentKeys keys = new(unwrapper);
         Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers), Outbox, clock);
         Results = new RestoreResults(Restores, rows, Catalog, vault, Log, keys);
+        Policies = new RetentionPolicies(rows, Clinics, Outbox, clock);
+        Planner = new RetentionPlanner(Clinics, Catalog, Holds, clock);
+        Destructions = new DestructionDesk(rows, Clinics, Catalog, Planner, Outbox, clock);
+        Certificates = new DestructionCertificateStore(new RecordStore(vault, Stored, signer, clock), clock);
+        StudyDestruction studies = new(Destructions, Planner, Packs, Destruction, new CatalogRemoval(rows), Certificates);
+        Retention = new RetentionRun(
+            rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock, NullLogger<RetentionRun>.Instance);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
-        PackTest = new PackTest(vault, Catalog, keys, Receipts, clock);
+        PackTest = new PackTest(vault, Catalog, keys, Receipts, Holds, clock);
         Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
@@ -96,6 +106,18 @@ internal sealed class Archive
     public ReceiptIssuer Receipts { get; }
 
     public Destruction Destruction { get; }
+
+    public Holds Holds { get; }
+
+    public RetentionPolicies Policies { get; }
+
+    public RetentionPlanner Planner { get; }
+
+    public DestructionDesk Destructions { get; }
+
+    public DestructionCertificateStore Certificates { get; }
+
+    public RetentionRun Retention { get; }
 
     public PackIntake Intake { get; }
 

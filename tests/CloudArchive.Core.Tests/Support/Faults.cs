@@ -101,6 +101,8 @@ internal class VaultDecorator(IBlobVault inner) : IBlobVault
 
     public virtual Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken) => inner.DeleteAsync(name, versionId, cancellationToken);
 
+    public virtual IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => inner.ListVersionsAsync(area, prefix, cancellationToken);
+
     public virtual IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) => inner.ListAsync(area, prefix, after, cancellationToken);
 }
 
@@ -120,6 +122,9 @@ internal sealed class DoomedVault(IBlobVault inner, Doom doom) : VaultDecorator(
 
     public override Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken) =>
         doom.CallAsync(() => base.LockAsync(name, versionId, until, cancellationToken));
+
+    public override Task SetLegalHoldAsync(BlobName name, string versionId, bool hold, CancellationToken cancellationToken) =>
+        doom.CallAsync(() => base.SetLegalHoldAsync(name, versionId, hold, cancellationToken));
 
     public override Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken) => doom.CallAsync(() => base.DeleteAsync(name, versionId, cancellationToken));
 }

@@ -83,6 +83,9 @@ public sealed class PackVectorTests
     public void What_is_canonical_is_written_to_the_byte_again()
     {
         Assert.Equal(PackVectors.Read("sidecar.json"), Sidecars.Serialize(Sidecars.Parse(PackVectors.Read("sidecar.json"))));
+        Assert.Equal(PackVectors.Read("../sidecar-2/sidecar.json"), Sidecars.Serialize(Sidecars.Parse(PackVectors.Read("../sidecar-2/sidecar.json"))));
+        Assert.Null(Sidecars.Parse(PackVectors.Read("sidecar.json")).Retention);
+        Assert.Equal(new SidecarRetention(3, new DateTimeOffset(2046, 1, 1, 0, 0, 0, TimeSpan.Zero), 2020), Sidecars.Parse(PackVectors.Read("../sidecar-2/sidecar.json")).Retention);
         Assert.Equal(PackVectors.Read("receipt.json"), Receipts.Serialize(Receipts.Parse(PackVectors.Read("receipt.json"))));
         Assert.Equal(PackVectors.ReadText("encryptiondata.json"), BlobEncryption.ToMetadata(BlobEncryption.Parse(PackVectors.ReadText("encryptiondata.json"))));
         Assert.Equal(PackVectors.ReadText("cloudarchive_escrow.json"), BlobEncryption.ToMetadata(BlobEncryption.Parse(PackVectors.ReadText("cloudarchive_escrow.json"))));

@@ -41,6 +41,8 @@ internal sealed class DyingVault(IBlobVault inner, int fatal, bool after) : IBlo
 
     public Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken) => inner.DeleteAsync(name, versionId, cancellationToken);
 
+    public IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => inner.ListVersionsAsync(area, prefix, cancellationToken);
+
     public IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) => inner.ListAsync(area, prefix, after, cancellationToken);
 
     private async Task<T> CallAsync<T>(Func<Task<T>> call)

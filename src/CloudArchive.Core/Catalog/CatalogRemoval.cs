@@ -1,0 +1,103 @@
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+
+namespace CloudArchive.Core.Catalog;
+
+/// <summary>
+/// Takes packs that were destroyed out of the catalogue. What leads to a row is removed after it, so a removal that stopped anywhere is
+/// finished by repeating it; and a row that a commit of the same study shares stays: its ETag tells.
+/// </summary>
+public sealed class CatalogRemoval(IRowStore rows)
+{
+    private const int RowsAtOnce = 100;
+
+    /// <summary>Removes the rows of a study's packs, and the study's look-ups where nothing else of it is there.</summary>
+    public async Task RunAsync(ClinicId clinic, Uid study, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)
+    {
+        await RemoveInstancesAsync(clinic, study, packs, cancellationToken);
+        foreach (PackId pack in packs)
+        {
+            await RemoveAsync(clinic, CatalogRows.Pack + pack, cancellationToken);
+        }
+
+        IReadOnlyList<Row> shares = [.. (await SharesAsync(clinic, study, cancellationToken)).Where(row => packs.Contains(CatalogRows.PackOf(row)))];
+        foreach (string lookUp in shares.SelectMany(share => LookUps(share)).Distinct())
+        {
+            // Read before the shares that may keep it: a commit in between changes its ETag.
+            if (await rows.FindAsync(RowTable.Catalog, clinic.Value, lookUp, cancellationToken) is { } row
+                && !(await SharesAsync(clinic, study, cancellationToken)).Any(share => !packs.Contains(CatalogRows.PackOf(share)) && LookUps(share).Contains(lookUp)))
+            {
+                await rows.TryDeleteAsync(RowTable.Catalog, clinic.Value, [row], cancellationToken);
+            }
+        }
+
+        foreach (Row share in shares)
+        {
+            await RemoveAsync(clinic, share.Key, cancellationToken);
+        }
+    }
+
+    private async Task RemoveInstancesAsync(ClinicId clinic, Uid study, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)
+    {
+        List<Row> gone = [];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{study}:"), cancellationToken))
+        {
+            if (packs.Contains(CatalogRows.ReadInstance(row).Pack))
+            {
+                gone.Add(row);
+            }
+        }
+
+        foreach (Uid sop in gone.Select(row => CatalogRows.ReadInstance(row).SopInstance).Distinct())
+        {
+            RowRange versions = RowRange.Prefix($"{CatalogRows.Instance}{study}:{sop}:");
+            if (await rows.FindAsync(RowTable.Catalog, clinic.Value, $"{CatalogRows.Sop}{sop}:{study}", cancellationToken) is { } where
+                && (await rows.QueryAsync(RowTable.Catalog, clinic.Value, versions, RowStoreExtensions.MostRows, cancellationToken)).All(row => packs.Contains(CatalogRows.ReadInstance(row).Pack)))
+            {
+                await rows.TryDeleteAsync(RowTable.Catalog, clinic.Value, [where], cancellationToken);
+            }
+        }
+
+        foreach (Row[] batch in gone.Chunk(RowsAtOnce))
+        {
+            if (!await rows.TryDeleteAsync(RowTable.Catalog, clinic.Value, batch, cancellationToken))
+            {
+                foreach (Row row in batch)
+                {
+                    await RemoveAsync(clinic, row.Key, cancellationToken);
+                }
+            }
+        }
+    }
+
+    private async Task RemoveAsync(ClinicId clinic, string key, CancellationToken cancellationToken)
+    {
+        while (await rows.FindAsync(RowTable.Catalog, clinic.Value, key, cancellationToken) is { } row
+            && !await rows.TryDeleteAsync(RowTable.Catalog, clinic.Value, [row], cancellationToken))
+        {
+            // Written again in between, as by a rebuild: look again.
+        }
+    }
+
+    private static IEnumerable<string> LookUps(Row share)
+    {
+        Uid study = CatalogRows.StudyOf(share);
+        if (share.Text("patientHmac") is { } patient)
+        {
+            yield return $"{CatalogRows.Patient}{patient}:{study}";
+        }
+
+        if (share.Text("accessionHmac") is { } accession)
+        {
+            yield return $"{CatalogRows.Accession}{accession}:{study}";
+        }
+
+        if (share.Text("studyDate") is { } date)
+        {
+            yield return $"{CatalogRows.Date}{date}:{study}";
+        }
+    }
+
+    private Task<IReadOnlyList<Row>> SharesAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
+        rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Study}{study}:"), RowStoreExtensions.MostRows, cancellationToken);
+}

@@ -1,0 +1,120 @@
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace CloudArchive.Core.Retention;
+
+/// <summary>What a run did for one clinic.</summary>
+/// <param name="Extended">Studies that are locked longer now.</param>
+/// <param name="Requested">Destructions that were asked for.</param>
+/// <param name="Destroyed">Studies that are gone.</param>
+/// <param name="Failed">Studies that the next run has to look at again; each is in the log.</param>
+/// <param name="Finished">False where the run stopped at its bound: the next one goes on.</param>
+public sealed record RetentionResult(int Extended, int Requested, int Destroyed, int Failed, bool Finished);
+
+/// <summary>Plans a clinic's retention and does what the plan says. What was done is not planned again, so a run that stopped anywhere is resumed by the next.</summary>
+public sealed partial class ClinicRetention(
+    RetentionPlanner planner, HoldEnforcement enforcement, PackProtection protection, DestructionDesk desk, StudyDestruction destruction, ILogger<ClinicRetention> logger)
+{
+    /// <summary>One run.</summary>
+    /// <param name="clinic">Whose.</param>
+    /// <param name="policy">The version that stands.</param>
+    /// <param name="plan">False: only what was approved is done.</param>
+    /// <param name="most">At most so many studies are extended, requested or destroyed.</param>
+    /// <param name="by">The timer.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    public async Task<RetentionResult> RunAsync(ClinicId clinic, int policy, bool plan, int most, Requester by, CancellationToken cancellationToken)
+    {
+        Tally tally = new(most);
+        if (plan)
+        {
+            await PlanAsync(clinic, policy, tally, by, cancellationToken);
+        }
+
+        foreach (DestructionOrder order in (await desk.OpenAsync(clinic, cancellationToken)).Where(order => order.Status is DestructionStatus.Approved or DestructionStatus.Destroying))
+        {
+            if (!tally.Take())
+            {
+                break;
+            }
+
+            tally.Destroyed += await TryAsync(clinic, order.Study, tally, async () => await destruction.RunAsync(order, by, cancellationToken) == DestructionOutcome.Destroyed) ? 1 : 0;
+        }
+
+        return tally.Result;
+    }
+
+    private async Task PlanAsync(ClinicId clinic, int policy, Tally tally, Requester by, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<Hold> unsettled = await enforcement.UnsettledAsync(clinic, cancellationToken);
+        IReadOnlyList<DestructionOrder> open = await desk.OpenAsync(clinic, cancellationToken);
+        HashSet<Uid> going = [.. open.Where(order => order.Status == DestructionStatus.Destroying).Select(order => order.Study)];
+        HashSet<Uid> requested = [.. open.Select(order => order.Study)];
+        RetentionLine[] lines = [.. (await planner.PlanAsync(clinic, cancellationToken)).Where(line => !going.Contains(line.Study))];
+        await enforcement.RunAsync(clinic, unsettled, [.. lines.Select(line => line.Facts)], cancellationToken);
+        foreach (RetentionLine line in lines
+            .Where(line => line.Action == RetentionAction.Extend || (line.Action == RetentionAction.Destroy && !requested.Contains(line.Study)))
+            .OrderBy(line => line.Action))
+        {
+            if (!tally.Take())
+            {
+                return;
+            }
+
+            if (line.Action == RetentionAction.Extend)
+            {
+                tally.Extended += await TryAsync(clinic, line.Study, tally, async () =>
+                {
+                    await protection.ExtendAsync(clinic, line, policy, by, cancellationToken);
+                    return true;
+                }) ? 1 : 0;
+            }
+            else
+            {
+                tally.Requested += await TryAsync(clinic, line.Study, tally, async () =>
+                    await desk.RequestAsync(clinic, line, even: false, by, cancellationToken) is { } order && order.RequestedBy == by.Actor.Id) ? 1 : 0;
+            }
+        }
+    }
+
+    /// <summary>One study's trouble must not keep the others waiting.</summary>
+    private async Task<bool> TryAsync(ClinicId clinic, Uid study, Tally tally, Func<Task<bool>> work)
+    {
+        try
+        {
+            return await work();
+        }
+        catch (Exception e) when (e is RefusedException or IntegrityException or BlobProtectedException or BlobMissingException)
+        {
+            tally.Failed++;
+            LogFailed(logger, e, clinic, study);
+            return false;
+        }
+    }
+
+    [LoggerMessage(121, LogLevel.Error, "Retention of study {Study} of clinic {Clinic} failed; the next run tries again.", EventName = "RetentionFailed")]
+    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic, Uid study);
+
+    private sealed class Tally(int most)
+    {
+        private int _left = most;
+        private bool _finished = true;
+
+        public int Extended { get; set; }
+
+        public int Requested { get; set; }
+
+        public int Destroyed { get; set; }
+
+        public int Failed { get; set; }
+
+        public RetentionResult Result => new(Extended, Requested, Destroyed, Failed, _finished);
+
+        public bool Take()
+        {
+            _finished = _left > 0;
+            return _left-- > 0;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Text.Json;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Packs;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+
+namespace CloudArchive.Core.Retention;
+
+/// <summary>
+/// Locks and holds packs longer than their commit did: every version of the pack, of its sidecar and of its receipt, each read back.
+/// Every step can be repeated, by anyone. For the host that may change packs.
+/// </summary>
+public sealed class PackProtection(IBlobVault vault, StoredPacks stored, CatalogWriter catalog, IAuditLog log)
+{
+    /// <summary>Locks a study until its line's date, or leaves later dates: storage, then the audit entry, then the catalogue, which tells whether it is done.</summary>
+    /// <exception cref="IntegrityException">Storage accepted a lock and does not state it; or there is nothing to lock.</exception>
+    public async Task ExtendAsync(ClinicId clinic, RetentionLine line, int policy, Requester by, CancellationToken cancellationToken)
+    {
+        Dictionary<PackId, DateTimeOffset> stated = [];
+        foreach (PackFacts pack in line.Facts.Packs)
+        {
+            foreach (ListedBlob version in await VersionsAsync(clinic, pack.Pack, cancellationToken))
+            {
+                DateTimeOffset until = await stored.LockAsync(version.Name, version.VersionId, line.KeepUntil, cancellationToken);
+                stated[pack.Pack] = stated.TryGetValue(pack.Pack, out DateTimeOffset earliest) && earliest < until ? earliest : until;
+            }
+        }
+
+        await log.AppendAsync(Entry(clinic, line, policy, by), cancellationToken);
+        foreach ((PackId pack, DateTimeOffset until) in stated)
+        {
+            await catalog.NoteLockAsync(clinic, line.Study, pack, until, cancellationToken);
+        }
+    }
+
+    /// <summary>Holds a pack, or lets go of it. Returns whether storage had it otherwise.</summary>
+    /// <exception cref="IntegrityException">Storage accepted it and does not state it; or there is nothing to hold.</exception>
+    public async Task<bool> HoldAsync(ClinicId clinic, PackId pack, bool hold, CancellationToken cancellationToken)
+    {
+        bool changed = false;
+        foreach (ListedBlob version in await VersionsAsync(clinic, pack, cancellationToken))
+        {
+            if ((await vault.FindAsync(version.Name, version.VersionId, cancellationToken))?.LegalHold == hold)
+            {
+                continue;
+            }
+
+            changed = true;
+            await vault.SetLegalHoldAsync(version.Name, version.VersionId, hold, cancellationToken);
+            if ((await vault.FindAsync(version.Name, version.VersionId, cancellationToken))?.LegalHold != hold)
+            {
+                throw new IntegrityException($"Storage accepted the legal hold on {version.Name} and does not state it. See docs/operations.md.");
+            }
+        }
+
+        return changed;
+    }
+
+    private static AuditEvent Entry(ClinicId clinic, RetentionLine line, int policy, Requester by)
+    {
+        string until = line.KeepUntil.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+        Dictionary<string, string> details = new()
+        {
+            ["packs"] = line.Facts.Packs.Count.ToString(CultureInfo.InvariantCulture),
+            ["policy"] = policy.ToString(CultureInfo.InvariantCulture),
+            ["until"] = until,
+        };
+
+        // The packs are in what makes it one event: a pack that comes later and is extended to the same date is another.
+        string packs = Sha256Digest.Of(JsonSerializer.SerializeToUtf8Bytes(line.Facts.Packs.Select(pack => $"{pack.Pack}{pack.LockedUntil.UtcTicks}").Order(StringComparer.Ordinal))).Hex;
+        return new AuditEvent(
+            clinic.Value,
+            AuditActions.RetentionExtended,
+            AuditOutcome.Success,
+            by.Actor,
+            new AuditSubject(clinic.Value, line.Study.Value),
+            by.Origin,
+            JsonNamingPolicy.KebabCaseLower.ConvertName(line.Reason.ToString()),
+            details,
+            $"extend:{line.Study}:{until}:{packs}");
+    }
+
+    private async Task<IReadOnlyList<ListedBlob>> VersionsAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
+        await vault.ListVersionsAsync(VaultArea.Packs, BlobName.Pack(clinic, pack).Path, cancellationToken).ToListAsync(cancellationToken) is { Count: > 0 } versions
+            ? versions
+            : throw new IntegrityException($"Pack {pack} is in the catalogue and not in storage.");
+}

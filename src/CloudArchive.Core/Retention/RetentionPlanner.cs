@@ -1,0 +1,49 @@
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Format;
+using CloudArchive.Format.Retention;
+
+namespace CloudArchive.Core.Retention;
+
+/// <summary>Reads what a <see cref="RetentionPlan"/> is made of.</summary>
+public sealed class RetentionPlanner(ClinicDirectory clinics, CatalogReader catalog, Holds holds, TimeProvider clock)
+{
+    /// <summary>The plan for all of a clinic's studies, as of now. Reads its catalogue: for the timer, and for people who ask.</summary>
+    public async Task<IReadOnlyList<RetentionLine>> PlanAsync(ClinicId id, CancellationToken cancellationToken)
+    {
+        List<StudyFacts> studies = await catalog.ReadFactsAsync(id, cancellationToken).ToListAsync(cancellationToken);
+        (RetentionPolicy policy, IReadOnlyList<Hold> active) = await RulesAsync(id, cancellationToken);
+        DateTimeOffset now = clock.GetUtcNow();
+        return [.. RetentionPlan.For(studies, policy, active, RetentionPlan.LastTreatments(studies, now), now)];
+    }
+
+    /// <summary>A study's line, as of now; null where it is not in the catalogue.</summary>
+    public async Task<RetentionLine?> FindAsync(ClinicId id, Uid study, CancellationToken cancellationToken)
+    {
+        StudyFacts facts = await catalog.FactsOfAsync(id, study, cancellationToken);
+        if (facts.Packs.Count == 0)
+        {
+            return null;
+        }
+
+        (RetentionPolicy policy, IReadOnlyList<Hold> active) = await RulesAsync(id, cancellationToken);
+        List<StudyFacts> ofPatients = [facts];
+        if (policy.From == RetentionBasis.LastTreatment)
+        {
+            foreach (Sha256Digest patient in facts.Packs.Select(pack => pack.Patient).OfType<Sha256Digest>().Distinct())
+            {
+                foreach (Uid other in await catalog.StudiesOfAsync(id, patient, cancellationToken))
+                {
+                    ofPatients.Add(await catalog.FactsOfAsync(id, other, cancellationToken));
+                }
+            }
+        }
+
+        DateTimeOffset now = clock.GetUtcNow();
+        return RetentionPlan.For(facts, policy, active, RetentionPlan.LastTreatments(ofPatients, now), now);
+    }
+
+    // After the catalogue: a hold or a policy that came while it was read counts.
+    private async Task<(RetentionPolicy Policy, IReadOnlyList<Hold> Holds)> RulesAsync(ClinicId id, CancellationToken cancellationToken) =>
+        ((await clinics.GetAsync(id, cancellationToken)).Retention, await holds.ActiveAsync(id, cancellationToken));
+}

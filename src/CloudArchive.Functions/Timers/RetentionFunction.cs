@@ -1,0 +1,24 @@
+using CloudArchive.Api;
+using CloudArchive.Core.Retention;
+using Microsoft.Azure.Functions.Worker;
+
+namespace CloudArchive.Functions.Timers;
+
+/// <summary>Enforces holds, extends locks, asks for the destruction of studies whose time is over, and destroys what was approved.</summary>
+public sealed class RetentionFunction(AppSettings settings, RetentionRun run)
+{
+    // A run ends well within the function's 30 minutes; the next goes on where it stopped.
+    private const int StudiesPerClinic = 500;
+
+    /// <summary>Every hour.</summary>
+    [Function("Retention")]
+    public async Task RunAsync([TimerTrigger("0 20 * * * *")] TimerInfo timer, CancellationToken cancellationToken)
+    {
+        settings.Require(ArchiveRole.Ingest);
+        RetentionResult result = await run.RunAsync(StudiesPerClinic, cancellationToken);
+        if (result.Failed > 0)
+        {
+            throw new TimerFailedException($"Retention of {result.Failed} studies or clinics failed; the log names each, and the next run tries again.");
+        }
+    }
+}

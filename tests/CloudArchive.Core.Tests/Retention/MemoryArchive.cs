@@ -1,0 +1,91 @@
+using CloudArchive.Core.Retention;
+using CloudArchive.Core.Storage;
+using CloudArchive.Core.Tests.Audit;
+using CloudArchive.Core.Tests.Support;
+using CloudArchive.Format;
+using CloudArchive.Format.Packs;
+using CloudArchive.Format.Retention;
+using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CloudArchive.Core.Tests.Retention;
+
+/// <summary>The whole of Core on storage in memory, at a time of the test's choice, with a clinic whose agent works as the real one does.</summary>
+internal sealed class MemoryArchive
+{
+    private MemoryArchive(SharedStorage shared, DateTimeOffset start)
+    {
+        Clock = new FakeTimeProvider(start);
+        Vault = new MemoryVault(Clock);
+        Rows = new MemoryRowStore();
+        Core = new Archive(Rows, Vault, shared.Keys, shared.Keys, shared.Keys, Clock);
+    }
+
+    public static Requester Timer { get; } = Requester.System("retention", "test");
+
+    public FakeTimeProvider Clock { get; }
+
+    public MemoryVault Vault { get; }
+
+    public MemoryRowStore Rows { get; }
+
+    public Archive Core { get; }
+
+    public TestClinic Clinic { get; private set; } = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public static async Task<MemoryArchive> CreateAsync(SharedStorage shared, bool requireApproval = true, DateTimeOffset? start = null)
+    {
+        MemoryArchive archive = new(shared, start ?? new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero));
+        archive.Clinic = await TestClinic.CreateAsync(archive.Core, requireApproval);
+        return archive;
+    }
+
+    /// <summary>Seals, uploads, commits; the sidecar says what an agent with the current policy says.</summary>
+    public async Task<SealedPack> BackUpAsync(Uid? study = null, string? studyDate = "20260102", string? patientId = "PID-7", int? bornIn = null, bool knowsPolicy = true, Func<SealedPack, Task>? beforeCommit = null)
+    {
+        SealedPack pack = await Clinic.SealAsync(study, files: 1, studyDate, patientId);
+        if (knowsPolicy)
+        {
+            RetentionPolicy policy = (await Core.Clinics.GetAsync(Clinic.Id, Cancel)).Retention;
+            SidecarRetention retention = new(policy.Version, policy.Until(studyDate, Clock.GetUtcNow(), bornIn), bornIn);
+            pack = pack with { Sidecar = pack.Sidecar with { Format = Sidecar.CurrentFormat, Retention = retention } };
+        }
+
+        Dictionary<string, string> metadata = new()
+        {
+            [BlobEncryption.MetadataName] = BlobEncryption.ToMetadata(pack.Sidecar.Encryption),
+            [BlobEncryption.EscrowMetadataName] = BlobEncryption.ToMetadata(BlobEncryption.For(pack.Sidecar.Escrow)),
+        };
+        await Vault.WriteNewAsync(BlobName.Pack(Clinic.Id, pack.Opened.Pack), pack.Ciphertext, "application/octet-stream", metadata, Cancel);
+        if (beforeCommit is not null)
+        {
+            await beforeCommit(pack);
+        }
+
+        await Clinic.CommitAsync(pack);
+        return pack;
+    }
+
+    /// <summary>A run of the timer, which plans whenever it was the day before that it did.</summary>
+    public async Task<RetentionResult> RunAsync(bool alsoPlan = true)
+    {
+        if (alsoPlan)
+        {
+            Clock.Advance(TimeSpan.FromDays(1));
+        }
+
+        return await Core.Retention.RunAsync(Clinic.Id, 10_000, Timer, Cancel);
+    }
+
+    /// <summary>What an admin does with every destruction that waits.</summary>
+    public async Task ApproveAllAsync()
+    {
+        foreach (DestructionOrder order in (await Core.Destructions.OpenAsync(Clinic.Id, Cancel)).Where(order => order.Status == DestructionStatus.PendingApproval))
+        {
+            await Core.Destructions.ApproveAsync(Clinic.Id, order.Id, Archive.Admin, Cancel);
+        }
+    }
+}

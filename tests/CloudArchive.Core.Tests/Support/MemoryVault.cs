@@ -1,0 +1,168 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using CloudArchive.Core.Storage;
+
+namespace CloudArchive.Core.Tests.Support;
+
+/// <summary>A vault in memory that keeps the contract's rules (it passes the contract suite, but for grants, which need a server) and remembers each lock that it ever stated.</summary>
+internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
+{
+    private static readonly Dictionary<string, string> s_none = [];
+    private readonly Lock _gate = new();
+    private readonly Dictionary<BlobName, SortedList<string, Stored>> _blobs = [];
+    private long _versions;
+
+    public Task EnsureReadyAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Nobody listens there: tests put what an agent would upload with <see cref="WriteNewAsync(BlobName, ReadOnlyMemory{byte}, string, IReadOnlyDictionary{string, string}, CancellationToken)"/>.</summary>
+    public Task<BlobGrant> GrantWriteAsync(BlobName name, TimeSpan lifetime, CancellationToken cancellationToken) =>
+        Task.FromResult(new BlobGrant(new Uri($"https://memory.invalid/{name.Path}"), clock.GetUtcNow() + lifetime));
+
+    public Task<BlobGrant> GrantReadAsync(BlobName name, string versionId, TimeSpan lifetime, CancellationToken cancellationToken) => GrantWriteAsync(name, lifetime, cancellationToken);
+
+    public Task<BlobState?> FindAsync(BlobName name, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult(_blobs.TryGetValue(name, out SortedList<string, Stored>? versions) && versions.Count > 0 ? versions.Values[^1].State : null);
+        }
+    }
+
+    public Task<BlobState?> FindAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult(Find(name, versionId)?.State);
+        }
+    }
+
+    public Task<Stream> OpenReadAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<Stream>(new MemoryStream(Get(name, versionId).Content, writable: false));
+        }
+    }
+
+    public Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, CancellationToken cancellationToken) => WriteNewAsync(name, content, contentType, s_none, cancellationToken);
+
+    public Task<string> WriteNewAsync(BlobName name, ReadOnlyMemory<byte> content, string contentType, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (!_blobs.TryGetValue(name, out SortedList<string, Stored>? versions))
+            {
+                _blobs[name] = versions = new SortedList<string, Stored>(StringComparer.Ordinal);
+            }
+
+            if (versions.Count > 0)
+            {
+                throw new BlobExistsException(name);
+            }
+
+            string version = (++_versions).ToString("d12", CultureInfo.InvariantCulture);
+            versions.Add(version, new Stored(content.ToArray(), new BlobState(version, content.Length, clock.GetUtcNow(), null, false, false, new Dictionary<string, string>(metadata, StringComparer.OrdinalIgnoreCase))));
+            return Task.FromResult(version);
+        }
+    }
+
+    public Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            Stored stored = Get(name, versionId);
+            if (!stored.State.Locked || stored.State.ImmutableUntil < until)
+            {
+                // As storage: a date that has passed is no policy; and whole seconds, never earlier than asked for.
+                DateTimeOffset date = until.AddTicks((TimeSpan.TicksPerSecond - (until.UtcTicks % TimeSpan.TicksPerSecond)) % TimeSpan.TicksPerSecond);
+                if (date <= clock.GetUtcNow())
+                {
+                    throw new InvalidOperationException($"{name} was to be locked until {date:O}, which has passed.");
+                }
+
+                stored.State = stored.State with { Locked = true, ImmutableUntil = date };
+            }
+
+            return Task.CompletedTask;
+        }
+    }
+
+    public Task SetLegalHoldAsync(BlobName name, string versionId, bool hold, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            Stored stored = Get(name, versionId);
+            stored.State = stored.State with { LegalHold = hold };
+            return Task.CompletedTask;
+        }
+    }
+
+    public Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (Find(name, versionId) is { } stored)
+            {
+                if (stored.State.LegalHold || stored.State.ImmutableUntil > clock.GetUtcNow())
+                {
+                    throw new BlobProtectedException(name);
+                }
+
+                _blobs[name].Remove(versionId);
+            }
+
+            return Task.CompletedTask;
+        }
+    }
+
+    public async IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (ListedBlob blob in Snapshot(area, prefix).GroupBy(blob => blob.Name).Select(versions => versions.Last()).Where(blob => string.CompareOrdinal(blob.Name.Path, after) > 0))
+        {
+            yield return await Task.FromResult(blob);
+        }
+    }
+
+    public async IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (ListedBlob blob in Snapshot(area, prefix))
+        {
+            yield return await Task.FromResult(blob);
+        }
+    }
+
+    /// <summary>Everything that lies in an area, as it is now.</summary>
+    public IReadOnlyList<(BlobName Name, BlobState State)> All(VaultArea area)
+    {
+        lock (_gate)
+        {
+            return [.. _blobs.Where(blob => blob.Key.Area == area).SelectMany(blob => blob.Value.Values.Select(stored => (blob.Key, stored.State)))];
+        }
+    }
+
+    private List<ListedBlob> Snapshot(VaultArea area, string prefix)
+    {
+        lock (_gate)
+        {
+            return
+            [
+                .. _blobs.Where(blob => blob.Key.Area == area && blob.Key.Path.StartsWith(prefix, StringComparison.Ordinal))
+                    .OrderBy(blob => blob.Key.Path, StringComparer.Ordinal)
+                    .SelectMany(blob => blob.Value.Values.Select(stored => new ListedBlob(blob.Key, stored.State.VersionId, stored.State.Length))),
+            ];
+        }
+    }
+
+    private Stored? Find(BlobName name, string versionId) => _blobs.TryGetValue(name, out SortedList<string, Stored>? versions) && versions.TryGetValue(versionId, out Stored? stored) ? stored : null;
+
+    private Stored Get(BlobName name, string versionId) => Find(name, versionId) ?? throw new BlobMissingException(name);
+
+    private sealed class Stored(byte[] content, BlobState state)
+    {
+        public byte[] Content => content;
+
+        public BlobState State { get; set; } = state;
+    }
+}
