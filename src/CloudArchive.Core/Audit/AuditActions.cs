@@ -53,4 +53,6 @@ public static class AuditActions
     public const string AgentRevoked = "clinic/agent-revoked";
     public const string RestoreTestBudgetChanged = "clinic/restore-test-budget-changed";
     public const string CatalogRebuilt = "catalog/rebuilt";
+    public const string ContentKeyRewrapped = "key/content-key-rewrapped";
+    public const string IdentifierSecretRewrapped = "key/identifier-secret-rewrapped";
 }
