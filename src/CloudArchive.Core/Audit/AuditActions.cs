@@ -66,4 +66,6 @@ public static class AuditActions
     public const string DestructionApproved = "retention/destruction-approved";
     public const string DestructionRejected = "retention/destruction-rejected";
     public const string StudyDestroyed = "retention/study-destroyed";
+    public const string ContentKeyRewrapped = "key/content-key-rewrapped";
+    public const string IdentifierSecretRewrapped = "key/identifier-secret-rewrapped";
 }

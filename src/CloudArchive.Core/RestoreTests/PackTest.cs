@@ -22,6 +22,7 @@ namespace CloudArchive.Core.RestoreTests;
 /// receipt says: the catalogue is an index, and is compared with it. No plaintext touches the disk.
 /// </summary>
 public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKeys keys, ReceiptIssuer receipts, Holds? holds, TimeProvider clock)
+public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKeys keys, PackStatements statements, TimeProvider clock)
 {
     /// <summary>What one pack may take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(15);
@@ -74,7 +75,7 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
     /// <summary>The receipt, verified; the sidecar; the version that the receipt names.</summary>
     private async Task<(Receipt Receipt, string Jws, Sidecar Sidecar, BlobState State)> FindAsync(ClinicId clinic, PackId id, CancellationToken cancellationToken)
     {
-        (string Jws, Receipt Receipt) issued = await receipts.FindAsync(BlobName.Receipt(clinic, id), cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "receipt");
+        (string Jws, Receipt Receipt) issued = await statements.FindReceiptAsync(clinic, id, cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "receipt");
         if ((issued.Receipt.Clinic, issued.Receipt.Pack) != (clinic, id))
         {
             throw new PackFailedException(PackFailure.CatalogueMismatch, "receipt");
@@ -162,6 +163,13 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
         Require("catalogue", pack is not null);
         CatalogPack expected = CatalogPack.For(sidecar, receipt.VersionId, pack!.ImmutableUntil, pack.CommittedAt, jws, receipt.AuditIndex);
         Require("catalogue", await catalog.HasRowsOfAsync(expected, sidecar, receipt.ImmutableUntil, cancellationToken));
+        (WrappedContentKey wrapped, IntegrityException? damage) = await statements.FindWrapAsync(sidecar, cancellationToken);
+        Require("rewrap", damage is null);
+        CatalogPack expected = CatalogPack.For(sidecar, receipt.VersionId, pack!.ImmutableUntil, pack.CommittedAt, jws, receipt.AuditIndex) with { ContentKey = wrapped };
+        Dictionary<string, object> there = CatalogRows.PackValues(pack);
+        Require("catalogue", CatalogRows.PackValues(expected) is var values && values.Count == there.Count && values.All(value => Same(value.Value, there.GetValueOrDefault(value.Key))));
+        Require("catalogue", pack.ImmutableUntil >= receipt.ImmutableUntil);
+        Require("catalogue", await CataloguedAsync(sidecar, cancellationToken));
         return pack;
     }
 
