@@ -23,6 +23,7 @@ public static class CloudArchiveEndpoints
         EnrollmentEndpoints.Map(table);
         PackEndpoints.Map(table);
         CatalogEndpoints.Map(table);
+        AlertEndpoints.Map(table);
         AuditEndpoints.Map(table);
         RestoreEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);

@@ -34,6 +34,12 @@ public static class CloudArchiveServices
         services.AddSingleton(new EvidenceIssuer($"CloudArchive/{ServiceEndpoints.Version}", options.Contact));
         services.TryAddSingleton(TimeProvider.System);
         AddCore(services);
+        services.AddSingleton(new SilenceLimit(options.SilentAfter));
+        if (options.Webhook is { } webhook)
+        {
+            services.AddSingleton(provider => new Webhook(webhook, provider.GetRequiredService<TimeProvider>()));
+        }
+
         services.AddSingleton<BearerTokens>();
         services.AddSingleton<ClientAssertions>();
         services.AddSingleton<RefusalLog>();
@@ -61,6 +67,9 @@ public static class CloudArchiveServices
         services.AddSingleton<CheckpointRun>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<AlertDesk>();
+        services.AddSingleton<AlertList>();
+        services.AddSingleton<AlertDelivery>();
+        services.AddSingleton<LogCheck>();
         services.AddSingleton<RecordStore>();
         services.AddSingleton<ClinicDirectory>();
         services.AddSingleton<Agents>();

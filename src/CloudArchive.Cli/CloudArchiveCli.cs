@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using CloudArchive.Cli.Alerts;
 using CloudArchive.Cli.Audit;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
@@ -62,6 +63,7 @@ public static class CloudArchiveCli
             new Command("catalog", "The catalogue (admin).") { CatalogRebuildCommand.Create(environment) },
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
             new Command("evidence", "Evidence of restore tests.") { EvidenceListCommand.Create(environment), EvidenceGetCommand.Create(environment), EvidenceVerifyCommand.Create(environment) },
+            new Command("alerts", "Alerts, and those that could not be delivered.") { AlertsListCommand.Create(environment), AlertsRetryCommand.Create(environment) },
             new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };
         foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);

@@ -39,6 +39,8 @@ public static class FunctionsHost
             Role = settings.Role,
             PublicUrl = settings.PublicUrl,
             Staff = new OpenIdConnectKeys(settings.StaffAuthority).ForAudience(settings.StaffAudience),
+            Webhook = settings.Webhook,
+            SilentAfter = settings.SilentAfter,
         });
         services.AddSingleton<ApiPipeline>();
         services.AddHostedService<ReadyCheck>();

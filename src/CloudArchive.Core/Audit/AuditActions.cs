@@ -41,6 +41,9 @@ public static class AuditActions
     public const string IntegrityFailed = "security-alert/integrity-failed";
     public const string LogDamaged = "security-alert/log-damaged";
     public const string AlertRaised = "security-alert/alert-raised";
+    public const string AlertDelivered = "security-alert/alert-delivered";
+    public const string AlertUndelivered = "security-alert/alert-undelivered";
+    public const string AlertRetried = "security-alert/alert-retried";
 
     // User Authentication (A.5.3.12)
     public const string TokenIssued = "user-authentication/token-issued";

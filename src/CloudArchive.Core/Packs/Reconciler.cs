@@ -1,5 +1,6 @@
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Audit;
 using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Packs;
@@ -47,7 +48,12 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
 
                 if (ClinicId.TryParse(partition, null, out ClinicId clinic))
                 {
+                    await DrainAsync(table, partition, tally, cancellationToken);
                     await RunClinicAsync(table, clinic, correlation, tally, cancellationToken);
+                }
+                else if (partition == AuditEntry.SystemLog)
+                {
+                    await DrainAsync(table, partition, tally, cancellationToken);
                 }
 
                 last = place;
@@ -58,12 +64,12 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
         return tally.Result(finished: true);
     }
 
-    private async Task RunClinicAsync(RowTable table, ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
+    private async Task DrainAsync(RowTable table, string partition, Tally tally, CancellationToken cancellationToken)
     {
         try
         {
-            tally.Entries += await outbox.DrainAsync(table, clinic.Value, PackReconciliation.Grace, cancellationToken);
-            if (table == RowTable.Work)
+            tally.Entries += await outbox.DrainAsync(table, partition, PackReconciliation.Grace, cancellationToken);
+            if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
             {
                 await rehydration.RunAsync(clinic, cancellationToken);
             }
@@ -71,9 +77,12 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
         catch (Exception e) when (e is not OperationCanceledException)
         {
             tally.Failed++;
-            LogOutboxFailed(logger, e, table, clinic);
+            LogOutboxFailed(logger, e, table, partition);
         }
+    }
 
+    private async Task RunClinicAsync(RowTable table, ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
+    {
         PackId? after = null;
         while (table == RowTable.Work && tally.Left > 0)
         {
@@ -91,8 +100,8 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
         }
     }
 
-    [LoggerMessage(101, LogLevel.Error, "The outbox of {Table}/{Clinic}, or what is to come back from the archive tier, could not be worked off; the next run tries again.")]
-    private static partial void LogOutboxFailed(ILogger logger, Exception exception, RowTable table, ClinicId clinic);
+    [LoggerMessage(101, LogLevel.Error, "The outbox of {Table}/{Partition}, or what is to come back from the archive tier, could not be worked off; the next run tries again.")]
+    private static partial void LogOutboxFailed(ILogger logger, Exception exception, RowTable table, string partition);
 
     private sealed class Tally(int most)
     {

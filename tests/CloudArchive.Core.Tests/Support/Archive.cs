@@ -25,6 +25,8 @@ internal sealed class Archive
         Log = new AuditLog(rows, clock);
         Reader = new AuditReader(rows);
         Outbox = new Outbox(rows, Log, clock);
+        Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
+        AlertList = new AlertList(rows, Outbox, clock);
         Clinics = new ClinicDirectory(rows, wrapping, Outbox, clock);
         Agents = new Agents(rows, Outbox, clock);
         IdentifierSecrets secrets = new(unwrapper);
@@ -78,6 +80,10 @@ internal sealed class Archive
     public AuditReader Reader { get; }
 
     public Outbox Outbox { get; }
+
+    public AlertDesk Alerts { get; }
+
+    public AlertList AlertList { get; }
 
     public ClinicDirectory Clinics { get; }
 
