@@ -26,6 +26,7 @@ public static class CloudArchiveEndpoints
         AlertEndpoints.Map(table);
         AuditEndpoints.Map(table);
         RestoreEndpoints.Map(table);
+        DisclosureEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);
         routes.MapArchiveOpenApi();
         return routes;

@@ -6,6 +6,7 @@ using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Records;
@@ -97,6 +98,7 @@ public static class CloudArchiveServices
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
         services.AddSingleton<RestoreResults>();
+        services.AddSingleton<DisclosureLog>();
         services.AddSingleton<ArchiveKeys>();
         services.AddSingleton<PackTest>();
         services.AddSingleton<Rehydration>();

@@ -7,6 +7,7 @@ using CloudArchive.Cli.Audit;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
+using CloudArchive.Cli.Disclosures;
 using CloudArchive.Cli.Enrollment;
 using CloudArchive.Cli.Evidence;
 using CloudArchive.Cli.Receipts;
@@ -57,6 +58,7 @@ public static class CloudArchiveCli
             },
             RestoreCommand.Create(environment),
             new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment) },
+            DisclosuresCommand.Create(environment),
             RecoverCommand.Create(environment),
             new Command("clinic", "Clinics (admin).") { ClinicCreateCommand.Create(environment) },
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },

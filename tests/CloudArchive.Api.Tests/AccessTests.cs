@@ -46,6 +46,7 @@ public sealed class AccessTests(SharedStorage shared)
         ["POST /v1/clinics/{clinic}/restores/{restore}/report"] = Roles.Admin,
         ["POST /v1/clinics/{clinic}/restore-tests"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/restore-tests"] = Roles.Admin | Roles.Compliance,
+        ["POST /v1/clinics/{clinic}/disclosures/search"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/alerts"] = Roles.Admin | Roles.Compliance,
         ["POST /v1/clinics/{clinic}/alerts/{alert}/retry"] = Roles.Admin,
         ["GET /v1/alerts"] = Roles.Admin | Roles.Compliance,

@@ -25,8 +25,6 @@ internal sealed class Archive
         Log = new AuditLog(rows, clock);
         Reader = new AuditReader(rows);
         Outbox = new Outbox(rows, Log, clock);
-        Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
-        AlertList = new AlertList(rows, Outbox, clock);
         Clinics = new ClinicDirectory(rows, wrapping, Outbox, clock);
         Agents = new Agents(rows, Outbox, clock);
         IdentifierSecrets secrets = new(unwrapper);
@@ -49,7 +47,7 @@ internal sealed class Archive
         Rebuild = new CatalogRebuild(vault, writer, Receipts, finish, Clinics, new RebuildLog(Log));
         ContentKeys keys = new(unwrapper);
         Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers), Outbox, clock);
-        Results = new RestoreResults(Restores, rows, Catalog, vault, Log, keys);
+        Results = new RestoreResults(Restores, rows, Catalog, vault, Outbox, keys);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, Receipts, clock);
         Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
@@ -80,10 +78,6 @@ internal sealed class Archive
     public AuditReader Reader { get; }
 
     public Outbox Outbox { get; }
-
-    public AlertDesk Alerts { get; }
-
-    public AlertList AlertList { get; }
 
     public ClinicDirectory Clinics { get; }
 
