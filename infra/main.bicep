@@ -36,6 +36,18 @@ param agentUrl string = ''
 @description('Who is told of alerts and of the budget.')
 param alertEmails string[] = []
 
+@description('Where alerts are sent as signed webhooks, besides mail: an https URL, or empty for none.')
+param webhookUrl string = ''
+
+@secure()
+@description('The webhook\'s secret: whsec_ and 24 to 64 random bytes in base64.')
+param webhookSecret string = ''
+
+@minValue(1)
+@maxValue(365)
+@description('After how many days in which nothing was heard of a clinic\'s agents an alert is raised.')
+param silentAfterDays int = 4
+
 @minValue(1)
 @description('Monthly, in the subscription\'s currency: a warning at 80 % and when the forecast passes it. docs/scale.md has the arithmetic.')
 param monthlyBudget int = 500
@@ -219,6 +231,7 @@ var settings = {
   CloudArchive__VaultUri: vault.outputs.uri
   CloudArchive__SigningKey: vault.outputs.signingKey
   CloudArchive__StaffAuthority: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+  CloudArchive__SilentAfterDays: string(silentAfterDays)
   CloudArchive__StaffAudience: staffClientId
   CloudArchive__StaffMfaContexts: staffMfaContexts
 }
@@ -261,7 +274,8 @@ module recovery 'modules/app.bicep' = {
     hostBlobEndpoint: recoveryHost.outputs.blobEndpoint
     packageUrl: recoveryHost.outputs.packageUrl
     insightsConnectionString: monitoring.outputs.insightsConnectionString
-    settings: settings
+    // It alone delivers alerts. The secret is no key to images: who has it can forge alerts, no more.
+    settings: union(settings, empty(webhookUrl) ? {} : { CloudArchive__WebhookUrl: webhookUrl, CloudArchive__WebhookSecret: webhookSecret })
     subnetId: privateNetworking ? network!.outputs.recoverySubnetId : ''
     workspaceId: monitoring.outputs.workspaceId
   }

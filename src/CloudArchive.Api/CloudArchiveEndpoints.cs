@@ -26,8 +26,10 @@ public static class CloudArchiveEndpoints
         PackEndpoints.Map(table);
         CatalogEndpoints.Map(table);
         KeyEndpoints.Map(table);
+        AlertEndpoints.Map(table);
         AuditEndpoints.Map(table);
         RestoreEndpoints.Map(table);
+        DisclosureEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);
         RetentionEndpoints.Map(table);
         routes.MapArchiveOpenApi();

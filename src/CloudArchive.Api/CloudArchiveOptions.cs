@@ -1,3 +1,5 @@
+using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Clinics;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Signing;
 
@@ -34,6 +36,12 @@ public sealed class CloudArchiveOptions
 
     /// <summary>Whom an auditor asks about evidence.</summary>
     public EvidenceContact Contact { get; set; } = new("Whoever operates this archive", "operator@localhost");
+
+    /// <summary>Where alerts are sent; null to send none. Needed by the recovery role alone, which delivers them.</summary>
+    public WebhookTarget? Webhook { get; set; }
+
+    /// <summary>How long nothing may be heard of a clinic's agents before that is an alert.</summary>
+    public TimeSpan SilentAfter { get; set; } = SilenceLimit.Default.Longest;
 
     /// <summary>How much one caller may ask for before it is told to wait.</summary>
     public RequestLimits Limits { get; set; } = new();

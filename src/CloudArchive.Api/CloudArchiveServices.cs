@@ -7,6 +7,7 @@ using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Records;
@@ -35,6 +36,12 @@ public static class CloudArchiveServices
         services.AddSingleton(new EvidenceIssuer($"CloudArchive/{ServiceEndpoints.Version}", options.Contact));
         services.TryAddSingleton(TimeProvider.System);
         AddCore(services);
+        services.AddSingleton(new SilenceLimit(options.SilentAfter));
+        if (options.Webhook is { } webhook)
+        {
+            services.AddSingleton(provider => new Webhook(webhook, provider.GetRequiredService<TimeProvider>()));
+        }
+
         services.AddSingleton<BearerTokens>();
         services.AddSingleton<ClientAssertions>();
         services.AddSingleton<RefusalLog>();
@@ -62,6 +69,9 @@ public static class CloudArchiveServices
         services.AddSingleton<CheckpointRun>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<AlertDesk>();
+        services.AddSingleton<AlertList>();
+        services.AddSingleton<AlertDelivery>();
+        services.AddSingleton<LogCheck>();
         services.AddSingleton<RecordStore>();
         services.AddSingleton<StaffRegister>();
         services.AddSingleton<AccessReviews>();
@@ -108,6 +118,7 @@ public static class CloudArchiveServices
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
         services.AddSingleton<RestoreResults>();
+        services.AddSingleton<DisclosureLog>();
         services.AddSingleton<ArchiveKeys>();
         services.AddSingleton<PackTest>();
         services.AddSingleton<Rehydration>();

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
+using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Format;
@@ -25,6 +26,7 @@ internal static class OpenApi
         [typeof(Uid)] = "^[0-9.]{1,64}$",
         [typeof(Sha256Digest)] = "^[0-9a-f]{64}$",
         [typeof(WorkId)] = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        [typeof(AlertId)] = "^[0-9]{8}-[0-9a-f]{32}$",
         [typeof(AgentId)] = @"^[a-z0-9-]{3,40}\.[0-9a-z]{16}$",
     };
 

@@ -1,5 +1,6 @@
 using System.Threading.RateLimiting;
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -35,6 +36,7 @@ public sealed class RefusalLog : IDisposable
     /// <summary>Appends the entry; false where the budget is used up, and then there is none.</summary>
     public async Task<bool> RecordAsync(HttpContext context, string reason, CancellationToken cancellationToken)
     {
+        ArchiveMetrics.Refusals.Add(1, new KeyValuePair<string, object?>("reason", reason));
         using (RateLimitLease lease = _budget.AttemptAcquire(context))
         {
             if (!lease.IsAcquired)

@@ -3,10 +3,12 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using CloudArchive.Cli.Access;
+using CloudArchive.Cli.Alerts;
 using CloudArchive.Cli.Audit;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
+using CloudArchive.Cli.Disclosures;
 using CloudArchive.Cli.Enrollment;
 using CloudArchive.Cli.Evidence;
 using CloudArchive.Cli.Holds;
@@ -60,6 +62,7 @@ public static class CloudArchiveCli
             },
             RestoreCommand.Create(environment),
             new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment) },
+            DisclosuresCommand.Create(environment),
             RecoverCommand.Create(environment),
             new Command("access", "Who can act: people and agents (admin, compliance).")
             {
@@ -92,6 +95,7 @@ public static class CloudArchiveCli
             new Command("keys", "The clinics' keys (admin).") { KeysRewrapCommand.Create(environment) },
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
             new Command("evidence", "Evidence of restore tests.") { EvidenceListCommand.Create(environment), EvidenceGetCommand.Create(environment), EvidenceVerifyCommand.Create(environment) },
+            new Command("alerts", "Alerts, and those that could not be delivered.") { AlertsListCommand.Create(environment), AlertsRetryCommand.Create(environment) },
             new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };
         foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);

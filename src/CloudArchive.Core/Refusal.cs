@@ -90,6 +90,12 @@ public enum Refusal
     /// <summary>There is no such evidence, or no such file of it.</summary>
     EvidenceUnknown,
 
+    /// <summary>There is no such alert.</summary>
+    AlertUnknown,
+
+    /// <summary>The alert was delivered.</summary>
+    AlertDelivered,
+
     /// <summary>The log has no checkpoint yet.</summary>
     CheckpointUnknown,
 

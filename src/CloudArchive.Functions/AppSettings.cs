@@ -1,4 +1,7 @@
+using System.Globalization;
 using CloudArchive.Api;
+using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Clinics;
 using Microsoft.Extensions.Configuration;
 
 namespace CloudArchive.Functions;
@@ -14,6 +17,8 @@ namespace CloudArchive.Functions;
 /// <param name="StaffMfaContexts">The authentication contexts in <c>acrs</c> that stand for a second factor; none where tokens have <c>amr</c>.</param>
 /// <param name="IdentityClientId">The app's user-assigned identity.</param>
 /// <param name="TelemetryConnection">Where telemetry goes; null sends none.</param>
+/// <param name="Webhook">Where alerts go; null sends none.</param>
+/// <param name="SilentAfter">How long nothing may be heard of a clinic's agents.</param>
 public sealed record AppSettings(
     ArchiveRole Role,
     Uri PublicUrl,
@@ -24,7 +29,9 @@ public sealed record AppSettings(
     string StaffAudience,
     string[] StaffMfaContexts,
     string IdentityClientId,
-    string? TelemetryConnection)
+    string? TelemetryConnection,
+    WebhookTarget? Webhook,
+    TimeSpan SilentAfter)
 {
     /// <summary>Reads them.</summary>
     public static AppSettings Read(IConfiguration configuration)
@@ -44,12 +51,38 @@ public sealed record AppSettings(
             Text("CloudArchive:StaffAudience"),
             (configuration["CloudArchive:StaffMfaContexts"] ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries),
             Text("AZURE_CLIENT_ID"),
-            configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"]);
+            configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"],
+            Webhook(),
+            SilentAfter());
 
         string Text(string key) => configuration[key] is { Length: > 0 } value ? value : throw Wrong(key, "is not set");
 
         // Tokens travel to every one of these.
         Uri Url(string key) => Uri.TryCreate(Text(key), UriKind.Absolute, out Uri? url) && (url.Scheme == Uri.UriSchemeHttps || url.IsLoopback) ? url : throw Wrong(key, "is no https URL");
+
+        WebhookTarget? Webhook()
+        {
+            if (configuration["CloudArchive:WebhookUrl"] is not { Length: > 0 } address)
+            {
+                return null;
+            }
+
+            try
+            {
+                return WebhookTarget.Parse(address, Text("CloudArchive:WebhookSecret"));
+            }
+            catch (FormatException e)
+            {
+                throw Wrong("CloudArchive:WebhookUrl", $"or CloudArchive__WebhookSecret is wrong: {e.Message}");
+            }
+        }
+
+        TimeSpan SilentAfter() => configuration["CloudArchive:SilentAfterDays"] switch
+        {
+            null or "" => SilenceLimit.Default.Longest,
+            var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int days) && days is >= 1 and <= 365 => TimeSpan.FromDays(days),
+            _ => throw Wrong("CloudArchive:SilentAfterDays", "is no number of days from 1 to 365"),
+        };
 
         static InvalidOperationException Wrong(string key, string what) =>
             new($"The app setting {key.Replace(":", "__", StringComparison.Ordinal)} {what}. infra/modules/app.bicep sets it: deploy again.");

@@ -40,6 +40,9 @@ public static class FunctionsHost
             Role = settings.Role,
             PublicUrl = settings.PublicUrl,
             Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffMfaContexts),
+            Staff = new OpenIdConnectKeys(settings.StaffAuthority).ForAudience(settings.StaffAudience),
+            Webhook = settings.Webhook,
+            SilentAfter = settings.SilentAfter,
         });
         services.AddSingleton<ApiPipeline>();
         services.AddHostedService<ReadyCheck>();

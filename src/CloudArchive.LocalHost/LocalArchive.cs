@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Text;
 using CloudArchive.Api;
 using CloudArchive.Core;
+using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.RestoreTests;
@@ -27,6 +29,9 @@ public sealed class LocalArchive : IAsyncDisposable
         new("checkpoint", "0 0 * * * *", (services, cancel) => services.GetRequiredService<CheckpointRun>().MakeAllAsync(CorrelationId(services, "checkpoint"), cancel)),
         new("restore-tests", RestoreTestSchedule.Ncrontab, (services, cancel) => services.GetRequiredService<RestoreTestSchedule>().StartAsync(isPastDue: false, Requester.System("restore-test-timer", CorrelationId(services, "restore-tests")), cancel)),
         new("restore-test-watch", "0 30 * * * *", (services, cancel) => services.GetRequiredService<RestoreTestWatch>().RunAsync(Requester.System("restore-test-watch", CorrelationId(services, "restore-test-watch")), cancel)),
+        new("alerts", "15 * * * * *", (services, cancel) => services.GetRequiredService<AlertDelivery>().RunAsync(cancel)),
+        new("log-check", "0 20 * * * *", (services, cancel) => services.GetRequiredService<LogCheck>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
+        new("silence", "0 0 6 * * *", (services, cancel) => services.GetRequiredService<SilenceWatch>().RunAsync(cancel)),
         new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
         new("retention", "45 */10 * * * *", (services, cancel) => services.GetRequiredService<RetentionRun>().RunAsync(StudiesPerRetention, cancel)),
         new("rewrap", "0 0 4 * * *", (services, cancel) => services.GetRequiredService<KeyRewrapRun>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
@@ -74,7 +79,7 @@ public sealed class LocalArchive : IAsyncDisposable
             keys = await LocalKeys.OpenAsync(Path.Combine(data, "secrets", "keys"), cancellationToken);
             issuer = LocalIssuer.Open(Path.Combine(data, "secrets", "issuer.pem"), options.Clock);
             WebApplicationBuilder builder = port.CreateBuilder();
-            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust }, storage, keys);
+            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Webhook = options.Webhook, SilentAfter = options.SilentAfter }, storage, keys);
             app = builder.Build();
             app.UseRouting();
             app.UseCloudArchive();

@@ -1,4 +1,6 @@
 using System.Net;
+using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Clinics;
 
 namespace CloudArchive.LocalHost;
 
@@ -26,6 +28,12 @@ public sealed record LocalHostOptions(string Data)
 
     /// <summary>Whether scheduled work runs.</summary>
     public bool Timers { get; init; } = true;
+
+    /// <summary>Where alerts are sent; null to send none.</summary>
+    public WebhookTarget? Webhook { get; init; }
+
+    /// <summary>How long nothing may be heard of a clinic's agents before that is an alert.</summary>
+    public TimeSpan SilentAfter { get; init; } = SilenceLimit.Default.Longest;
 
     /// <summary>What time it is.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;

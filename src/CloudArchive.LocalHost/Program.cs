@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Net;
 using System.Runtime.InteropServices;
+using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Clinics;
 using CloudArchive.LocalHost;
 using CloudArchive.LocalHost.Keys;
 
@@ -10,8 +12,11 @@ Option<string> address = new("--address") { Description = "The loopback address 
 Option<string?> readyFile = new("--ready-file") { Description = "A file to write, with addresses and tokens, when everything is up." };
 Option<string?> logFile = new("--log-file") { Description = "A file for log lines, instead of the console." };
 Option<string?> azurite = new("--azurite") { Description = "The folder of the npm package azurite. Default: the nearest node_modules." };
+Option<string?> webhook = new("--webhook") { Description = "Where alerts are sent: an https URL, or http on this machine. The secret is in CLOUDARCHIVE_WEBHOOK_SECRET (whsec_...), which keeps it out of the list of processes." };
+Option<int?> silentDays = new("--silent-days") { Description = "After how many days in which nothing was heard of a clinic's agents an alert is raised. Default: 4." };
 Option<bool> stopWithStdin = new("--stop-with-stdin") { Description = "Stop when standard input is closed." };
 RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, azurite, stopWithStdin, RotateKeyCommand.Create() };
+RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, azurite, webhook, silentDays, stopWithStdin };
 command.SetAction(async (arguments, cancellationToken) =>
 {
     try
@@ -22,6 +27,13 @@ command.SetAction(async (arguments, cancellationToken) =>
             Port = arguments.GetValue(port),
             Azurite = arguments.GetValue(azurite),
             LogFile = arguments.GetValue(logFile),
+            Webhook = arguments.GetValue(webhook) is { } url ? Target(url) : null,
+            SilentAfter = arguments.GetValue(silentDays) switch
+            {
+                null => SilenceLimit.Default.Longest,
+                >= 1 and <= 365 and var days => TimeSpan.FromDays(days),
+                _ => throw new LocalHostException("--silent-days is 1 to 365."),
+            },
         };
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, stop));
@@ -48,6 +60,18 @@ command.SetAction(async (arguments, cancellationToken) =>
     }
 });
 return await command.Parse(args).InvokeAsync();
+
+static WebhookTarget Target(string address)
+{
+    try
+    {
+        return WebhookTarget.Parse(address, Environment.GetEnvironmentVariable("CLOUDARCHIVE_WEBHOOK_SECRET") ?? "");
+    }
+    catch (FormatException e)
+    {
+        throw new LocalHostException($"{e.Message} --webhook has the address, CLOUDARCHIVE_WEBHOOK_SECRET the secret.");
+    }
+}
 
 static void Stop(PosixSignalContext signal, CancellationTokenSource stop)
 {

@@ -59,6 +59,11 @@ public sealed class AccessTests(SharedStorage shared)
         ["POST /v1/clinics/{clinic}/restores/{restore}/report"] = Roles.Admin,
         ["POST /v1/clinics/{clinic}/restore-tests"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/restore-tests"] = Roles.Admin | Roles.Compliance,
+        ["POST /v1/clinics/{clinic}/disclosures/search"] = Roles.Admin,
+        ["GET /v1/clinics/{clinic}/alerts"] = Roles.Admin | Roles.Compliance,
+        ["POST /v1/clinics/{clinic}/alerts/{alert}/retry"] = Roles.Admin,
+        ["GET /v1/alerts"] = Roles.Admin | Roles.Compliance,
+        ["POST /v1/alerts/{alert}/retry"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/restore-tests/{run}"] = Roles.Admin | Roles.Compliance,
         ["GET /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin | Roles.Compliance,
         ["PUT /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin,
@@ -272,6 +277,7 @@ public sealed class AccessTests(SharedStorage shared)
         .Replace("{agent}", agent, StringComparison.Ordinal)
         .Replace("{subject}", "nobody", StringComparison.Ordinal)
         .Replace("{review}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)
+        .Replace("{alert}", "20261126-0123456789abcdef0123456789abcdef", StringComparison.Ordinal)
         .Replace("{study}", "1.2.3", StringComparison.Ordinal)
         .Replace("{pack}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)
         .Replace("{restore}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)

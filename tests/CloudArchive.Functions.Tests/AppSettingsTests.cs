@@ -26,6 +26,21 @@ public sealed class AppSettingsTests
         Assert.Equal(ArchiveRole.Recovery, settings.Role);
         Assert.Equal("https://vault.example/", settings.VaultUri.AbsoluteUri);
         Assert.Null(settings.TelemetryConnection);
+        Assert.Null(settings.Webhook);
+        Assert.Equal(TimeSpan.FromDays(4), settings.SilentAfter);
+    }
+
+    [Fact]
+    public void The_webhook_and_the_limit_of_silence_are_read_where_they_are_set()
+    {
+        AppSettings settings = AppSettings.Read(Configuration(new(Whole)
+        {
+            ["CloudArchive:WebhookUrl"] = "https://hooks.example/a",
+            ["CloudArchive:WebhookSecret"] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            ["CloudArchive:SilentAfterDays"] = "2",
+        }));
+        Assert.Equal("https://hooks.example/a", settings.Webhook!.Address.AbsoluteUri);
+        Assert.Equal(TimeSpan.FromDays(2), settings.SilentAfter);
     }
 
     [Theory]
@@ -40,6 +55,8 @@ public sealed class AppSettingsTests
     [InlineData("CloudArchive:Role", "both")]
     [InlineData("CloudArchive:BlobEndpoint", "http://archive.blob.example/")]
     [InlineData("CloudArchive:StaffAuthority", "login.example")]
+    [InlineData("CloudArchive:SilentAfterDays", "0")]
+    [InlineData("CloudArchive:WebhookUrl", "https://hooks.example/a")]
     public void One_that_is_wrong_is_named(string name, string value)
     {
         InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(Whole) { [name] = value })));

@@ -1,10 +1,10 @@
-using System.Globalization;
-using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Wire;
 using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Alerts;
@@ -36,42 +36,53 @@ public enum AlertCause
 public sealed record Alert(ClinicId? Clinic, AlertCause Cause, string Subject, string Message)
 {
     /// <summary>The log and the partition that it belongs to.</summary>
+    [JsonIgnore]
     public string Log => Clinic?.Value ?? AuditEntry.SystemLog;
+
+    /// <summary>The cause as entries, metrics and messages have it, such as <c>clinic-silent</c>.</summary>
+    [JsonIgnore]
+    public string CauseName => JsonNamingPolicy.KebabCaseLower.ConvertName(Cause.ToString());
 }
 
-/// <summary>Raises alerts: an audit entry, a log line that infra/alerts.json waits for, a row that is delivered. The same alert once a day (UTC).</summary>
+/// <summary>
+/// Raises alerts: an audit entry, a metric, a log line that infra/alerts.json waits for, a row that <see cref="AlertDelivery"/> sends.
+/// The same alert once a day (UTC).
+/// </summary>
 public sealed partial class AlertDesk(Outbox outbox, TimeProvider clock, ILogger<AlertDesk> logger)
 {
-    /// <summary>Rows of <see cref="RowTable.Work"/> in the log's partition: <c>alert:{yyyyMMdd}:{SHA-256 of cause and subject}</c>.</summary>
-    internal const string Prefix = "alert:";
-
     /// <summary>Raises it; false where it was raised today already.</summary>
     public async Task<bool> RaiseAsync(Alert alert, Requester by, CancellationToken cancellationToken)
     {
         DateTimeOffset now = clock.GetUtcNow();
-        string same = Sha256Digest.Of(Encoding.UTF8.GetBytes($"{alert.Cause} {alert.Subject}")).Hex;
-        string key = $"{Prefix}{now.UtcDateTime.ToString("yyyyMMdd", CultureInfo.InvariantCulture)}:{same}";
-        Dictionary<string, object> values = new() { ["at"] = now, ["alert"] = JsonSerializer.Serialize(alert, FormatJson.Options) };
-        AuditEvent entry = new(
-            alert.Log,
-            AuditActions.AlertRaised,
-            AuditOutcome.Failure,
-            by.Actor,
-            new AuditSubject(alert.Clinic?.Value, Other: alert.Subject),
-            by.Origin,
-            Details: new Dictionary<string, string> { ["cause"] = JsonNamingPolicy.KebabCaseLower.ConvertName(alert.Cause.ToString()) },
-            Once: key);
+        AlertId id = AlertId.Of(alert, now);
+        RaisedAlert raised = new(id, alert, now, AlertDeliveryStatus.Waiting, 0, now, null, null, "");
+        AuditEvent entry = Entry(raised, AuditActions.AlertRaised, AuditOutcome.Failure, by, []) with { Once = AlertRows.Alert + id };
+        RowWrite[] writes = [new RowWrite.Insert(AlertRows.Alert + id, AlertRows.Values(raised)), new RowWrite.Insert(AlertRows.Due + id, AlertRows.DueAt(now))];
         try
         {
-            await outbox.SubmitAsync(RowTable.Work, alert.Log, [new RowWrite.Insert(key, values)], entry, cancellationToken);
+            await outbox.SubmitAsync(RowTable.Work, alert.Log, writes, entry, cancellationToken);
         }
         catch (RowConflictException)
         {
             return false;
         }
+        catch (AuditLogDamagedException)
+        {
+            // The alert stands and will be sent; its entry waits in the outbox until the log is put right. Say it here all the same.
+            LogRaised(logger, alert.Cause, alert.Log, alert.Subject, alert.Message);
+            throw;
+        }
 
+        ArchiveMetrics.AlertsRaised.Add(1, new KeyValuePair<string, object?>("cause", alert.CauseName));
         LogRaised(logger, alert.Cause, alert.Log, alert.Subject, alert.Message);
         return true;
+    }
+
+    /// <summary>An entry about an alert, in the log that the alert belongs to.</summary>
+    internal static AuditEvent Entry(RaisedAlert raised, string action, AuditOutcome outcome, Requester by, Dictionary<string, string> details)
+    {
+        details["cause"] = raised.Alert.CauseName;
+        return new AuditEvent(raised.Alert.Log, action, outcome, by.Actor, new AuditSubject(raised.Alert.Clinic?.Value, Other: raised.Alert.Subject), by.Origin, Details: details);
     }
 
     [LoggerMessage(201, LogLevel.Error, "Alert {Cause} in {Log}, {Subject}: {Text}", EventName = "AlertRaised")]

@@ -35,12 +35,16 @@ public static class AuditActions
 
     // Query (A.5.3.10)
     public const string StudiesQueried = "query/studies-queried";
+    public const string DisclosuresQueried = "query/disclosures-queried";
 
     // Security Alert (A.5.3.11)
     public const string RequestRefused = "security-alert/request-refused";
     public const string IntegrityFailed = "security-alert/integrity-failed";
     public const string LogDamaged = "security-alert/log-damaged";
     public const string AlertRaised = "security-alert/alert-raised";
+    public const string AlertDelivered = "security-alert/alert-delivered";
+    public const string AlertUndelivered = "security-alert/alert-undelivered";
+    public const string AlertRetried = "security-alert/alert-retried";
 
     // User Authentication (A.5.3.12)
     public const string TokenIssued = "user-authentication/token-issued";

@@ -1,3 +1,4 @@
+using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -11,9 +12,9 @@ namespace CloudArchive.Core.Audit;
 public sealed record CheckpointRunResult(int Logs, IReadOnlyList<string> Failed);
 
 /// <summary>The hourly run: a checkpoint of every log. One log's failure does not keep the others from theirs.</summary>
-public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoints, IAuditLog audit, ILogger<CheckpointRun> logger)
+public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoints, IAuditLog audit, AlertDesk alerts, ILogger<CheckpointRun> logger)
 {
-    /// <summary>Makes them. A log that was rewritten or rolled back is a critical log line and a security alert in the system's log.</summary>
+    /// <summary>Makes them. A log that was rewritten or rolled back is a critical log line, an entry in the system's log, and once a day an alert.</summary>
     public async Task<CheckpointRunResult> MakeAllAsync(string correlationId, CancellationToken cancellationToken)
     {
         SortedSet<string> logs = new(StringComparer.Ordinal) { AuditEntry.SystemLog };
@@ -67,6 +68,7 @@ public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoint
                     new AuditSubject(log == AuditEntry.SystemLog ? null : log, Other: log),
                     new AuditOrigin(null, correlationId)),
                 cancellationToken);
+            await alerts.RaiseAsync(LogCheck.DamagedAlert(log), Requester.System("checkpoint-run", correlationId), cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

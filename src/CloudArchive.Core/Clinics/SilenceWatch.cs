@@ -1,3 +1,4 @@
+using CloudArchive.Core.Alerts;
 using CloudArchive.Format;
 using Microsoft.Extensions.Logging;
 
@@ -7,17 +8,18 @@ namespace CloudArchive.Core.Clinics;
 /// Finds clinics whose agents have gone quiet: a computer that was switched off, replaced or taken away backs up nothing, and nobody notices.
 /// An agent with nothing new to send still asks for tokens, so quiet is not idle.
 /// </summary>
-public sealed partial class SilenceWatch(ClinicDirectory clinics, Agents agents, TimeProvider clock, ILogger<SilenceWatch> logger)
+public sealed partial class SilenceWatch(ClinicDirectory clinics, Agents agents, AlertDesk alerts, SilenceLimit limit, TimeProvider clock, ILogger<SilenceWatch> logger)
 {
-    /// <summary>Longer than a long weekend.</summary>
-    public static readonly TimeSpan Longest = TimeSpan.FromDays(4);
-
     private const int PageSize = 100;
 
-    /// <summary>The clinics that were heard of last more than <see cref="Longest"/> ago. One that has no agent yet, or none any more, has nothing to say.</summary>
+    /// <summary>
+    /// Raises an alert for each clinic that was heard of last longer ago than the limit, and returns them. One that has no agent yet, or none
+    /// any more, has nothing to say.
+    /// </summary>
     public async Task<IReadOnlyList<ClinicId>> RunAsync(CancellationToken cancellationToken)
     {
         DateTimeOffset now = clock.GetUtcNow();
+        Requester by = Requester.System("silence-watch", "silence-" + Guid.CreateVersion7(now).ToString("N"));
         List<ClinicId> silent = [];
         IReadOnlyList<ClinicId> page;
         ClinicId? after = null;
@@ -26,17 +28,33 @@ public sealed partial class SilenceWatch(ClinicDirectory clinics, Agents agents,
             page = await clinics.ListAsync(after, PageSize, cancellationToken);
             foreach (ClinicId clinic in page)
             {
-                if (await LastHeardAsync(clinic, cancellationToken) is { } last && now - last > Longest)
+                if (await LastHeardAsync(clinic, cancellationToken) is { } last && now - last > limit.Longest)
                 {
                     silent.Add(clinic);
                     LogSilent(logger, clinic, (int)(now - last).TotalDays);
+                    await RaiseAsync(clinic, last, by, cancellationToken);
                 }
 
                 after = clinic;
             }
         }
         while (page.Count == PageSize);
+        ArchiveMetrics.SilentClinics.Record(silent.Count);
         return silent;
+    }
+
+    private async Task RaiseAsync(ClinicId clinic, DateTimeOffset last, Requester by, CancellationToken cancellationToken)
+    {
+        string message = $"Nothing was heard of the clinic's agents since {last.UtcDateTime:yyyy-MM-dd}, so nothing new is backed up. Run 'cloudarchive status' on the clinic's computer.";
+        try
+        {
+            await alerts.RaiseAsync(new Alert(clinic, AlertCause.ClinicSilent, "agents", message), by, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // A clinic whose log takes no entry must not keep the others from being looked at.
+            LogNotRaised(logger, e, clinic);
+        }
     }
 
     /// <summary>When any agent that is not revoked last got a token, or enrolled; null where there is none.</summary>
@@ -61,4 +79,14 @@ public sealed partial class SilenceWatch(ClinicDirectory clinics, Agents agents,
 
     [LoggerMessage(111, LogLevel.Warning, "Clinic {Clinic} was last heard of {Days} days ago.", EventName = "ClinicSilent")]
     private static partial void LogSilent(ILogger logger, ClinicId clinic, int days);
+
+    [LoggerMessage(114, LogLevel.Error, "The alert that clinic {Clinic} is silent could not be raised; the next look raises it.")]
+    private static partial void LogNotRaised(ILogger logger, Exception exception, ClinicId clinic);
+}
+
+/// <summary>How long nothing may be heard of a clinic's agents before it counts as silent.</summary>
+public sealed record SilenceLimit(TimeSpan Longest)
+{
+    /// <summary>Longer than a long weekend.</summary>
+    public static SilenceLimit Default { get; } = new(TimeSpan.FromDays(4));
 }

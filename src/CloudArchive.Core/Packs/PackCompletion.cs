@@ -33,6 +33,8 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
                     {
                         await clinics.NoteCommitAsync(pack.Clinic, cancellationToken);
                         await packs.RemoveAsync(pack, cancellationToken);
+                        ArchiveMetrics.PacksCommitted.Add(1);
+                        ArchiveMetrics.BytesCommitted.Add(sidecar.Length);
                         return done;
                     }
 

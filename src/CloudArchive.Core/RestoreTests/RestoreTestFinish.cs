@@ -141,6 +141,9 @@ public sealed class RestoreTestLedger(ClinicDirectory clinics, Outbox outbox, Al
     }
 
     /// <summary>Ends the run and writes its entry, together or not at all.</summary>
-    internal Task EndAsync(ClinicId clinic, IReadOnlyList<RowWrite> writes, AuditEvent entry, CancellationToken cancellationToken) =>
-        outbox.SubmitAsync(RowTable.Work, clinic.Value, writes, entry, cancellationToken);
+    internal async Task EndAsync(ClinicId clinic, IReadOnlyList<RowWrite> writes, AuditEvent entry, CancellationToken cancellationToken)
+    {
+        await outbox.SubmitAsync(RowTable.Work, clinic.Value, writes, entry, cancellationToken);
+        ArchiveMetrics.RestoreTests.Add(1, new KeyValuePair<string, object?>("verdict", entry.Details!["verdict"]));
+    }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -11,9 +12,10 @@ namespace CloudArchive.Core.Restores;
 
 /// <summary>
 /// Releases what a restore brings: for each pack a URL for the one version, and its content key, unwrapped and wrapped again to the
-/// key of who asked. Bytes never pass through the service. Each page is in the audit log before it is handed out.
+/// key of who asked. Bytes never pass through the service. Each page is in the audit log, and in the accounting of disclosures, before it is
+/// handed out.
 /// </summary>
-public sealed class RestoreResults(RestoreDesk desk, IRowStore rows, CatalogReader catalog, IBlobVault vault, IAuditLog log, ContentKeys keys)
+public sealed class RestoreResults(RestoreDesk desk, IRowStore rows, CatalogReader catalog, IBlobVault vault, Outbox outbox, ContentKeys keys)
 {
     /// <summary>How long a URL works.</summary>
     public static readonly TimeSpan UrlLifetime = TimeSpan.FromHours(1);
@@ -38,22 +40,30 @@ public sealed class RestoreResults(RestoreDesk desk, IRowStore rows, CatalogRead
 
         PlannedPack[] planned = [.. (await rows.QueryAsync(RowTable.Work, clinic.Value, RestoreRows.Plan(id, after), PacksPerPage, cancellationToken)).Select(RestoreRows.ReadPack)];
         List<RestorePack> packs = [];
+        List<RowWrite> disclosed = [];
         foreach (PlannedPack[] some in planned.Chunk(AtOnce))
         {
-            packs.AddRange(await Task.WhenAll(some.Select(pack => ReleaseAsync(restore, pack, cancellationToken))));
+            foreach ((RestorePack pack, RowWrite? disclosure) in await Task.WhenAll(some.Select(pack => ReleaseAsync(restore, pack, cancellationToken))))
+            {
+                packs.Add(pack);
+                disclosed.AddRange(disclosure is null ? [] : [disclosure]);
+            }
         }
 
         Dictionary<string, string> details = new() { ["after"] = after?.ToString() ?? "", ["packs"] = packs.Count.ToString(CultureInfo.InvariantCulture) };
-        await log.AppendAsync(RestoreDesk.Entry(restore, AuditActions.RestoreResultRead, by, details, once: null), cancellationToken);
+        await outbox.SubmitAsync(RowTable.Work, clinic.Value, disclosed, RestoreDesk.Entry(restore, AuditActions.RestoreResultRead, by, details, once: null), cancellationToken);
         return new Page<RestorePack>(packs, planned.Length == PacksPerPage ? planned[^1].Pack.ToString() : null);
     }
 
-    private async Task<RestorePack> ReleaseAsync(Restore restore, PlannedPack planned, CancellationToken cancellationToken)
+    /// <summary>What is handed out of a pack, and its row in the accounting of disclosures; null where it is there, from when the page was read first.</summary>
+    private async Task<(RestorePack Pack, RowWrite? Disclosure)> ReleaseAsync(Restore restore, PlannedPack planned, CancellationToken cancellationToken)
     {
         CatalogPack pack = await catalog.FindPackAsync(restore.Clinic, planned.Pack, cancellationToken)
             ?? throw new IntegrityException($"Pack {planned.Pack} is no longer in the catalogue. Rebuild the catalogue, then fetch this page again.");
         WrappedContentKey key = await keys.RewrapAsync(pack.ContentKey, restore.PublicKey, cancellationToken);
         BlobGrant grant = await vault.GrantReadAsync(BlobName.Pack(restore.Clinic, pack.Pack), pack.VersionId, UrlLifetime, cancellationToken);
-        return new RestorePack(pack.Pack, pack.Study, grant.Url.AbsoluteUri, grant.ExpiresAt, pack.Length, pack.Sha256, key, planned.Wanted);
+        RowWrite.Upsert disclosure = DisclosureRows.Write(restore.Id, pack, planned, desk.Now);
+        bool known = await rows.FindAsync(RowTable.Work, restore.Clinic.Value, disclosure.Key, cancellationToken) is not null;
+        return (new RestorePack(pack.Pack, pack.Study, grant.Url.AbsoluteUri, grant.ExpiresAt, pack.Length, pack.Sha256, key, planned.Wanted), known ? null : disclosure);
     }
 }

@@ -4,7 +4,7 @@ using Microsoft.Azure.Functions.Worker;
 
 namespace CloudArchive.Functions.Timers;
 
-/// <summary>Looks for clinics that are not heard of any more. Each is a line in the log, which alerts (infra/alerts.json, clinic-silent).</summary>
+/// <summary>Looks for clinics that are not heard of any more. Each is an alert.</summary>
 public sealed class SilenceWatchFunction(AppSettings settings, SilenceWatch watch)
 {
     /// <summary>Every day at 06:00 UTC.</summary>

@@ -1,4 +1,6 @@
 using System.Security.Cryptography;
+using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Audit;
@@ -50,6 +52,27 @@ public sealed class SilenceWatchTests
     }
 
     [Fact]
+    public async Task A_silent_clinic_is_alerted_once_a_day_and_the_limit_is_the_services()
+    {
+        await AddAsync("quiet", Agent("quiet", seen: Start));
+        SilenceLimit twoDays = new(TimeSpan.FromDays(2));
+        _clock.SetUtcNow(Start.AddDays(2));
+        Assert.Empty(await RunAsync(twoDays));
+        _clock.SetUtcNow(Start.AddDays(2).AddMinutes(1));
+        Assert.Equal(["quiet"], await RunAsync(twoDays));
+        Assert.Equal(["quiet"], await RunAsync(twoDays));
+        _clock.SetUtcNow(Start.AddDays(3).AddMinutes(1));
+        Assert.Equal(["quiet"], await RunAsync(twoDays));
+
+        AlertList list = new(_rows, null!, _clock);
+        (IReadOnlyList<RaisedAlert> raised, _) = await list.ListAsync("quiet", null, null, 10, TestContext.Current.CancellationToken);
+        Assert.Equal([Start.AddDays(2).AddMinutes(1), Start.AddDays(3).AddMinutes(1)], raised.Select(alert => alert.RaisedAt));
+        Assert.All(raised, alert => Assert.Equal(AlertCause.ClinicSilent, alert.Alert.Cause));
+        IReadOnlyList<StoredEntry> log = await new AuditReader(_rows).ReadAsync("quiet", 0, 10, TestContext.Current.CancellationToken);
+        Assert.Equal(2, log.Count(entry => entry.Json.Contains(AuditActions.AlertRaised, StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task Every_clinic_is_looked_at_however_many_there_are()
     {
         for (int i = 0; i < 205; i++)
@@ -76,11 +99,13 @@ public sealed class SilenceWatchTests
         }
     }
 
-    private async Task<List<string>> RunAsync()
+    private async Task<List<string>> RunAsync(SilenceLimit? limit = null)
     {
-        // Neither keys nor audit log are asked: a look changes nothing.
-        ClinicDirectory clinics = new(_rows, null!, null!, _clock);
-        SilenceWatch watch = new(clinics, new Agents(_rows, null!, _clock), _clock, NullLogger<SilenceWatch>.Instance);
+        // No key is asked for: a look opens nothing.
+        Outbox outbox = new(_rows, new AuditLog(_rows, _clock), _clock);
+        ClinicDirectory clinics = new(_rows, null!, outbox, _clock);
+        AlertDesk alerts = new(outbox, _clock, NullLogger<AlertDesk>.Instance);
+        SilenceWatch watch = new(clinics, new Agents(_rows, outbox, _clock), alerts, limit ?? SilenceLimit.Default, _clock, NullLogger<SilenceWatch>.Instance);
         return [.. (await watch.RunAsync(TestContext.Current.CancellationToken)).Select(c => c.Value)];
     }
 }

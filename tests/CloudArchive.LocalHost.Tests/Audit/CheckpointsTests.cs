@@ -1,3 +1,5 @@
+using CloudArchive.Core;
+using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format.Audit;
@@ -130,13 +132,17 @@ public sealed class CheckpointsTests(SharedStorage shared)
         // Other tests' logs lie in the same tables, with other keys: a store that knows these two and the system's.
         OnlyThese rows = new(good.Rows, [bad.Name, good.Name]);
         Checkpoints checkpoints = new(good.Reader, good.Vault, new KeysOfTwo(good.Keys, bad.Keys), good.Clock);
-        CheckpointRunResult result = await new CheckpointRun(rows, checkpoints, good.Log, NullLogger<CheckpointRun>.Instance).MakeAllAsync("run-1", Cancel);
+        AlertDesk alerts = new(new Outbox(good.Rows, good.Log, good.Clock), good.Clock, NullLogger<AlertDesk>.Instance);
+        CheckpointRun run = new(rows, checkpoints, good.Log, alerts, NullLogger<CheckpointRun>.Instance);
+        CheckpointRunResult result = await run.MakeAllAsync("run-1", Cancel);
+        Assert.Equal([bad.Name], (await run.MakeAllAsync("run-2", Cancel)).Failed);
         Assert.Equal(3, result.Logs);
         Assert.Equal([bad.Name], result.Failed);
         Assert.Equal(3, (await checkpoints.FindLastAsync(good.Name, Cancel))!.Statement.Size);
         Assert.Equal(3, (await checkpoints.FindLastAsync(bad.Name, Cancel))!.Statement.Size);
         IReadOnlyList<StoredEntry> system = await good.Reader.ReadAsync(AuditEntry.SystemLog, 0, 1000, Cancel);
-        Assert.Contains(system, entry => entry.Json.Contains(AuditActions.LogDamaged, StringComparison.Ordinal) && entry.Json.Contains(bad.Name, StringComparison.Ordinal));
+        Assert.Equal(2, system.Count(entry => entry.Json.Contains(AuditActions.LogDamaged, StringComparison.Ordinal) && entry.Json.Contains(bad.Name, StringComparison.Ordinal)));
+        Assert.Single(system, entry => entry.Json.Contains(AuditActions.AlertRaised, StringComparison.Ordinal) && entry.Json.Contains(bad.Name, StringComparison.Ordinal));
     }
 
     private static async Task<List<BlobState>> BlobsAsync(StoredLog log)

@@ -1,0 +1,42 @@
+using System.CommandLine;
+using CloudArchive.Cli.Service;
+using CloudArchive.Cli.Terminal;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Cli.Disclosures;
+
+/// <summary><c>disclosures</c>.</summary>
+internal static class DisclosuresCommand
+{
+    public static Command Create(CliEnvironment environment)
+    {
+        StaffConnection connection = new(environment);
+        Option<string> patient = new("--patient") { Description = "The Patient ID as it stands in the images; '-' reads it from standard input, which keeps it out of the list of processes", HelpName = "id", Required = true };
+        Option<bool> json = CommonOptions.Json();
+        Command command = new("disclosures", "What of a patient's was handed out, when, to whom and why, six years back (admin).") { patient, json };
+        connection.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            string id = parsed.GetValue(patient) is { } given and not "-" ? given : (await environment.In.ReadLineAsync(cancellationToken))?.Trim() ?? "";
+            if (id.Length == 0) throw new UsageException("Which patient? Give --patient, or '-' and the Patient ID on standard input.");
+            using ArchiveClient client = connection.Connect(parsed);
+            DisclosuresResponse found = await client.PostAsync<DisclosuresResponse>(
+                $"v1/clinics/{connection.Clinic(parsed)}/disclosures/search", new DisclosureSearchRequest(id), repeatable: true, cancellationToken);
+            if (parsed.GetValue(json))
+            {
+                environment.WriteJson(found);
+                return (int)ExitCode.Ok;
+            }
+
+            environment.WriteTable(
+                ["Released", "To", "Purpose", "By", "Approved by", "Study", "Files", "Restore"],
+                found.Items.SelectMany(item => item.Studies.Select(study => new[]
+                {
+                    item.ReleasedAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm"), item.Recipient, item.Purpose, item.RequestedBy, item.ApprovedBy ?? "", study.Study.Value, study.Instances.ToString("N0"), item.Restore,
+                })),
+                $"Nothing of the patient's was handed out since {found.From.ToLocalTime():yyyy-MM-dd}.");
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,36 @@
+using System.Diagnostics.Metrics;
+
+namespace CloudArchive.Core;
+
+/// <summary>
+/// What the archive counts, as docs/operations.md lists it. A dimension is one of a few names that the archive chose itself: never a
+/// clinic's or a person's, never anything of a patient's.
+/// </summary>
+public static class ArchiveMetrics
+{
+    /// <summary>The meter's name.</summary>
+    public const string MeterName = "CloudArchive";
+
+    private static readonly Meter s_meter = new(MeterName);
+
+    /// <summary>By <c>cause</c>.</summary>
+    public static readonly Counter<long> AlertsRaised = s_meter.CreateCounter<long>("cloudarchive.alerts.raised", "{alert}", "Alerts raised.");
+
+    /// <summary>By <c>outcome</c>: delivered, failed (to be repeated), given-up.</summary>
+    public static readonly Counter<long> WebhookDeliveries = s_meter.CreateCounter<long>("cloudarchive.webhook.deliveries", "{attempt}", "Attempts to deliver an alert.");
+
+    /// <summary>By <c>verdict</c>.</summary>
+    public static readonly Counter<long> RestoreTests = s_meter.CreateCounter<long>("cloudarchive.restore_tests.finished", "{run}", "Restore tests that ended.");
+
+    /// <summary>Packs that got their receipt.</summary>
+    public static readonly Counter<long> PacksCommitted = s_meter.CreateCounter<long>("cloudarchive.packs.committed", "{pack}", "Packs that got their receipt.");
+
+    /// <summary>Their bytes, sealed.</summary>
+    public static readonly Counter<long> BytesCommitted = s_meter.CreateCounter<long>("cloudarchive.packs.bytes", "By", "Bytes of the packs that got their receipt.");
+
+    /// <summary>By <c>reason</c>: the problem type.</summary>
+    public static readonly Counter<long> Refusals = s_meter.CreateCounter<long>("cloudarchive.requests.refused", "{request}", "Requests refused.");
+
+    /// <summary>As the last look found it.</summary>
+    public static readonly Gauge<long> SilentClinics = s_meter.CreateGauge<long>("cloudarchive.clinics.silent", "{clinic}", "Clinics whose agents were not heard of for too long.");
+}

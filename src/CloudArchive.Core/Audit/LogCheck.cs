@@ -1,0 +1,160 @@
+using System.Text;
+using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using Microsoft.Extensions.Logging;
+
+namespace CloudArchive.Core.Audit;
+
+/// <summary>How a run went.</summary>
+/// <param name="Checked">Logs that were read whole.</param>
+/// <param name="Damaged">Of them, those that do not verify.</param>
+/// <param name="Finished">False where the run stopped at its bound: the next one goes on from there.</param>
+public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, bool Finished);
+
+/// <summary>
+/// Reads every log once a day, whole, and hashes its entries anew: their root must be the one that the log's last checkpoint was signed
+/// over. The hourly checkpoints compare the tree's own hashes with each other; only this sees an entry that was changed beside them.
+/// </summary>
+public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpoints checkpoints, AlertDesk alerts, TimeProvider clock, ILogger<LogCheck> logger)
+{
+    private const string CursorPartition = "$log-check";
+    private const string CursorKey = "cursor";
+
+    /// <summary>A little less than a day: a pass begins at the same time every day.</summary>
+    private static readonly TimeSpan s_between = TimeSpan.FromHours(23);
+
+    /// <summary>Goes on with today's pass, or begins it, for as long as <paramref name="budget"/> allows another log; one at least.</summary>
+    public async Task<LogCheckResult> RunAsync(TimeSpan budget, CancellationToken cancellationToken)
+    {
+        long start = clock.GetTimestamp();
+        Requester by = Requester.System("log-check", "log-check-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
+        Row? cursor = await rows.FindAsync(RowTable.Work, CursorPartition, CursorKey, cancellationToken);
+        string? after = cursor?.Text("after");
+        DateTimeOffset begun = cursor?.Time("begun") ?? DateTimeOffset.MinValue;
+        int done = 0;
+        List<string> damaged = [];
+        if (after is null)
+        {
+            if (clock.GetUtcNow() - begun < s_between)
+            {
+                return new LogCheckResult(0, damaged, true);
+            }
+
+            begun = clock.GetUtcNow();
+        }
+
+        await foreach (string log in rows.PartitionsAsync(RowTable.Audit, cancellationToken))
+        {
+            if (after is not null && string.CompareOrdinal(log, after) <= 0)
+            {
+                continue;
+            }
+
+            if (done > 0 && clock.GetElapsedTime(start) >= budget)
+            {
+                return new LogCheckResult(done, damaged, false);
+            }
+
+            if (!await HoldsAsync(log, by, cancellationToken))
+            {
+                damaged.Add(log);
+            }
+
+            done++;
+            await SaveAsync(log, begun, cancellationToken);
+        }
+
+        await SaveAsync(null, begun, cancellationToken);
+        return new LogCheckResult(done, damaged, true);
+    }
+
+    private async Task SaveAsync(string? after, DateTimeOffset begun, CancellationToken cancellationToken)
+    {
+        Dictionary<string, object> values = new() { ["begun"] = begun };
+        if (after is not null)
+        {
+            values["after"] = after;
+        }
+
+        await rows.SubmitAsync(RowTable.Work, CursorPartition, [new RowWrite.Upsert(CursorKey, values)], cancellationToken);
+    }
+
+    private async Task<bool> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await VerifyAsync(log, cancellationToken);
+            return true;
+        }
+        catch (AuditLogDamagedException e)
+        {
+            LogDamaged(logger, e, log);
+            await RaiseAsync(log, by, cancellationToken);
+            return false;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // Storage's trouble is no damage; the log has its turn again tomorrow.
+            LogFailed(logger, e, log);
+            return true;
+        }
+    }
+
+    private async Task RaiseAsync(string log, Requester by, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await alerts.RaiseAsync(DamagedAlert(log), by, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // The critical line above must do: the system's log may be the very one that is damaged.
+            LogFailed(logger, e, AuditEntry.SystemLog);
+        }
+    }
+
+    /// <summary>The alert about a log. It is the system's, not the clinic's: a damaged log takes no entry about itself.</summary>
+    internal static Alert DamagedAlert(string log) => new(
+        null, AlertCause.LogDamaged, log, $"The audit log {log} does not verify: somebody changed it in storage. Follow 'When a log is damaged' in docs/audit.md.");
+
+    private async Task VerifyAsync(string log, CancellationToken cancellationToken)
+    {
+        if (await checkpoints.FindLastAsync(log, cancellationToken) is not { } last)
+        {
+            return; // Nobody has vouched for it yet.
+        }
+
+        CompactRange entries = new();
+        while (entries.Size < last.Statement.Size)
+        {
+            IReadOnlyList<StoredEntry> page = await reader.ReadAsync(log, entries.Size, AuditReader.LargestRead, cancellationToken);
+            foreach (StoredEntry entry in page.TakeWhile(_ => entries.Size < last.Statement.Size))
+            {
+                if (entry.Index != entries.Size)
+                {
+                    throw new AuditLogDamagedException(log, $"entry {entries.Size} is missing");
+                }
+
+                entries.Append(Merkle.LeafHash(Encoding.UTF8.GetBytes(entry.Json)));
+            }
+
+            if (page.Count == 0)
+            {
+                throw new AuditLogDamagedException(log, $"it ends at entry {entries.Size}, and its last checkpoint is of {last.Statement.Size}");
+            }
+        }
+
+        if (entries.Root != last.Statement.Root)
+        {
+            throw new AuditLogDamagedException(log, $"its first {last.Statement.Size} entries are not those that its last checkpoint was signed over");
+        }
+    }
+
+    [LoggerMessage(112, LogLevel.Critical, "The audit log {Log} does not verify. See 'When a log is damaged' in docs/audit.md.", EventName = "LogDamaged")]
+    private static partial void LogDamaged(ILogger logger, Exception exception, string log);
+
+    [LoggerMessage(113, LogLevel.Error, "The audit log {Log} could not be checked, or its alert not be raised.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, string log);
+}

@@ -1,0 +1,55 @@
+using System.Globalization;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Restores;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Core.Disclosures;
+
+/// <summary>
+/// The accounting of disclosures (45 CFR 164.528): what of a patient's was handed out, when, to whom and why. Handed out is what a restore
+/// gave URLs and keys for; what was only asked for, or approved and never fetched, is none.
+/// </summary>
+public sealed class DisclosureLog(IRowStore rows, IdentifierLookup identifiers, RestoreDesk restores, IAuditLog log, TimeProvider clock)
+{
+    /// <summary>45 CFR 164.528(a)(1): the six years before the request.</summary>
+    private const int Years = 6;
+
+    /// <summary>Looks a patient up. That somebody looked is in the log; for whom is not.</summary>
+    public async Task<DisclosuresResponse> FindAsync(ClinicId clinic, string patientId, Requester by, CancellationToken cancellationToken)
+    {
+        (Sha256Digest? patient, _) = await identifiers.HmacAsync(clinic, patientId, null, cancellationToken);
+        DateTimeOffset to = clock.GetUtcNow(), from = to.AddYears(-Years);
+        List<DisclosedPack> packs = [];
+        if (patient is { } hmac)
+        {
+            await foreach (Row row in rows.ReadAllAsync(RowTable.Work, clinic.Value, DisclosureRows.Of(hmac), cancellationToken))
+            {
+                packs.Add(DisclosureRows.Read(row));
+            }
+        }
+
+        List<DisclosureResponse> found = [];
+        foreach (IGrouping<WorkId, DisclosedPack> one in packs.Where(pack => pack.At >= from).GroupBy(pack => pack.Restore))
+        {
+            Restore restore = await restores.GetAsync(clinic, one.Key, cancellationToken);
+            found.Add(new DisclosureResponse(
+                restore.Id.ToString(),
+                one.Min(pack => pack.At),
+                restore.Recipient,
+                restore.Purpose,
+                restore.RequestedBy,
+                restore.ApprovedBy,
+                [.. one.GroupBy(pack => pack.Study).Select(study => new DisclosedStudy(study.Key, study.Count(), study.Sum(pack => pack.Instances)))],
+                restore.Report));
+        }
+
+        Dictionary<string, string> details = new() { ["disclosures"] = found.Count.ToString(CultureInfo.InvariantCulture) };
+        await log.AppendAsync(
+            new AuditEvent(clinic.Value, AuditActions.DisclosuresQueried, AuditOutcome.Success, by.Actor, new AuditSubject(clinic.Value), by.Origin, Details: details), cancellationToken);
+        return new DisclosuresResponse(from, to, [.. found.OrderByDescending(one => one.ReleasedAt)]);
+    }
+}

@@ -1,0 +1,39 @@
+namespace CloudArchive.Format.Wire;
+
+/// <summary>
+/// <c>POST /v1/clinics/{clinic}/disclosures/search</c>, by an admin with a second factor: the accounting of disclosures of a patient (45 CFR
+/// 164.528). The identifier travels in the body, never in a URL.
+/// </summary>
+/// <param name="PatientId">Patient ID (0010,0020) as it stands in the images.</param>
+public sealed record DisclosureSearchRequest(string PatientId);
+
+/// <summary>What was released of a patient's, the latest first.</summary>
+/// <param name="From">How far back it was looked: six years.</param>
+/// <param name="To">When it was looked.</param>
+/// <param name="Items">The releases.</param>
+public sealed record DisclosuresResponse(DateTimeOffset From, DateTimeOffset To, IReadOnlyList<DisclosureResponse> Items);
+
+/// <summary>A restore as far as it released something of the patient's.</summary>
+/// <param name="Restore">The restore.</param>
+/// <param name="ReleasedAt">When the first of it was handed out.</param>
+/// <param name="Recipient">To whom, as was stated when it was asked for.</param>
+/// <param name="Purpose">Why, as was stated when it was asked for.</param>
+/// <param name="RequestedBy">Who asked, and alone could fetch it.</param>
+/// <param name="ApprovedBy">The second admin, where one was needed.</param>
+/// <param name="Studies">What was handed out.</param>
+/// <param name="Report">What the caller reported to have got, over all patients of the restore; null where nothing was reported.</param>
+public sealed record DisclosureResponse(
+    string Restore,
+    DateTimeOffset ReleasedAt,
+    string Recipient,
+    string Purpose,
+    string RequestedBy,
+    string? ApprovedBy,
+    IReadOnlyList<DisclosedStudy> Studies,
+    RestoreReport? Report = null);
+
+/// <summary>A study of which something was handed out.</summary>
+/// <param name="Study">The study.</param>
+/// <param name="Packs">How many packs.</param>
+/// <param name="Instances">How many instances.</param>
+public sealed record DisclosedStudy(Uid Study, int Packs, int Instances);

@@ -1,0 +1,103 @@
+using CloudArchive.Core;
+using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Wire;
+using CloudArchive.LocalHost.Tests.Storage;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace CloudArchive.LocalHost.Tests.Audit;
+
+public sealed class LogCheckTests(SharedStorage shared)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task An_entry_that_was_changed_beside_its_hashes_is_found_and_alerted_though_the_checkpoints_go_on()
+    {
+        using StoredLog good = await StoredLog.CreateAsync(shared), bad = await StoredLog.CreateAsync(shared);
+        foreach (StoredLog log in (StoredLog[])[good, bad])
+        {
+            await log.AppendAsync(300);
+            await log.Checkpoints.MakeAsync(log.Name, Cancel);
+            await log.AppendAsync(5);
+        }
+
+        await bad.ChangeAsync(17, json => json.Replace("192.0.2.7", "192.0.2.8", StringComparison.Ordinal));
+        await bad.Checkpoints.MakeAsync(bad.Name, Cancel);
+
+        LogCheckResult result = await Check(good, bad).RunAsync(TimeSpan.FromHours(1), Cancel);
+        Assert.Equal((2, true), (result.Checked, result.Finished));
+        Assert.Equal([bad.Name], result.Damaged);
+        RaisedAlert alert = Assert.Single(await AlertsAsync(good), alert => alert.Alert.Subject == bad.Name);
+        Assert.Equal((AlertCause.LogDamaged, null), (alert.Alert.Cause, alert.Alert.Clinic));
+    }
+
+    [Fact]
+    public async Task An_entry_that_is_gone_is_found()
+    {
+        using StoredLog log = await StoredLog.CreateAsync(shared);
+        await log.AppendAsync(20);
+        await log.Checkpoints.MakeAsync(log.Name, Cancel);
+        Row row = await log.EntryAsync(19);
+        await log.WriteAsync(new RowWrite.Delete(row.Key, row.ETag!));
+        Assert.Equal([log.Name], (await Check(log).RunAsync(TimeSpan.FromHours(1), Cancel)).Damaged);
+    }
+
+    [Fact]
+    public async Task A_pass_that_stops_at_its_bound_goes_on_and_there_is_one_a_day()
+    {
+        using StoredLog one = await StoredLog.CreateAsync(shared), two = await StoredLog.CreateAsync(shared);
+        foreach (StoredLog log in (StoredLog[])[one, two])
+        {
+            await log.AppendAsync(3);
+            await log.Checkpoints.MakeAsync(log.Name, Cancel);
+        }
+
+        LogCheck check = Check(one, two);
+        one.Clock.AutoAdvanceAmount = TimeSpan.FromMinutes(1);
+        LogCheckResult first = await check.RunAsync(TimeSpan.FromMinutes(3), Cancel);
+        Assert.Equal((1, false), (first.Checked, first.Finished));
+        one.Clock.AutoAdvanceAmount = TimeSpan.Zero;
+        LogCheckResult second = await check.RunAsync(TimeSpan.FromMinutes(3), Cancel);
+        Assert.Equal((1, true), (second.Checked, second.Finished));
+        Assert.Equal(0, (await check.RunAsync(TimeSpan.FromMinutes(3), Cancel)).Checked);
+        one.Clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(2, (await check.RunAsync(TimeSpan.FromMinutes(3), Cancel)).Checked);
+    }
+
+    private static LogCheck Check(params StoredLog[] logs)
+    {
+        // Other tests' logs lie in the same tables, with other keys.
+        StoredLog first = logs[0];
+        OwnCursor rows = new(first.Rows, [.. logs.Select(log => log.Name)]);
+        Checkpoints checkpoints = new(first.Reader, first.Vault, new KeysOfTwo(first.Keys, logs[^1].Keys), first.Clock);
+        AlertDesk alerts = new(new Outbox(first.Rows, first.Log, first.Clock), first.Clock, NullLogger<AlertDesk>.Instance);
+        return new LogCheck(rows, first.Reader, checkpoints, alerts, first.Clock, NullLogger<LogCheck>.Instance);
+    }
+
+    private static async Task<IReadOnlyList<RaisedAlert>> AlertsAsync(StoredLog log) =>
+        (await new AlertList(log.Rows, null!, log.Clock).ListAsync(AuditEntry.SystemLog, AlertDeliveryStatus.Waiting, null, 1000, Cancel)).Alerts;
+
+    /// <summary>A store in which only some logs can be found by listing, and with a cursor of its own.</summary>
+    private sealed class OwnCursor(IRowStore inner, IReadOnlyList<string> logs) : IRowStore
+    {
+        private const string CursorPartition = "$log-check";
+        private readonly string _own = "$check-" + Guid.NewGuid().ToString("N");
+
+        public Task EnsureReadyAsync(CancellationToken cancellationToken) => inner.EnsureReadyAsync(cancellationToken);
+
+        public Task<Row?> FindAsync(RowTable table, string partition, string key, CancellationToken cancellationToken) => inner.FindAsync(table, Own(partition), key, cancellationToken);
+
+        public Task<IReadOnlyList<Row>> QueryAsync(RowTable table, string partition, string from, string to, int take, CancellationToken cancellationToken) =>
+            inner.QueryAsync(table, Own(partition), from, to, take, cancellationToken);
+
+        public IAsyncEnumerable<string> PartitionsAsync(RowTable table, CancellationToken cancellationToken) => inner.PartitionsAsync(table, cancellationToken).Where(partition => logs.Contains(partition));
+
+        public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken) =>
+            inner.SubmitAsync(table, Own(partition), writes, cancellationToken);
+
+        private string Own(string partition) => partition == CursorPartition ? _own : partition;
+    }
+}
