@@ -1,4 +1,5 @@
 using CloudArchive.Api.Endpoints;
+using CloudArchive.Api.Portal;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -26,6 +27,7 @@ public static class CloudArchiveEndpoints
         AuditEndpoints.Map(table);
         RestoreEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);
+        PortalEndpoints.Map(table);
         routes.MapArchiveOpenApi();
         return routes;
     }

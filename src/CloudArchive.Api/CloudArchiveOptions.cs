@@ -1,4 +1,5 @@
 using CloudArchive.Format.Evidence;
+using CloudArchive.Api.Portal;
 using CloudArchive.Format.Signing;
 
 namespace CloudArchive.Api;
@@ -34,6 +35,9 @@ public sealed class CloudArchiveOptions
 
     /// <summary>Whom an auditor asks about evidence.</summary>
     public EvidenceContact Contact { get; set; } = new("Whoever operates this archive", "operator@localhost");
+
+    /// <summary>How people get into the portal.</summary>
+    public PortalOptions Portal { get; set; } = new();
 
     /// <summary>How much one caller may ask for before it is told to wait.</summary>
     public RequestLimits Limits { get; set; } = new();

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
+using CloudArchive.Api.Portal.Session;
 using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
@@ -36,6 +37,7 @@ public static class CloudArchiveServices
         AddCore(services);
         services.AddSingleton<BearerTokens>();
         services.AddSingleton<ClientAssertions>();
+        services.AddSingleton<PortalSessions>();
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<RestoreTestWorker>();
         if (options.Role.HasFlag(ArchiveRole.Recovery))
@@ -57,6 +59,7 @@ public static class CloudArchiveServices
         services.TryAddSingleton<IAuditLog, AuditLog>();
         services.AddSingleton<AuditReader>();
         services.AddSingleton<AuditSearch>();
+        services.AddSingleton<AuditCheck>();
         services.AddSingleton<Checkpoints>();
         services.AddSingleton<CheckpointRun>();
         services.AddSingleton<Outbox>();

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using CloudArchive.Api.Identity;
+using CloudArchive.Api.Portal;
+using CloudArchive.Api.Portal.Session;
 using CloudArchive.Format;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -11,7 +13,7 @@ namespace CloudArchive.Api;
 /// Lets a request pass to its endpoint, or does not: token, role, clinic and size, in the one place where they are checked
 /// (docs/design.md, invariant 5).
 /// </summary>
-public sealed class Gate(RequestDelegate next, BearerTokens tokens, CloudArchiveOptions options)
+internal sealed class Gate(RequestDelegate next, BearerTokens tokens, PortalSessions sessions, CloudArchiveOptions options)
 {
     private const string Scheme = "Bearer ";
 
@@ -32,6 +34,7 @@ public sealed class Gate(RequestDelegate next, BearerTokens tokens, CloudArchive
 
         // Fails closed: an endpoint that somebody mapped past the table is not reachable.
         EndpointPolicy policy = endpoint.Metadata.GetMetadata<EndpointPolicy>() ?? throw new UnreachableException($"{endpoint.DisplayName} has no policy.");
+        bool portal = endpoint.Metadata.GetMetadata<PortalSurface>() is not null;
         RequestInfo info = context.Info();
         if (policy.Reach == Reach.Anonymous)
         {
@@ -39,11 +42,16 @@ public sealed class Gate(RequestDelegate next, BearerTokens tokens, CloudArchive
         }
         else
         {
-            info.Caller = await AuthenticateAsync(context);
+            info.Caller = portal ? await PortalGate.AuthenticateAsync(context, sessions) : await AuthenticateAsync(context);
             info.ActingAs = Authorize(context, info.Caller, policy);
         }
 
         BoundBody(context, policy.MostBytes);
+        if (portal)
+        {
+            await PortalGate.CheckFormAsync(context);
+        }
+
         await next(context);
     }
 

@@ -55,7 +55,7 @@ public static class CloudArchiveCli
                 ReceiptsExportCommand.Create(environment),
             },
             RestoreCommand.Create(environment),
-            new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment) },
+            new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment), RestoresFetchCommand.Create(environment) },
             RecoverCommand.Create(environment),
             new Command("clinic", "Clinics (admin).") { ClinicCreateCommand.Create(environment) },
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },

@@ -27,6 +27,9 @@ public sealed record LocalHostOptions(string Data)
     /// <summary>Whether scheduled work runs.</summary>
     public bool Timers { get; init; } = true;
 
+    /// <summary>Without a request for so long, a session of the portal is over.</summary>
+    public TimeSpan PortalIdle { get; init; } = TimeSpan.FromMinutes(15);
+
     /// <summary>What time it is.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 }

@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
 using CloudArchive.Api;
+using CloudArchive.Api.Portal;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;
@@ -55,6 +56,8 @@ internal sealed record ApiHostOptions
     public ArchiveRole Role { get; init; } = ArchiveRole.Both;
 
     public RequestLimits Limits { get; init; } = new(10_000, 10_000, 10_000, 10_000, 10_000, 10_000);
+
+    public PortalOptions Portal { get; init; } = new() { Secure = false };
 
     public bool WithUnwrapper { get; init; } = true;
 
@@ -114,6 +117,7 @@ internal sealed class ApiHost : IAsyncDisposable
             PublicUrl = new Uri("https://archive.test/"),
             Staff = new StaffIssuer(StaffIssuer, StaffAudience, _ => Task.FromResult(new JwkSet([StaffKey]))),
             Limits = options.Limits,
+            Portal = options.Portal,
         });
         WebApplication app = builder.Build();
         app.UseRouting();
