@@ -13,6 +13,7 @@ namespace CloudArchive.Functions;
 /// <param name="StaffAudience">The staff's application.</param>
 /// <param name="IdentityClientId">The app's user-assigned identity.</param>
 /// <param name="TelemetryConnection">Where telemetry goes; null sends none.</param>
+/// <param name="PlatformSignIn">Whether the platform signs people in: it sets WEBSITE_AUTH_ENABLED itself, and takes its headers off what callers send only then.</param>
 public sealed record AppSettings(
     ArchiveRole Role,
     Uri PublicUrl,
@@ -22,7 +23,8 @@ public sealed record AppSettings(
     Uri StaffAuthority,
     string StaffAudience,
     string IdentityClientId,
-    string? TelemetryConnection)
+    string? TelemetryConnection,
+    bool PlatformSignIn = false)
 {
     /// <summary>Reads them.</summary>
     public static AppSettings Read(IConfiguration configuration)
@@ -41,7 +43,8 @@ public sealed record AppSettings(
             Url("CloudArchive:StaffAuthority"),
             Text("CloudArchive:StaffAudience"),
             Text("AZURE_CLIENT_ID"),
-            configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"]);
+            configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"],
+            string.Equals(configuration["WEBSITE_AUTH_ENABLED"], "true", StringComparison.OrdinalIgnoreCase));
 
         string Text(string key) => configuration[key] is { Length: > 0 } value ? value : throw Wrong(key, "is not set");
 

@@ -1,6 +1,7 @@
 using Azure.Core;
 using Azure.Monitor.OpenTelemetry.Exporter;
 using CloudArchive.Api;
+using CloudArchive.Api.Portal;
 using CloudArchive.Azure;
 using CloudArchive.Azure.Blobs;
 using CloudArchive.Azure.Keys;
@@ -39,6 +40,7 @@ public static class FunctionsHost
             Role = settings.Role,
             PublicUrl = settings.PublicUrl,
             Staff = new OpenIdConnectKeys(settings.StaffAuthority).ForAudience(settings.StaffAudience),
+            Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn },
         });
         services.AddSingleton<ApiPipeline>();
         services.AddHostedService<ReadyCheck>();

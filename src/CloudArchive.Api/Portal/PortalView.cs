@@ -25,10 +25,10 @@ public sealed record PortalView(
     public bool IsAdmin => Caller is not null && Caller.Roles.HasFlag(Roles.Admin);
 
     /// <summary>The path of a clinic's page.</summary>
-    public string Of(ClinicId clinic, string page = "") => $"{PortalTable.Root}/clinics/{clinic}{(page.Length == 0 ? "" : "/" + page)}";
+    public static string ClinicPath(ClinicId clinic, string page = "") => $"{PortalTable.Root}/clinics/{clinic}{(page.Length == 0 ? "" : "/" + page)}";
 
     /// <summary>The path of a page of the clinic in the address.</summary>
-    public string Here(string page = "") => Of(Clinic ?? throw new InvalidOperationException("The page has no clinic."), page);
+    public string Here(string page = "") => ClinicPath(Clinic ?? throw new InvalidOperationException("The page has no clinic."), page);
 
     internal static PortalView Of(HttpContext context, string title)
     {

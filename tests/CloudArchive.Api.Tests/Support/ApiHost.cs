@@ -205,6 +205,18 @@ internal sealed class ApiHost : IAsyncDisposable
         return entries;
     }
 
+    /// <summary>Signs a checkpoint of a log.</summary>
+    public Task CheckpointAsync(string log) => Services.GetRequiredService<Checkpoints>().MakeAsync(log, Cancel);
+
+    /// <summary>Changes an entry as somebody would who can write to the tables.</summary>
+    public async Task AlterEntryAsync(string log, long index)
+    {
+        IRowStore rows = Services.GetRequiredService<IRowStore>();
+        Row row = (await rows.FindAsync(RowTable.Audit, log, $"e_{index:D16}", Cancel))!;
+        Dictionary<string, object> values = new(row.Values) { ["json"] = row.Text("json")!.Replace("\"success\"", "\"failure\"", StringComparison.Ordinal) };
+        await rows.SubmitAsync(RowTable.Audit, log, [new RowWrite.Replace(row.Key, values, row.ETag!)], Cancel);
+    }
+
     /// <summary>The entries of one request, wherever they were written.</summary>
     public async Task<IReadOnlyList<AuditEntry>> EntriesOfAsync(Answer answer, params string[] logs)
     {

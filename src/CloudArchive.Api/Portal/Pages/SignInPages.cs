@@ -4,6 +4,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Format.Audit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CloudArchive.Api.Portal.Pages;
 
@@ -60,7 +61,7 @@ internal static class SignInPages
     }
 
     /// <summary>The gate has renewed the session already, where it was old enough.</summary>
-    private static IResult Stay(HttpContext context)
+    private static NoContent Stay(HttpContext context)
     {
         PortalHeaders.Protect(context);
         return TypedResults.NoContent();
