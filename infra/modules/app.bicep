@@ -117,6 +117,54 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   )
 }
 
+// Signs people in to the portal. Requests without a session pass: the app asks for a bearer token itself, as everywhere, and the portal for its session.
+// The ID token that is handed on is validated by the app; the token store is what makes the platform hand it on.
+resource signIn 'Microsoft.Web/sites/config@2024-11-01' = if (role == 'recovery') {
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: {
+      enabled: true
+    }
+    globalValidation: {
+      requireAuthentication: false
+      unauthenticatedClientAction: 'AllowAnonymous'
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: settings.CloudArchive__StaffAudience
+          openIdIssuer: settings.CloudArchive__StaffAuthority
+        }
+        login: {
+          loginParameters: [
+            'scope=openid profile'
+            'prompt=login'
+          ]
+        }
+        validation: {
+          allowedAudiences: [
+            settings.CloudArchive__StaffAudience
+          ]
+        }
+      }
+    }
+    login: {
+      tokenStore: {
+        enabled: true
+      }
+      cookieExpiration: {
+        convention: 'FixedTime'
+        timeToExpiration: '08:00:00'
+      }
+    }
+    httpSettings: {
+      requireHttps: true
+    }
+  }
+}
+
 // Deployment is with Entra ID alone.
 resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
   parent: app

@@ -1,4 +1,5 @@
 using CloudArchive.Api.Endpoints;
+using CloudArchive.Api.Portal;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -32,6 +33,7 @@ public static class CloudArchiveEndpoints
         DisclosureEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);
         RetentionEndpoints.Map(table);
+        PortalEndpoints.Map(table);
         routes.MapArchiveOpenApi();
         return routes;
     }

@@ -1,6 +1,7 @@
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Format.Evidence;
+using CloudArchive.Api.Portal;
 using CloudArchive.Format.Signing;
 
 namespace CloudArchive.Api;
@@ -42,6 +43,8 @@ public sealed class CloudArchiveOptions
 
     /// <summary>How long nothing may be heard of a clinic's agents before that is an alert.</summary>
     public TimeSpan SilentAfter { get; set; } = SilenceLimit.Default.Longest;
+    /// <summary>How people get into the portal.</summary>
+    public PortalOptions Portal { get; set; } = new();
 
     /// <summary>How much one caller may ask for before it is told to wait.</summary>
     public RequestLimits Limits { get; set; } = new();

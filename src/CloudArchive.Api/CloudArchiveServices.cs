@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
+using CloudArchive.Api.Portal.Session;
 using CloudArchive.Core;
 using CloudArchive.Core.Access;
 using CloudArchive.Core.Alerts;
@@ -44,6 +45,7 @@ public static class CloudArchiveServices
 
         services.AddSingleton<BearerTokens>();
         services.AddSingleton<ClientAssertions>();
+        services.AddSingleton<PortalSessions>();
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<RestoreTestWorker>();
         if (options.Role.HasFlag(ArchiveRole.Recovery))
@@ -65,6 +67,7 @@ public static class CloudArchiveServices
         services.TryAddSingleton<IAuditLog, AuditLog>();
         services.AddSingleton<AuditReader>();
         services.AddSingleton<AuditSearch>();
+        services.AddSingleton<AuditCheck>();
         services.AddSingleton<Checkpoints>();
         services.AddSingleton<CheckpointRun>();
         services.AddSingleton<Outbox>();

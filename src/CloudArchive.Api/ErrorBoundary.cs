@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using CloudArchive.Api.Identity;
+using CloudArchive.Api.Portal;
+using CloudArchive.Api.Portal.Session;
 using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Format;
@@ -33,6 +35,10 @@ public sealed partial class ErrorBoundary(RequestDelegate next, RefusalLog refus
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
             context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+        }
+        catch (SignInNeededException e) when (!context.Response.HasStarted)
+        {
+            PortalErrors.SendToSignIn(context, e.Reason);
         }
         catch (Exception e)
         {
@@ -90,7 +96,9 @@ public sealed partial class ErrorBoundary(RequestDelegate next, RefusalLog refus
             LogAnswered(logger, problem.Status, problem.Slug, context.Request.Method, Route(context));
         }
 
-        await (oauth is null ? Problems.WriteAsync(context, problem) : Problems.WriteAsync(context, oauth));
+        await (oauth is not null ? Problems.WriteAsync(context, oauth)
+            : context.IsPortal() ? PortalErrors.WriteAsync(context, problem)
+            : Problems.WriteAsync(context, problem));
     }
 
     private async Task RecordIntegrityAsync(HttpContext context)

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core.Access;
+using CloudArchive.Api.Portal;
+using CloudArchive.Api.Portal.Session;
 using CloudArchive.Format;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -13,6 +15,7 @@ namespace CloudArchive.Api;
 /// (docs/design.md, invariant 5).
 /// </summary>
 public sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegister staff, CloudArchiveOptions options)
+internal sealed class Gate(RequestDelegate next, BearerTokens tokens, PortalSessions sessions, CloudArchiveOptions options)
 {
     private const string Scheme = "Bearer ";
 
@@ -33,6 +36,7 @@ public sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegiste
 
         // Fails closed: an endpoint that somebody mapped past the table is not reachable.
         EndpointPolicy policy = endpoint.Metadata.GetMetadata<EndpointPolicy>() ?? throw new UnreachableException($"{endpoint.DisplayName} has no policy.");
+        bool portal = endpoint.Metadata.GetMetadata<PortalSurface>() is not null;
         RequestInfo info = context.Info();
         if (policy.Reach == Reach.Anonymous)
         {
@@ -40,12 +44,17 @@ public sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegiste
         }
         else
         {
-            info.Caller = await AuthenticateAsync(context);
+            info.Caller = portal ? await PortalGate.AuthenticateAsync(context, sessions) : await AuthenticateAsync(context);
             info.ActingAs = Authorize(context, info.Caller, policy);
             await AdmitAsync(info.Caller, context.RequestAborted);
         }
 
         BoundBody(context, policy.MostBytes);
+        if (portal)
+        {
+            await PortalGate.CheckFormAsync(context);
+        }
+
         await next(context);
     }
 

@@ -97,6 +97,8 @@ public static class Problems
         .. Refusals.Values.Select(value => value.Slug),
         .. new[] { Unauthenticated(""), Forbidden(""), MfaNeeded(), TooMany(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
         "request-too-large", "busy", "issuer-unavailable", "key-unavailable", "internal", IntegrityFailed,
+        .. new[] { Unauthenticated(""), Forbidden(""), FormForeign(), MfaNeeded(), TooMany(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
+        "request-too-large", "busy", "key-unavailable", "internal", IntegrityFailed,
     ];
 
     /// <summary>No token, or none that is believed.</summary>
@@ -104,6 +106,9 @@ public static class Problems
 
     /// <summary>No right to it.</summary>
     public static Problem Forbidden(string detail) => new(403, "forbidden", "The token does not allow that", detail);
+
+    /// <summary>A form of the portal that none of its pages made, or one of another session.</summary>
+    public static Problem FormForeign() => new(403, "form-foreign", "The form is not of this session", "Open the page again, fill the form in again and send it.");
 
     /// <summary>More than one factor is asked for.</summary>
     public static Problem MfaNeeded() => new(403, "mfa-needed", "A second factor is needed", "Sign in again with a second factor.");

@@ -63,6 +63,7 @@ public static class CloudArchiveCli
             RestoreCommand.Create(environment),
             new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment) },
             DisclosuresCommand.Create(environment),
+            new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment), RestoresFetchCommand.Create(environment) },
             RecoverCommand.Create(environment),
             new Command("access", "Who can act: people and agents (admin, compliance).")
             {

@@ -19,6 +19,7 @@ namespace CloudArchive.Functions;
 /// <param name="TelemetryConnection">Where telemetry goes; null sends none.</param>
 /// <param name="Webhook">Where alerts go; null sends none.</param>
 /// <param name="SilentAfter">How long nothing may be heard of a clinic's agents.</param>
+/// <param name="PlatformSignIn">Whether the platform signs people in: it sets WEBSITE_AUTH_ENABLED itself, and takes its headers off what callers send only then.</param>
 public sealed record AppSettings(
     ArchiveRole Role,
     Uri PublicUrl,
@@ -32,6 +33,7 @@ public sealed record AppSettings(
     string? TelemetryConnection,
     WebhookTarget? Webhook,
     TimeSpan SilentAfter)
+    bool PlatformSignIn = false)
 {
     /// <summary>Reads them.</summary>
     public static AppSettings Read(IConfiguration configuration)
@@ -54,6 +56,7 @@ public sealed record AppSettings(
             configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             Webhook(),
             SilentAfter());
+            string.Equals(configuration["WEBSITE_AUTH_ENABLED"], "true", StringComparison.OrdinalIgnoreCase));
 
         string Text(string key) => configuration[key] is { Length: > 0 } value ? value : throw Wrong(key, "is not set");
 

@@ -2,6 +2,7 @@ using Azure.Core;
 using Azure.Monitor.OpenTelemetry.Exporter;
 using CloudArchive.Api;
 using CloudArchive.Api.Identity;
+using CloudArchive.Api.Portal;
 using CloudArchive.Azure;
 using CloudArchive.Azure.Blobs;
 using CloudArchive.Azure.Keys;
@@ -43,6 +44,7 @@ public static class FunctionsHost
             Staff = new OpenIdConnectKeys(settings.StaffAuthority).ForAudience(settings.StaffAudience),
             Webhook = settings.Webhook,
             SilentAfter = settings.SilentAfter,
+            Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn },
         });
         services.AddSingleton<ApiPipeline>();
         services.AddHostedService<ReadyCheck>();

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using CloudArchive.Api;
+using CloudArchive.Api.Portal;
 using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
@@ -39,10 +40,11 @@ public sealed class LocalArchive : IAsyncDisposable
 
     private readonly WebApplication _app;
 
-    private LocalArchive(WebApplication app, Uri url, LocalStorage storage, LocalKeys keys, LocalIssuer issuer)
+    private LocalArchive(WebApplication app, Uri url, Uri portalUrl, LocalStorage storage, LocalKeys keys, LocalIssuer issuer)
     {
         _app = app;
         Url = url;
+        PortalUrl = portalUrl;
         Storage = storage;
         Keys = keys;
         Issuer = issuer;
@@ -50,6 +52,9 @@ public sealed class LocalArchive : IAsyncDisposable
 
     /// <summary>Where the API answers.</summary>
     public Uri Url { get; }
+
+    /// <summary>Where the portal answers, with the code that lets one in: for this user's eyes only.</summary>
+    public Uri PortalUrl { get; }
 
     /// <summary>Blobs and tables.</summary>
     public LocalStorage Storage { get; }
@@ -78,15 +83,18 @@ public sealed class LocalArchive : IAsyncDisposable
             storage = await LocalStorage.StartAsync(new LocalStorageOptions(data, options.BlobPort, options.Azurite), options.Clock, cancellationToken);
             keys = await LocalKeys.OpenAsync(Path.Combine(data, "secrets", "keys"), cancellationToken);
             issuer = LocalIssuer.Open(Path.Combine(data, "secrets", "issuer.pem"), options.Clock);
+            LocalDoor door = new(issuer);
+            PortalOptions portal = new() { Idle = options.PortalIdle, Secure = false, Door = door };
             WebApplicationBuilder builder = port.CreateBuilder();
             Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Webhook = options.Webhook, SilentAfter = options.SilentAfter }, storage, keys);
+            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Portal = portal }, storage, keys);
             app = builder.Build();
             app.UseRouting();
             app.UseCloudArchive();
             app.MapCloudArchive();
             await app.StartAsync(cancellationToken);
             PrivateFile.Write(portFile, Encoding.ASCII.GetBytes(port.Url.Port.ToString(CultureInfo.InvariantCulture)));
-            return new LocalArchive(app, port.Url, storage, keys, issuer);
+            return new LocalArchive(app, port.Url, new Uri(port.Url, "portal/sign-in?code=" + door.Code), storage, keys, issuer);
         }
         catch
         {

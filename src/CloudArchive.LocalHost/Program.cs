@@ -11,12 +11,14 @@ Option<int?> port = new("--port") { Description = "The API's port; 0 for any. De
 Option<string> address = new("--address") { Description = "The loopback address to listen on.", DefaultValueFactory = _ => "127.0.0.1" };
 Option<string?> readyFile = new("--ready-file") { Description = "A file to write, with addresses and tokens, when everything is up." };
 Option<string?> logFile = new("--log-file") { Description = "A file for log lines, instead of the console." };
+Option<int> portalIdle = new("--portal-idle") { Description = "Minutes without a request after which the portal signs people out.", DefaultValueFactory = _ => 15 };
 Option<string?> azurite = new("--azurite") { Description = "The folder of the npm package azurite. Default: the nearest node_modules." };
 Option<string?> webhook = new("--webhook") { Description = "Where alerts are sent: an https URL, or http on this machine. The secret is in CLOUDARCHIVE_WEBHOOK_SECRET (whsec_...), which keeps it out of the list of processes." };
 Option<int?> silentDays = new("--silent-days") { Description = "After how many days in which nothing was heard of a clinic's agents an alert is raised. Default: 4." };
 Option<bool> stopWithStdin = new("--stop-with-stdin") { Description = "Stop when standard input is closed." };
 RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, azurite, stopWithStdin, RotateKeyCommand.Create() };
 RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, azurite, webhook, silentDays, stopWithStdin };
+RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, portalIdle, azurite, stopWithStdin };
 command.SetAction(async (arguments, cancellationToken) =>
 {
     try
@@ -34,6 +36,7 @@ command.SetAction(async (arguments, cancellationToken) =>
                 >= 1 and <= 365 and var days => TimeSpan.FromDays(days),
                 _ => throw new LocalHostException("--silent-days is 1 to 365."),
             },
+            PortalIdle = arguments.GetValue(portalIdle) is >= 1 and <= 1440 and var minutes ? TimeSpan.FromMinutes(minutes) : throw new LocalHostException("--portal-idle: 1 to 1440 minutes."),
         };
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, stop));
@@ -45,6 +48,7 @@ command.SetAction(async (arguments, cancellationToken) =>
         }
 
         Console.WriteLine($"CloudArchive is at {archive.Url} and keeps everything in {Path.GetFullPath(options.Data)}.");
+        Console.WriteLine($"The portal: {archive.PortalUrl}");
         Task stdin = arguments.GetValue(stopWithStdin) ? Console.OpenStandardInput().CopyToAsync(Stream.Null, stop.Token) : Task.Delay(Timeout.Infinite, stop.Token);
         Task first = await Task.WhenAny(stdin, archive.Storage.Failed);
         return first == stdin ? 0 : throw new LocalHostException($"Start LocalHost again. {await archive.Storage.Failed}");

@@ -5,7 +5,7 @@ namespace CloudArchive.LocalHost;
 
 /// <summary>What a script needs to use a LocalHost that it started. Holds tokens: only this user can read the file.</summary>
 /// <param name="Url">The API.</param>
-/// <param name="PortalUrl">The portal.</param>
+/// <param name="PortalUrl">The portal, with the code that lets one in.</param>
 /// <param name="BlobUrl">Blob storage, behind the WORM layer.</param>
 /// <param name="TableUrl">Table storage.</param>
 /// <param name="ProcessIds">This process and those that it started.</param>
@@ -23,7 +23,7 @@ internal sealed record ReadyFile(string Url, string PortalUrl, string BlobUrl, s
     /// <summary>Describes a running archive.</summary>
     public static ReadyFile Of(LocalArchive archive) => new(
         archive.Url.AbsoluteUri.TrimEnd('/'),
-        new Uri(archive.Url, "portal").AbsoluteUri,
+        archive.PortalUrl.AbsoluteUri,
         archive.Storage.BlobUrl.AbsoluteUri,
         archive.Storage.TableUrl.AbsoluteUri,
         [Environment.ProcessId, .. archive.Storage.ProcessIds],

@@ -18,6 +18,8 @@ public sealed class ArchiveProcess : IAsyncDisposable
 
     public string Url => (string)_ready["url"]!;
 
+    public string PortalUrl => (string)_ready["portalUrl"]!;
+
     public string BlobUrl => (string)_ready["blobUrl"]!;
 
     public string TableUrl => (string)_ready["tableUrl"]!;

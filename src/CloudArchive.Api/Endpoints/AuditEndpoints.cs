@@ -52,7 +52,7 @@ internal static partial class AuditEndpoints
     }
 
     /// <summary>Who looked and how much they saw; what they typed to find it is theirs. A damaged log can be read all the same, or nobody could say how it is damaged.</summary>
-    private static async Task RecordAsync(string log, AuditFilter filter, int seen, HttpContext context, IAuditLog audit, CancellationToken cancellationToken)
+    internal static async Task RecordAsync(string log, AuditFilter filter, int seen, HttpContext context, IAuditLog audit, CancellationToken cancellationToken)
     {
         Requester by = context.Requester();
         Dictionary<string, string> details = new() { ["by"] = Kind(filter), ["entries"] = seen.ToString(CultureInfo.InvariantCulture) };

@@ -69,7 +69,7 @@ internal static class CatalogEndpoints
     private static async Task<Ok<RebuildResponse>> RebuildAsync(ClinicId clinic, string? after, CatalogRebuild rebuild, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok(await rebuild.RunAsync(clinic, Paging.After<PackId>(after), PacksPerRebuild, context.Requester(), cancellationToken));
 
-    private static async Task<Page<StudyResponse>> FindAsync(
+    internal static async Task<Page<StudyResponse>> FindAsync(
         ClinicId clinic, StudyFilter filter, string? after, int? take, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
     {
         Page<StudyResponse> page = await catalog.ListStudiesAsync(clinic, filter, after, Paging.Take(take), cancellationToken);

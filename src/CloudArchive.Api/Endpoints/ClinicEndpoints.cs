@@ -39,10 +39,7 @@ internal static class ClinicEndpoints
     {
         int most = Paging.Take(take);
         ClinicId? last = Paging.After<ClinicId>(after);
-        Caller caller = context.Caller();
-        IReadOnlyList<ClinicId> ids = caller.Clinics is null
-            ? await clinics.ListAsync(last, most, cancellationToken)
-            : [.. caller.Clinics.Distinct().OrderBy(id => id.Value, StringComparer.Ordinal).Where(id => last is null || string.CompareOrdinal(id.Value, last.Value.Value) > 0).Take(most)];
+        IReadOnlyList<ClinicId> ids = await InReachAsync(context.Caller(), last, most, clinics, cancellationToken);
         List<ClinicResponse> page = [];
         foreach (ClinicId id in ids)
         {
@@ -54,6 +51,11 @@ internal static class ClinicEndpoints
 
         return TypedResults.Ok(new Page<ClinicResponse>(page, ids.Count == most ? ids[^1].Value : null));
     }
+
+    /// <summary>The clinics that the caller reaches, in order.</summary>
+    internal static async Task<IReadOnlyList<ClinicId>> InReachAsync(Caller caller, ClinicId? after, int take, ClinicDirectory clinics, CancellationToken cancellationToken) => caller.Clinics is null
+        ? await clinics.ListAsync(after, take, cancellationToken)
+        : [.. caller.Clinics.Distinct().OrderBy(id => id.Value, StringComparer.Ordinal).Where(id => after is null || string.CompareOrdinal(id.Value, after.Value.Value) > 0).Take(take)];
 
     private static async Task<Ok<ClinicResponse>> GetAsync(ClinicId clinic, ClinicDirectory clinics, CancellationToken cancellationToken) =>
         TypedResults.Ok(await ResponseAsync(await clinics.GetAsync(clinic, cancellationToken), clinics, cancellationToken));

@@ -65,7 +65,7 @@ internal static class RestoreTestEndpoints
         return TypedResults.Ok(new Page<EvidenceResponse>([.. page.Where(run => run.Summary is not null).Select(Evidence)], page.Count == most ? page[^1].Id : null));
     }
 
-    private static async Task<FileContentHttpResult> FileAsync(ClinicId clinic, string run, string file, EvidenceStore evidence, HttpContext context, CancellationToken cancellationToken)
+    internal static async Task<FileContentHttpResult> FileAsync(ClinicId clinic, string run, string file, EvidenceStore evidence, HttpContext context, CancellationToken cancellationToken)
     {
         WorkId id = run == Latest ? await evidence.FindLatestAsync(clinic, cancellationToken) ?? throw Unknown(clinic, run, file)
             : WorkId.TryParse(run, null, out WorkId parsed) ? parsed : throw Unknown(clinic, run, file);

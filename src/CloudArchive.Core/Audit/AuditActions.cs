@@ -48,6 +48,8 @@ public static class AuditActions
 
     // User Authentication (A.5.3.12)
     public const string TokenIssued = "user-authentication/token-issued";
+    public const string PortalSignedIn = "user-authentication/portal-signed-in";
+    public const string PortalSignedOut = "user-authentication/portal-signed-out";
 
     // What PS3.15 has no name for
     public const string SubjectBlocked = "access/subject-blocked";

@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
 using CloudArchive.Api;
+using CloudArchive.Api.Portal;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;
@@ -55,6 +56,8 @@ internal sealed record ApiHostOptions
     public ArchiveRole Role { get; init; } = ArchiveRole.Both;
 
     public RequestLimits Limits { get; init; } = new(10_000, 10_000, 10_000, 10_000, 10_000, 10_000);
+
+    public PortalOptions Portal { get; init; } = new() { Secure = false };
 
     public bool WithUnwrapper { get; init; } = true;
 
@@ -117,6 +120,7 @@ internal sealed class ApiHost : IAsyncDisposable
             PublicUrl = new Uri("https://archive.test/"),
             Staff = options.Staff ?? new StaffIssuer(StaffIssuer, StaffAudience, _ => Task.FromResult(new JwkSet([StaffKey]))),
             Limits = options.Limits,
+            Portal = options.Portal,
         });
         WebApplication app = builder.Build();
         app.UseRouting();
@@ -202,6 +206,18 @@ internal sealed class ApiHost : IAsyncDisposable
         }
 
         return entries;
+    }
+
+    /// <summary>Signs a checkpoint of a log.</summary>
+    public Task CheckpointAsync(string log) => Services.GetRequiredService<Checkpoints>().MakeAsync(log, Cancel);
+
+    /// <summary>Changes an entry as somebody would who can write to the tables.</summary>
+    public async Task AlterEntryAsync(string log, long index)
+    {
+        IRowStore rows = Services.GetRequiredService<IRowStore>();
+        Row row = (await rows.FindAsync(RowTable.Audit, log, $"e_{index:D16}", Cancel))!;
+        Dictionary<string, object> values = new(row.Values) { ["json"] = row.Text("json")!.Replace("\"success\"", "\"failure\"", StringComparison.Ordinal) };
+        await rows.SubmitAsync(RowTable.Audit, log, [new RowWrite.Replace(row.Key, values, row.ETag!)], Cancel);
     }
 
     /// <summary>The entries of one request, wherever they were written.</summary>

@@ -1,0 +1,71 @@
+// All that the portal does in the browser. Every page works without it.
+(() => {
+  "use strict";
+
+  // Idle log-off. The server ends the session whatever happens here; this warns a minute before, and takes the page off the screen.
+  const idle = Number(document.body.dataset.idleSeconds || 0);
+  const dialog = document.getElementById("idle");
+  if (idle > 0 && dialog) {
+    const warn = Math.min(60, idle / 2);
+    let until = Date.now() + idle * 1000;
+    const tick = () => {
+      const left = Math.ceil((until - Date.now()) / 1000);
+      if (left <= 0) {
+        location.replace("/portal/sign-in?reason=idle");
+        return;
+      }
+      if (left <= warn) {
+        document.getElementById("idle-left").textContent = left === 1 ? "1 second" : left + " seconds";
+        if (!dialog.open) dialog.showModal();
+      }
+      setTimeout(tick, 500);
+    };
+    tick();
+    const form = document.getElementById("idle-form");
+    const stay = async () => {
+      try {
+        const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "error" });
+        if (!answer.ok) throw new Error(String(answer.status));
+        until = Date.now() + idle * 1000;
+        if (dialog.open) dialog.close();
+      } catch {
+        location.replace("/portal/sign-in?reason=idle");
+      }
+    };
+    form.addEventListener("submit", event => { event.preventDefault(); stay(); });
+    dialog.addEventListener("cancel", event => { event.preventDefault(); stay(); });
+  }
+
+  // Back from the browser's memory: what a person saw before they signed out is not shown again.
+  addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
+
+  // A page that shows work under way asks again, unless somebody is about to type.
+  const busy = document.querySelector("[data-reload-seconds]");
+  if (busy) setTimeout(() => { if (!dialog || !dialog.open) location.reload(); }, Number(busy.dataset.reloadSeconds) * 1000);
+
+  // A key for a restore, made here: its private half goes into a file of the person's and nowhere else.
+  for (const maker of document.querySelectorAll("[data-make-key]")) {
+    if (!(window.crypto && crypto.subtle)) continue;
+    maker.hidden = false;
+    const said = document.getElementById(maker.dataset.says);
+    maker.addEventListener("click", async () => {
+      maker.disabled = true;
+      said.textContent = "Making a key…";
+      const pair = await crypto.subtle.generateKey({ name: "RSA-OAEP", modulusLength: 3072, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" }, true, ["encrypt", "decrypt"]);
+      const pem = async (format, key, label) => {
+        const bytes = new Uint8Array(await crypto.subtle.exportKey(format, key));
+        const text = btoa(Array.from(bytes, b => String.fromCharCode(b)).join(""));
+        return `-----BEGIN ${label}-----\n${text.match(/.{1,64}/g).join("\n")}\n-----END ${label}-----\n`;
+      };
+      document.getElementById(maker.dataset.makeKey).value = await pem("spki", pair.publicKey, "PUBLIC KEY");
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([await pem("pkcs8", pair.privateKey, "PRIVATE KEY")], { type: "application/x-pem-file" }));
+      link.download = "cloudarchive-restore.pem";
+      document.body.append(link);
+      link.click();
+      link.remove();
+      said.textContent = "Your browser saved cloudarchive-restore.pem. Keep it until the restore is done: without it nobody can open what the restore brings.";
+      maker.disabled = false;
+    });
+  }
+})();

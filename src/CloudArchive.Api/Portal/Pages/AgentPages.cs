@@ -1,0 +1,64 @@
+using CloudArchive.Api.Endpoints;
+using CloudArchive.Api.Identity;
+using CloudArchive.Core;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Format;
+using Microsoft.AspNetCore.Http;
+
+namespace CloudArchive.Api.Portal.Pages;
+
+/// <summary>The computers that may add to the archive.</summary>
+internal static class AgentPages
+{
+    private const int AgentsAPage = 100;
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _code = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.EnrollmentCodeIssued);
+    private static readonly EndpointPolicy _revoke = _code with { Action = AuditActions.AgentRevoked };
+
+    public static void Map(PortalTable table)
+    {
+        table.Page("/clinics/{clinic}/agents", ListAsync, _read);
+        table.Form("/clinics/{clinic}/enrollments", CreateCodeAsync, _code);
+        table.Form("/clinics/{clinic}/agents/{agent}/revoke", RevokeAsync, _revoke);
+    }
+
+    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? after, ClinicDirectory clinics, Agents agents, CancellationToken cancellationToken)
+    {
+        await clinics.GetAsync(clinic, cancellationToken);
+        IReadOnlyList<Agent> page = await agents.ListAsync(clinic, Paging.After<AgentId>(after), AgentsAPage, cancellationToken);
+        return PortalPage.Of<AgentsPage, AgentsModel>("Agents", new AgentsModel(page, after is not null, page.Count == AgentsAPage ? page[^1].Id.ToString() : null));
+    }
+
+    private static async Task<PortalPage> CreateCodeAsync(ClinicId clinic, Enrollments enrollments, HttpContext context, CancellationToken cancellationToken)
+    {
+        IssuedCode issued = await enrollments.CreateCodeAsync(clinic, context.Requester(), cancellationToken);
+        return PortalPage.Of<EnrollmentCodePage, EnrollmentCodeModel>("Enrollment code", new EnrollmentCodeModel(issued.Code.Reveal(), issued.ExpiresAt), StatusCodes.Status201Created);
+    }
+
+    private static async Task<IResult> RevokeAsync(ClinicId clinic, AgentId agent, Agents agents, HttpContext context, CancellationToken cancellationToken)
+    {
+        if (agent.Clinic != clinic)
+        {
+            throw new RefusedException(Refusal.AgentUnknown, $"Clinic {clinic} has no such agent.");
+        }
+
+        await agents.RevokeAsync(agent, context.Requester(), cancellationToken);
+        return PortalPage.SeeOther($"{PortalTable.Root}/clinics/{clinic}/agents");
+    }
+}
+
+/// <summary>A page of agents.</summary>
+/// <param name="Agents">The page.</param>
+/// <param name="Later">Whether others come before.</param>
+/// <param name="Next">Where the next one begins.</param>
+public sealed record AgentsModel(IReadOnlyList<Agent> Agents, bool Later, string? Next);
+
+/// <summary>A code, shown once.</summary>
+/// <param name="Code">The code.</param>
+/// <param name="ExpiresAt">Until when it is good.</param>
+public sealed record EnrollmentCodeModel(string Code, DateTimeOffset ExpiresAt)
+{
+    /// <inheritdoc/>
+    public override string ToString() => "**redacted**";
+}

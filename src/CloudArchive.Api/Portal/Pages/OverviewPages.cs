@@ -1,0 +1,33 @@
+using CloudArchive.Api.Endpoints;
+using CloudArchive.Api.Identity;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.RestoreTests;
+using CloudArchive.Format;
+using Microsoft.AspNetCore.Http;
+
+namespace CloudArchive.Api.Portal.Pages;
+
+/// <summary>Is every clinic safe, at a glance.</summary>
+internal static class OverviewPages
+{
+    private const int ClinicsAPage = 24;
+    private static readonly EndpointPolicy _own = new(Roles.Admin | Roles.Compliance, Reach.Own, ArchiveRole.Recovery, AuditActions.RequestRefused);
+
+    public static void Map(PortalTable table) => table.Page("", ShowAsync, _own);
+
+    private static async Task<PortalPage> ShowAsync(
+        string? after, ClinicDirectory clinics, Agents agents, RestoreTestDesk desk, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ClinicId> ids = await ClinicEndpoints.InReachAsync(context.Caller(), Paging.After<ClinicId>(after), ClinicsAPage, clinics, cancellationToken);
+        Clinic?[] found = await Task.WhenAll(ids.Select(id => clinics.FindAsync(id, cancellationToken)));
+        ClinicHealth[] health = await Task.WhenAll(found.OfType<Clinic>().Select(clinic => ClinicHealth.ReadAsync(clinic, clinics, agents, desk, clock, cancellationToken)));
+        return PortalPage.Of<OverviewPage, OverviewModel>("Overview", new OverviewModel(health, after is not null, ids.Count == ClinicsAPage ? ids[^1].Value : null));
+    }
+}
+
+/// <summary>A page of clinics.</summary>
+/// <param name="Clinics">Each with its state.</param>
+/// <param name="Later">Whether others come before.</param>
+/// <param name="Next">Where the next page begins.</param>
+public sealed record OverviewModel(IReadOnlyList<ClinicHealth> Clinics, bool Later, string? Next);

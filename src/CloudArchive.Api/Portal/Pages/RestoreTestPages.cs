@@ -1,0 +1,62 @@
+using CloudArchive.Api.Endpoints;
+using CloudArchive.Api.Identity;
+using CloudArchive.Core;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.RestoreTests;
+using CloudArchive.Format;
+using CloudArchive.Format.Evidence;
+using CloudArchive.Format.Wire;
+using Microsoft.AspNetCore.Http;
+
+namespace CloudArchive.Api.Portal.Pages;
+
+/// <summary>The proof that the archive can be brought back: history, one run in full, evidence to take away.</summary>
+internal static class RestoreTestPages
+{
+    private static readonly TimeSpan _recent = TimeSpan.FromDays(90);
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _start = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RestoreTestStarted);
+
+    public static void Map(PortalTable table)
+    {
+        table.Page("/clinics/{clinic}/restore-tests", ListAsync, _read);
+        table.Form("/clinics/{clinic}/restore-tests", StartAsync, _start);
+        table.Page("/clinics/{clinic}/restore-tests/{run}", ShowAsync, _read);
+        table.Page("/clinics/{clinic}/restore-tests/{run}/{file}", FileAsync, _read);
+    }
+
+    private static async Task<PortalPage> ListAsync(ClinicId clinic, ClinicDirectory clinics, RestoreTestDesk desk, RestoreTestBudgets budgets, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        await clinics.GetAsync(clinic, cancellationToken);
+        IReadOnlyList<RestoreTestResponse> runs = await desk.ListSinceAsync(clinic, clock.GetUtcNow() - _recent, cancellationToken);
+        return PortalPage.Of<RestoreTestsPage, RestoreTestsModel>("Restore tests", new RestoreTestsModel(runs, (await budgets.GetAsync(clinic, cancellationToken)).Packs));
+    }
+
+    private static async Task<IResult> StartAsync(
+        ClinicId clinic, RestoreTestDesk desk, RestoreTestBudgets budgets, RestoreTestWorker worker, HttpContext context, CancellationToken cancellationToken)
+    {
+        TestBudget usual = await budgets.GetAsync(clinic, cancellationToken);
+        int packs = context.Field("packs") is not { } text ? usual.Packs : int.TryParse(text, out int number) ? number : throw new RefusedException(Refusal.RequestInvalid, "Packs: a number.");
+        Requester by = context.Requester();
+        RestoreTestResponse run = await desk.StartAsync(clinic, usual with { Packs = packs }, new RunTrigger(RunTriggerKind.OnDemand, RequestedBy: by.Actor.Id), by, cancellationToken);
+        worker.Wake(clinic);
+        return PortalPage.SeeOther($"{PortalTable.Root}/clinics/{clinic}/restore-tests/{run.Id}");
+    }
+
+    private static async Task<PortalPage> ShowAsync(ClinicId clinic, WorkId run, RestoreTestDesk desk, CancellationToken cancellationToken) =>
+        PortalPage.Of<RestoreTestPage, RestoreTestResponse>("Restore test", await desk.GetAsync(clinic, run, cancellationToken));
+
+    private static async Task<IResult> FileAsync(ClinicId clinic, WorkId run, string file, EvidenceStore evidence, HttpContext context, CancellationToken cancellationToken)
+    {
+        IResult answer = await RestoreTestEndpoints.FileAsync(clinic, run.ToString(), file, evidence, context, cancellationToken);
+        context.Response.Headers.Remove("Content-Location");
+        PortalHeaders.Protect(context);
+        return answer;
+    }
+}
+
+/// <summary>The runs of the last ninety days.</summary>
+/// <param name="Runs">The oldest first.</param>
+/// <param name="UsualPacks">How many packs a run takes where nobody says otherwise.</param>
+public sealed record RestoreTestsModel(IReadOnlyList<RestoreTestResponse> Runs, int UsualPacks);

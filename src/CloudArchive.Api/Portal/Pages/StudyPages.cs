@@ -1,0 +1,132 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using CloudArchive.Api.Endpoints;
+using CloudArchive.Api.Identity;
+using CloudArchive.Core;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Restores;
+using CloudArchive.Format;
+using CloudArchive.Format.Signing;
+using CloudArchive.Format.Wire;
+using Microsoft.AspNetCore.Http;
+
+namespace CloudArchive.Api.Portal.Pages;
+
+/// <summary>Finds studies, and asks for restores of them. What names a patient or a visit travels in forms alone.</summary>
+internal static class StudyPages
+{
+    private const int StudiesAPage = 50;
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.StudiesQueried);
+    private static readonly EndpointPolicy _search = _read with { Roles = Roles.Admin };
+    private static readonly EndpointPolicy _restore = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RestoreRequested, Mfa: true, MostBytes: 256 * 1024);
+
+    public static void Map(PortalTable table)
+    {
+        table.Page("/clinics/{clinic}/studies", ListAsync, _read);
+        table.Form("/clinics/{clinic}/studies", SearchAsync, _search);
+        table.Page("/clinics/{clinic}/studies/{study}", ShowAsync, _read);
+        table.Form("/clinics/{clinic}/restores", AskAsync, _restore);
+    }
+
+    private static async Task<PortalPage> ListAsync(
+        ClinicId clinic, string? from, string? to, string? study, string? after, ClinicDirectory clinics, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
+    {
+        await clinics.GetAsync(clinic, cancellationToken);
+        Uid? uid = string.IsNullOrWhiteSpace(study) ? null
+            : Uid.TryParse(study.Trim(), null, out Uid parsed) ? parsed : throw new RefusedException(Refusal.RequestInvalid, "Study Instance UID: up to 64 digits and dots.");
+        StudyFilter filter = new(uid, From: Date(from, "From"), To: Date(to, "To"));
+        Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, filter, after, StudiesAPage, catalog, log, context, cancellationToken);
+        return Page(new StudiesModel(page.Items, page.Next, after is not null, from ?? "", to ?? "", study ?? "", Searched.No));
+    }
+
+    private static async Task<PortalPage> SearchAsync(
+        ClinicId clinic, IdentifierLookup lookup, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
+    {
+        string? patient = context.Field("patientId"), accession = context.Field("accession");
+        if (patient is null && accession is null)
+        {
+            throw new RefusedException(Refusal.RequestInvalid, "Fill in a patient ID or an accession number, exactly as it stands in the images.");
+        }
+
+        (Sha256Digest? patientHmac, Sha256Digest? accessionHmac) = await lookup.HmacAsync(clinic, patient, accession, cancellationToken);
+        Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, new StudyFilter(null, patientHmac, accessionHmac), null, 200, catalog, log, context, cancellationToken);
+        return Page(new StudiesModel(page.Items, null, false, "", "", "", patient is null ? Searched.Accession : accession is null ? Searched.Patient : Searched.Both));
+    }
+
+    private static async Task<PortalPage> ShowAsync(ClinicId clinic, Uid study, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
+    {
+        Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, new StudyFilter(study), null, 1, catalog, log, context, cancellationToken);
+        return page.Items is [{ } found]
+            ? PortalPage.Of<StudyPage, StudyResponse>("Study", found)
+            : throw new RefusedException(Refusal.StudyUnknown, $"Clinic {clinic} has no study {study}.");
+    }
+
+    private static async Task<IResult> AskAsync(ClinicId clinic, RestoreDesk desk, HttpContext context, CancellationToken cancellationToken)
+    {
+        Uid[] studies = [.. context.Request.Form["study"].OfType<string>().Select(text => Uid.TryParse(text, null, out Uid uid) ? uid : throw new RefusedException(Refusal.RequestInvalid, "study: a UID."))];
+        if (studies.Length == 0)
+        {
+            throw new RefusedException(Refusal.RequestInvalid, "Choose at least one study.");
+        }
+
+        RestoreRequest request = new(
+            Key(context.Field("publicKey") ?? ""),
+            context.Field("purpose") ?? throw new RefusedException(Refusal.RequestInvalid, "Purpose: say why the images are brought back; the accounting of disclosures needs it."),
+            context.Field("recipient") ?? throw new RefusedException(Refusal.RequestInvalid, "Recipient: say who gets the images; the accounting of disclosures needs it."),
+            studies);
+        Restore restore = await desk.RequestAsync(clinic, request, context.Requester(), cancellationToken);
+        return PortalPage.SeeOther($"{PortalTable.Root}/clinics/{clinic}/restores/{restore.Id}");
+    }
+
+    private static Jwk Key(string pem)
+    {
+        using RSA rsa = RSA.Create();
+        try
+        {
+            rsa.ImportFromPem(pem);
+        }
+        catch (Exception e) when (e is ArgumentException or CryptographicException)
+        {
+            throw new RefusedException(Refusal.KeyInvalid, "Public key: paste an RSA public key in PEM form, or have your browser make one.");
+        }
+
+        // Whoever pastes the private half has given it away: it is not used, and they are told.
+        return pem.Contains("PRIVATE", StringComparison.Ordinal)
+            ? throw new RefusedException(Refusal.KeyInvalid, "That is a private key. Keep it to yourself; make a new one, and paste its public half.")
+            : JwkKeys.FromRsa(rsa);
+    }
+
+    private static PortalPage Page(StudiesModel model) => PortalPage.Of<StudiesPage, StudiesModel>("Studies", model);
+
+    private static string? Date(string? text, string name) => string.IsNullOrWhiteSpace(text) ? null
+        : DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out DateOnly day) ? day.ToString("yyyyMMdd", CultureInfo.InvariantCulture)
+        : throw new RefusedException(Refusal.RequestInvalid, $"{name}: a date such as 2026-07-31.");
+}
+
+/// <summary>What a list of studies was searched by, without the value.</summary>
+public enum Searched
+{
+    /// <summary>By nothing that names anybody.</summary>
+    No,
+
+    /// <summary>By a patient ID.</summary>
+    Patient,
+
+    /// <summary>By an accession number.</summary>
+    Accession,
+
+    /// <summary>By both.</summary>
+    Both,
+}
+
+/// <summary>A page of studies.</summary>
+/// <param name="Studies">The page.</param>
+/// <param name="Next">Where the next one begins.</param>
+/// <param name="Later">Whether others come before.</param>
+/// <param name="From">The first study date that was asked for.</param>
+/// <param name="To">The last one.</param>
+/// <param name="Study">The UID that was asked for.</param>
+/// <param name="Searched">What the form was filled in with.</param>
+public sealed record StudiesModel(IReadOnlyList<StudyResponse> Studies, string? Next, bool Later, string From, string To, string Study, Searched Searched);

@@ -1,0 +1,21 @@
+using CloudArchive.Api.Portal.Pages;
+
+namespace CloudArchive.Api.Portal;
+
+/// <summary>The portal's pages: one line a page (docs/portal.md, "Adding a page").</summary>
+internal static class PortalEndpoints
+{
+    public static void Map(EndpointTable table)
+    {
+        PortalTable portal = new(table);
+        PortalAssets.Map(portal);
+        SignInPages.Map(portal);
+        OverviewPages.Map(portal);
+        ClinicPages.Map(portal);
+        StudyPages.Map(portal);
+        RestorePages.Map(portal);
+        RestoreTestPages.Map(portal);
+        AuditPages.Map(portal);
+        AgentPages.Map(portal);
+    }
+}

@@ -1,0 +1,45 @@
+using CloudArchive.Api.Identity;
+using CloudArchive.Api.Portal.Pages;
+using CloudArchive.Api.Portal.Session;
+using Microsoft.AspNetCore.Http;
+
+namespace CloudArchive.Api.Portal;
+
+/// <summary>Errors of the portal as pages: the same problems that the API answers, for people.</summary>
+internal static class PortalErrors
+{
+    /// <summary>Writes a problem.</summary>
+    public static Task WriteAsync(HttpContext context, Problem problem) => problem switch
+    {
+        { Status: StatusCodes.Status404NotFound, Slug: "not-found" } => PageAsync(context, problem with { Title = "There is no such page", Detail = "Check the address, or begin at the overview." }),
+        { Slug: "forbidden" } => PageAsync(context, problem with { Title = "Your role does not allow that", Detail = problem.Detail.Replace("The token", "Your sign-in", StringComparison.Ordinal) }),
+        { Status: StatusCodes.Status401Unauthorized } => PageAsync(context, problem with { Title = "Sign in again" }),
+        _ => PageAsync(context, problem),
+    };
+
+    /// <summary>To where one signs in, and back afterwards.</summary>
+    public static void SendToSignIn(HttpContext context, SignInReason reason)
+    {
+        string next = HttpMethods.IsGet(context.Request.Method) && context.Request.Path != PortalTable.Root
+            ? $"next={Uri.EscapeDataString(context.Request.Path + context.Request.QueryString)}"
+            : "";
+        string why = reason == SignInReason.None ? "" : $"reason={Name(reason)}";
+        string query = string.Join('&', new[] { why, next }.Where(part => part.Length > 0));
+        PortalHeaders.Protect(context);
+        context.Response.StatusCode = StatusCodes.Status303SeeOther;
+        context.Response.Headers.Location = $"{PortalTable.Root}/sign-in{(query.Length > 0 ? "?" + query : "")}";
+    }
+
+    /// <summary>The reason as an address has it.</summary>
+    public static string Name(SignInReason reason) => reason switch
+    {
+        SignInReason.Idle => "idle",
+        SignInReason.Expired => "expired",
+        SignInReason.SignedOut => "signed-out",
+        SignInReason.Wrong => "wrong",
+        _ => "",
+    };
+
+    private static Task PageAsync(HttpContext context, Problem problem) =>
+        PortalPage.Of<ErrorPage, ErrorModel>(problem.Title, new ErrorModel(problem, context.Info().CorrelationId), problem.Status).ExecuteAsync(context);
+}

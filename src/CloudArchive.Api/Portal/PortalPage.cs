@@ -1,0 +1,55 @@
+using CloudArchive.Api.Portal.Parts;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Web;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace CloudArchive.Api.Portal;
+
+/// <summary>A page as a handler's result. It is rendered whole before the first byte goes out, so that an error is an error and no half page.</summary>
+internal sealed class PortalPage : IResult
+{
+    private readonly Type _component;
+    private readonly object? _model;
+    private readonly string _title;
+    private readonly int _status;
+
+    private PortalPage(Type component, object? model, string title, int status) => (_component, _model, _title, _status) = (component, model, title, status);
+
+    /// <summary>A page of that component.</summary>
+    public static PortalPage Of<TComponent, TModel>(string title, TModel model, int status = StatusCodes.Status200OK)
+        where TComponent : PortalComponent<TModel> => new(typeof(TComponent), model, title, status);
+
+    /// <summary>To a page after a form was done, so that going back and reloading do not send it again.</summary>
+    public static IResult SeeOther(string path) => new Redirection(path);
+
+    /// <inheritdoc/>
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        ILoggerFactory logs = httpContext.RequestServices.GetRequiredService<ILoggerFactory>();
+        await using HtmlRenderer renderer = new(httpContext.RequestServices, logs);
+        Dictionary<string, object?> parameters = new()
+        {
+            [nameof(Document.View)] = PortalView.Of(httpContext, _title),
+            [nameof(Document.Page)] = _component,
+            [nameof(Document.Model)] = _model,
+        };
+        string html = await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync<Document>(ParameterView.FromDictionary(parameters))).ToHtmlString());
+        PortalHeaders.Protect(httpContext);
+        httpContext.Response.StatusCode = _status;
+        httpContext.Response.ContentType = "text/html; charset=utf-8";
+        await httpContext.Response.WriteAsync(html, httpContext.RequestAborted);
+    }
+
+    private sealed class Redirection(string path) : IResult
+    {
+        public Task ExecuteAsync(HttpContext httpContext)
+        {
+            PortalHeaders.Protect(httpContext);
+            httpContext.Response.StatusCode = StatusCodes.Status303SeeOther;
+            httpContext.Response.Headers.Location = path;
+            return Task.CompletedTask;
+        }
+    }
+}

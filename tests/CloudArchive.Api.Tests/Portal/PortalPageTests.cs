@@ -1,0 +1,215 @@
+using System.Net;
+using System.Security.Cryptography;
+using CloudArchive.Api.Portal;
+using CloudArchive.Api.Tests.Support;
+using CloudArchive.Core.Audit;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Packs;
+
+namespace CloudArchive.Api.Tests.Portal;
+
+/// <summary>What pages show, to whom, and what forms do.</summary>
+public sealed class PortalPageTests(SharedStorage shared)
+{
+    private static readonly ApiHostOptions _options = new() { Portal = new PortalOptions { Secure = false, Door = new TestDoor(_ => "") } };
+
+    [Fact]
+    public async Task Every_page_forbids_what_it_does_not_need_and_is_kept_nowhere()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
+        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/restores", clinic + "/restore-tests", clinic + "/audit", clinic + "/agents", "/portal/nowhere" })
+        {
+            PortalAnswer page = await browser.GetAsync(path);
+            Assert.StartsWith("text/html", page.Headers["Content-Type"], StringComparison.Ordinal);
+            Assert.Equal("no-store", page.Headers["Cache-Control"]);
+            Assert.Equal("no-referrer", page.Headers["Referrer-Policy"]);
+            Assert.StartsWith("default-src 'none'; style-src 'self'; script-src 'self';", page.Headers["Content-Security-Policy"], StringComparison.Ordinal);
+            Assert.Contains("frame-ancestors 'none'", page.Headers["Content-Security-Policy"], StringComparison.Ordinal);
+            Assert.Contains("form-action 'self'", page.Headers["Content-Security-Policy"], StringComparison.Ordinal);
+            Assert.DoesNotContain("unsafe", page.Headers["Content-Security-Policy"], StringComparison.Ordinal);
+            foreach (string inline in new[] { " style=", " onclick", " onload", "<style", "javascript:", "http://", "https://" })
+            {
+                Assert.DoesNotContain(inline, page.Html.Replace("https://archive.test", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Style_sheet_and_script_are_kept_for_good_under_an_address_with_their_hash()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        using PortalBrowser browser = new(host);
+        string page = (await browser.GetAsync("/portal/sign-in")).Html;
+        foreach (PortalAssets asset in new[] { PortalAssets.Style, PortalAssets.Script, PortalAssets.Icon })
+        {
+            Assert.Contains(asset.Url, page, StringComparison.Ordinal);
+            PortalAnswer answer = await browser.GetAsync(asset.Url);
+            Assert.Equal((HttpStatusCode.OK, "public, max-age=31536000, immutable"), (answer.Status, answer.Headers["Cache-Control"]));
+            Assert.Equal(HttpStatusCode.NotModified, (await browser.GetAsync(asset.Url, ("If-None-Match", answer.Headers["ETag"]))).Status);
+            Assert.Equal("no-cache", (await browser.GetAsync(asset.Url.Split('?')[0])).Headers["Cache-Control"]);
+        }
+    }
+
+    [Fact]
+    public async Task An_admin_finds_a_patients_study_and_what_was_typed_stays_nowhere()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        const string patient = "PID-4711-secret";
+        Sidecar study = (await agent.BackUpAsync(await agent.TokenAsync(), patientId: patient)).Sidecar;
+        string studies = $"/portal/clinics/{agent.Enrolled.Clinic}/studies";
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
+        Assert.Contains(study.Study.Value, (await browser.GetAsync(studies)).Html, StringComparison.Ordinal);
+        PortalAnswer found = await browser.PostAsync(studies, ("patientId", patient), ("accession", ""));
+        Assert.Contains("1 study of that patient", found.Html, StringComparison.Ordinal);
+        Assert.Contains(study.Study.Value, found.Html, StringComparison.Ordinal);
+        Assert.DoesNotContain(patient, found.Html, StringComparison.Ordinal);
+        Assert.DoesNotContain(study.PatientHmac!.Value.Hex, found.Html, StringComparison.Ordinal);
+        Assert.Contains("No study fits", (await browser.PostAsync(studies, ("patientId", "another"))).Html, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.BadRequest, (await browser.PostAsync(studies)).Status);
+
+        Assert.DoesNotContain(host.Logged.Lines, line => line.Contains(patient, StringComparison.Ordinal));
+        AuditEntry entry = Assert.Single((await host.LogAsync(agent.Enrolled.Clinic.Value)), e => e.Origin.CorrelationId == found.CorrelationId);
+        Assert.Equal((AuditActions.StudiesQueried, "patient"), (entry.Action, entry.Details!["by"]));
+    }
+
+    [Fact]
+    public async Task Compliance_sees_no_identifiers_no_forms_and_is_refused_what_only_admins_may()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        Sidecar study = (await agent.BackUpAsync(await agent.TokenAsync())).Sidecar;
+        string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("compliance"));
+        foreach (string path in new[] { "/portal", clinic, clinic + "/studies", $"{clinic}/studies/{study.Study}", clinic + "/restores", clinic + "/restore-tests", clinic + "/audit", clinic + "/agents" })
+        {
+            PortalAnswer page = await browser.GetAsync(path);
+            Assert.Equal(HttpStatusCode.OK, page.Status);
+            Assert.DoesNotContain(study.PatientHmac!.Value.Hex, page.Html, StringComparison.Ordinal);
+            Assert.DoesNotContain("patientId", page.Html, StringComparison.Ordinal);
+            Assert.DoesNotContain("/revoke", page.Html, StringComparison.Ordinal);
+            Assert.DoesNotContain("/enrollments", page.Html, StringComparison.Ordinal);
+        }
+
+        foreach ((string path, string action) in new[]
+        {
+            (clinic + "/studies", AuditActions.StudiesQueried), (clinic + "/restores", AuditActions.RestoreRequested), (clinic + "/enrollments", AuditActions.EnrollmentCodeIssued),
+            ($"{clinic}/agents/{agent.Enrolled.AgentId}/revoke", AuditActions.AgentRevoked), (clinic + "/restore-tests", AuditActions.RestoreTestStarted),
+        })
+        {
+            PortalAnswer refused = await browser.PostAsync(path, ("patientId", "PID-7"));
+            Assert.Equal(HttpStatusCode.Forbidden, refused.Status);
+            Assert.Contains("Your role does not allow that", refused.Html, StringComparison.Ordinal);
+            AuditEntry entry = Assert.Single((await host.LogAsync(agent.Enrolled.Clinic.Value)), e => e.Origin.CorrelationId == refused.CorrelationId);
+            Assert.Equal((action, AuditOutcome.Refused), (entry.Action, entry.Outcome));
+        }
+    }
+
+    [Fact]
+    public async Task Another_clinics_pages_are_out_of_reach()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent mine = await ApiAgent.CreateAsync(host), other = await ApiAgent.CreateAsync(host);
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin", clinics: mine.Enrolled.Clinic.Value));
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync($"/portal/clinics/{mine.Enrolled.Clinic}")).Status);
+        Assert.DoesNotContain(other.Enrolled.Clinic.Value, (await browser.GetAsync("/portal")).Html, StringComparison.Ordinal);
+        foreach (string page in new[] { "", "/studies", "/restores", "/restore-tests", "/audit", "/agents" })
+        {
+            Assert.Equal(HttpStatusCode.Forbidden, (await browser.GetAsync($"/portal/clinics/{other.Enrolled.Clinic}{page}")).Status);
+        }
+    }
+
+    [Fact]
+    public async Task A_restore_of_two_studies_waits_for_another_admin_and_needs_a_second_factor_a_purpose_and_a_public_key()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string token = await agent.TokenAsync(), clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
+        string[] studies = [(await agent.BackUpAsync(token)).Sidecar.Study.Value, (await agent.BackUpAsync(token)).Sidecar.Study.Value];
+        using RSA key = RSA.Create(2048);
+        (string, string)[] ask = [("study", studies[0]), ("study", studies[1]), ("purpose", "Referral"), ("recipient", "Dr. Okafor"), ("publicKey", key.ExportSubjectPublicKeyInfoPem())];
+        using PortalBrowser ada = await PortalBrowser.SignInAsync(host, host.Staff("admin", subject: "ada")), bob = await PortalBrowser.SignInAsync(host, host.Staff("admin", subject: "bob"));
+        using PortalBrowser oneFactor = await PortalBrowser.SignInAsync(host, host.Staff("admin", subject: "eve", mfa: false));
+        await ada.GetAsync(clinic);
+        await bob.GetAsync(clinic);
+        await oneFactor.GetAsync(clinic);
+
+        Assert.Equal(HttpStatusCode.Forbidden, (await oneFactor.PostAsync(clinic + "/restores", ask)).Status);
+        foreach (string missing in new[] { "purpose", "recipient", "study" })
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, (await ada.PostAsync(clinic + "/restores", [.. ask.Where(field => field.Item1 != missing)])).Status);
+        }
+
+        PortalAnswer gaveAway = await ada.PostAsync(clinic + "/restores", [.. ask.Where(field => field.Item1 != "publicKey"), ("publicKey", key.ExportPkcs8PrivateKeyPem())]);
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, gaveAway.Status);
+        Assert.Contains("private key", gaveAway.Html, StringComparison.Ordinal);
+
+        string restore = (await ada.PostAsync(clinic + "/restores", ask)).Location!;
+        Assert.StartsWith(clinic + "/restores/", restore, StringComparison.Ordinal);
+        Assert.DoesNotContain("/approve", (await ada.GetAsync(restore)).Html, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Forbidden, (await ada.PostAsync(restore + "/approve")).Status);
+        Assert.Contains("/approve", (await bob.GetAsync(restore)).Html, StringComparison.Ordinal);
+        Assert.Equal(restore, (await bob.PostAsync(restore + "/approve")).Location);
+        Assert.Contains("cloudarchive restores fetch", (await ada.GetAsync(restore)).Html, StringComparison.Ordinal);
+        Assert.DoesNotContain("cloudarchive restores fetch", (await bob.GetAsync(restore)).Html, StringComparison.Ordinal);
+        Assert.Contains("Dr. Okafor", (await bob.GetAsync(clinic + "/restores")).Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_people_wrote_is_shown_as_text()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}", study = (await agent.BackUpAsync(await agent.TokenAsync())).Sidecar.Study.Value;
+        using RSA key = RSA.Create(2048);
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
+        await browser.GetAsync(clinic);
+        const string markup = "<script>alert(1)</script>\"'><img src=x>";
+        string restore = (await browser.PostAsync(clinic + "/restores", ("study", study), ("purpose", markup), ("recipient", markup), ("publicKey", key.ExportSubjectPublicKeyInfoPem()))).Location!;
+        foreach (string path in new[] { restore, clinic + "/restores", $"{clinic}/audit?actor={Uri.EscapeDataString(markup)}", $"{clinic}/studies?from=x{Uri.EscapeDataString(markup)}", $"/portal/sign-in?code={Uri.EscapeDataString(markup)}&reason={Uri.EscapeDataString(markup)}" })
+        {
+            string html = (await browser.GetAsync(path)).Html;
+            Assert.DoesNotContain("<script>alert", html, StringComparison.Ordinal);
+            Assert.DoesNotContain("<img", html, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Verify_now_reads_every_entry_and_names_the_one_that_was_changed()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string log = agent.Enrolled.Clinic.Value, audit = $"/portal/clinics/{log}/audit";
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("compliance"));
+        await browser.GetAsync(audit);
+        await host.CheckpointAsync(log);
+        PortalAnswer holds = await browser.PostAsync(audit + "/verify");
+        Assert.Contains("The log holds", holds.Html, StringComparison.Ordinal);
+        Assert.Single((await host.LogAsync(log)), entry => entry.Origin.CorrelationId == holds.CorrelationId && entry.Action == AuditActions.AuditRead);
+
+        await host.AlterEntryAsync(log, 1);
+        PortalAnswer damaged = await browser.PostAsync(audit + "/verify");
+        Assert.Contains("The log does not hold", damaged.Html, StringComparison.Ordinal);
+        Assert.Contains("Entry 1", damaged.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_enrollment_code_is_shown_once_and_an_agent_is_revoked()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
+        await browser.GetAsync(clinic + "/agents");
+        PortalAnswer code = await browser.PostAsync(clinic + "/enrollments");
+        Assert.Equal(HttpStatusCode.Created, code.Status);
+        Assert.Contains("cloudarchive enroll --url https://archive.test --code ", code.Html, StringComparison.Ordinal);
+        Assert.Equal(clinic + "/agents", (await browser.PostAsync($"{clinic}/agents/{agent.Enrolled.AgentId}/revoke")).Location);
+        Assert.Contains("Revoked", (await browser.GetAsync(clinic + "/agents")).Html, StringComparison.Ordinal);
+        Assert.Equal(401, (await agent.AskTokenAsync(agent.Assertion())).Status);
+    }
+}

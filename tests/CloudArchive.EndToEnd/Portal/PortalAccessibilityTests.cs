@@ -1,0 +1,78 @@
+using Microsoft.Playwright;
+
+namespace CloudArchive.EndToEnd.Portal;
+
+/// <summary>Every page, as both roles, in light and dark, on a desk and on a phone: axe-core finds nothing, and nothing is wider than the screen.</summary>
+public sealed class PortalAccessibilityTests(PortalPractice portal)
+{
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public async Task Axe_finds_no_violation_on_any_page(bool dark, bool phone)
+    {
+        await portal.ReadyAsync();
+        string clinic = "/portal/clinics/" + portal.Practice.Clinic, kind = $"{(phone ? "phone" : "desk")}-{(dark ? "dark" : "light")}";
+        List<string> violations = [];
+        await using (PortalVisitor nobody = await PortalVisitor.OpenAsync(portal, dark, phone))
+        {
+            await nobody.Page.GotoAsync(portal.Practice.Archive.PortalUrl);
+            await LookAsync(nobody, "sign-in");
+            await nobody.GoAsync("/portal/sign-in?reason=idle");
+            await LookAsync(nobody, "signed-out");
+        }
+
+        await using PortalVisitor admin = await (await PortalVisitor.OpenAsync(portal, dark, phone)).SignInAsync("local-admin");
+        foreach ((string name, string path) in new[]
+        {
+            ("overview", "/portal"), ("clinic", clinic), ("clinic-new", "/portal/clinics/new-practice"), ("studies", clinic + "/studies"), ("studies-none", "/portal/clinics/new-practice/studies"),
+            ("restores", clinic + "/restores"), ("restores-none", "/portal/clinics/new-practice/restores"), ("restore-tests", clinic + "/restore-tests"),
+            ("restore-tests-none", "/portal/clinics/new-practice/restore-tests"), ("audit", clinic + "/audit"), ("audit-search", clinic + "/audit?action=clinic/"), ("agents", clinic + "/agents"),
+            ("agents-none", "/portal/clinics/new-practice/agents"), ("not-found", "/portal/nowhere"), ("refused", "/portal/clinics/no-such-clinic"),
+        })
+        {
+            await admin.GoAsync(path);
+            await LookAsync(admin, name);
+        }
+
+        await admin.GoAsync(clinic + "/studies");
+        await admin.Page.Locator("tbody a").First.ClickAsync();
+        await admin.Page.GetByText("Bring it back").WaitForAsync();
+        await LookAsync(admin, "study");
+        await admin.GoAsync(clinic + "/restore-tests");
+        await admin.Page.Locator("tbody a").First.ClickAsync();
+        await admin.Page.GetByText("The sample").WaitForAsync();
+        await LookAsync(admin, "restore-test");
+        await admin.GoAsync(clinic + "/audit");
+        await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Verify the log now" }).ClickAsync();
+        await admin.Page.GetByText("Without trusting this page").WaitForAsync();
+        await LookAsync(admin, "verified");
+        await admin.GoAsync(clinic + "/agents");
+        await admin.Page.GetByText("Enroll a computer").ClickAsync();
+        await LookAsync(admin, "agents-enroll");
+        await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Make a code" }).ClickAsync();
+        await admin.Page.GetByText("It is shown once").WaitForAsync();
+        await LookAsync(admin, "code");
+
+        await using PortalVisitor compliance = await (await PortalVisitor.OpenAsync(portal, dark, phone)).SignInAsync("local-compliance");
+        foreach ((string name, string path) in new[] { ("compliance-studies", clinic + "/studies"), ("compliance-agents", clinic + "/agents"), ("compliance-restore-tests", clinic + "/restore-tests") })
+        {
+            await compliance.GoAsync(path);
+            await LookAsync(compliance, name);
+        }
+
+        Assert.True(violations.Count == 0, string.Join('\n', violations));
+        Assert.Empty(admin.Complaints);
+
+        async Task LookAsync(PortalVisitor visitor, string name)
+        {
+            await visitor.PictureAsync($"{kind}-{name}");
+            violations.AddRange(await visitor.ViolationsAsync());
+            if (await visitor.Page.EvaluateAsync<bool>("() => document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+            {
+                violations.Add($"{new Uri(visitor.Page.Url).AbsolutePath}: wider than the screen ({kind})");
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Microsoft.Playwright;
+
+namespace CloudArchive.EndToEnd.Portal;
+
+/// <summary>Somebody at a browser of their own.</summary>
+internal sealed class PortalVisitor : IAsyncDisposable
+{
+    private readonly IBrowserContext _context;
+    private readonly ArchiveProcess _archive;
+
+    private PortalVisitor(IBrowserContext context, IPage page, ArchiveProcess archive)
+    {
+        (_context, Page, _archive) = (context, page, archive);
+        page.Console += (_, message) =>
+        {
+            if (message.Type is "error" && !message.Text.Contains("the server responded with a status of 4", StringComparison.Ordinal))
+            {
+                Complaints.Enqueue(message.Text);
+            }
+        };
+        page.PageError += (_, error) => Complaints.Enqueue(error);
+        page.Request += (_, request) => Requests.Enqueue(request.Url);
+    }
+
+    public IPage Page { get; }
+
+    /// <summary>What the browser said against a page: breaches of the content security policy, errors of the script.</summary>
+    public ConcurrentQueue<string> Complaints { get; } = new();
+
+    /// <summary>Every address that was asked for.</summary>
+    public ConcurrentQueue<string> Requests { get; } = new();
+
+    public static async Task<PortalVisitor> OpenAsync(PortalPractice portal, bool dark = false, bool phone = false)
+    {
+        IBrowserContext context = await portal.Browser.NewContextAsync(new BrowserNewContextOptions
+        {
+            ColorScheme = dark ? ColorScheme.Dark : ColorScheme.Light,
+            ViewportSize = phone ? new ViewportSize { Width = 390, Height = 844 } : new ViewportSize { Width = 1280, Height = 900 },
+            AcceptDownloads = true,
+            ReducedMotion = ReducedMotion.Reduce,
+        });
+        context.SetDefaultTimeout(90_000);
+        return new PortalVisitor(context, await context.NewPageAsync(), portal.Practice.Archive);
+    }
+
+    /// <summary>In by the link that LocalHost wrote, as one of its staff.</summary>
+    public async Task<PortalVisitor> SignInAsync(string subject)
+    {
+        await Page.GotoAsync(_archive.PortalUrl);
+        await Page.Locator($"input[name=identity][value={subject}]").CheckAsync();
+        await Page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
+        await Page.WaitForURLAsync("**/portal");
+        return this;
+    }
+
+    public Task GoAsync(string path) => Page.GotoAsync(_archive.Url + path);
+
+    public Task PictureAsync(string name) => Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(PortalPractice.Pictures, name + ".png"), FullPage = true });
+
+    /// <summary>What axe-core finds wrong, as lines for people.</summary>
+    public async Task<IReadOnlyList<string>> ViolationsAsync()
+    {
+        // By the debugger's hand, which no content security policy binds; the page's own policy stays on.
+        await Page.EvaluateAsync(PortalPractice.Axe + "; undefined");
+        string json = await Page.EvaluateAsync<string>("async () => JSON.stringify((await axe.run(document, { resultTypes: ['violations'] })).violations.map(v => ({ id: v.id, help: v.help, where: v.nodes.map(n => n.target.join(' ')) })))");
+        return [.. JsonDocument.Parse(json).RootElement.EnumerateArray().Select(v => $"{new Uri(Page.Url).AbsolutePath}: {v.GetProperty("id")} ({v.GetProperty("help")}) at {v.GetProperty("where")}")];
+    }
+
+    public ValueTask DisposeAsync() => _context.DisposeAsync();
+}

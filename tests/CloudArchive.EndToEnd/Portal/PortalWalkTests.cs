@@ -1,0 +1,169 @@
+using System.Text;
+using System.Text.Json;
+using CloudArchive.Testing;
+using Microsoft.Playwright;
+
+namespace CloudArchive.EndToEnd.Portal;
+
+/// <summary>Issue 4, must show 4: people at a browser do what the portal is for.</summary>
+public sealed class PortalWalkTests(PortalPractice portal)
+{
+    private string Clinic => "/portal/clinics/" + portal.Practice.Clinic;
+
+    [Fact]
+    public async Task An_admin_finds_a_patients_studies_asks_for_them_a_second_admin_approves_and_the_images_come_back()
+    {
+        await portal.ReadyAsync();
+        await using PortalVisitor admin = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-admin");
+        await admin.GoAsync(Clinic + "/studies");
+        await admin.Page.GetByLabel("Patient ID").FillAsync("P-1001");
+        await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Find", Exact = true }).ClickAsync();
+        await admin.Page.GetByText("2 studies of that patient").WaitForAsync();
+        await admin.PictureAsync("walk-1-found");
+        foreach (ILocator box in await admin.Page.Locator("input[name=study][type=checkbox]").AllAsync())
+        {
+            await box.CheckAsync();
+        }
+
+        await admin.Page.GetByText("Ask for a restore of the chosen studies").ClickAsync();
+        await admin.Page.GetByLabel("Purpose").FillAsync("Referral");
+        await admin.Page.GetByLabel("Recipient").FillAsync("Dr. Okafor, oral surgery");
+        IDownload key = await admin.Page.RunAndWaitForDownloadAsync(() => admin.Page.GetByRole(AriaRole.Button, new() { Name = "Make a key in this browser" }).ClickAsync());
+        await key.SaveAsAsync(portal.Practice["restore.pem"]);
+        await admin.PictureAsync("walk-2-ask");
+        await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Ask for the restore" }).ClickAsync();
+        await admin.Page.GetByText("A second admin has to approve").WaitForAsync();
+        await admin.PictureAsync("walk-3-waits");
+        string restore = new Uri(admin.Page.Url).AbsolutePath;
+        Assert.Equal(0, await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Approve the restore" }).CountAsync());
+
+        await using PortalVisitor second = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-admin-2");
+        await second.GoAsync(Clinic);
+        await second.Page.Locator($"a.figure, .figure a[href='{Clinic}/restores']").ClickAsync();
+        await second.Page.Locator($"a[href='{restore}']").ClickAsync();
+        await second.PictureAsync("walk-4-approve");
+        await second.Page.GetByRole(AriaRole.Button, new() { Name = "Approve the restore" }).ClickAsync();
+        await second.Page.GetByText("Ready to fetch").First.WaitForAsync();
+
+        await admin.Page.ReloadAsync();
+        string command = await admin.Page.GetByLabel("The command").InnerTextAsync();
+        await admin.PictureAsync("walk-5-fetch");
+        string[] words = command.Split(' ');
+        Assert.Equal("cloudarchive", words[0]);
+        words[Array.IndexOf(words, "--key") + 1] = portal.Practice["restore.pem"];
+        words[Array.IndexOf(words, "--out") + 1] = portal.Practice["restored"];
+        (await portal.Practice.Admin.RunAsync(words[1..])).Expect(0);
+        Assert.Equal(Practice.Contents(Path.Combine(portal.Practice["clinic"], "Lindqvist_Anna")), Practice.Contents(portal.Practice["restored"]));
+        await admin.Page.ReloadAsync();
+        await admin.Page.GetByText("What came of it").WaitForAsync();
+        await admin.PictureAsync("walk-6-done");
+
+        Assert.Empty(admin.Complaints);
+        Assert.DoesNotContain(admin.Requests, url => url.Contains("P-1001", StringComparison.Ordinal));
+        Assert.All(admin.Requests, url => Assert.StartsWith(portal.Practice.Archive.Url, url.Replace("blob:", "", StringComparison.Ordinal), StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("local-admin")]
+    [InlineData("local-compliance")]
+    public async Task Evidence_is_taken_away_as_PDF_and_JSON_and_the_log_is_verified(string who)
+    {
+        await portal.ReadyAsync();
+        await using PortalVisitor visitor = await (await PortalVisitor.OpenAsync(portal)).SignInAsync(who);
+        await visitor.GoAsync(Clinic + "/restore-tests");
+        await visitor.Page.Locator("tbody a").First.ClickAsync();
+        await visitor.Page.GetByText("The sample").WaitForAsync();
+        byte[] pdf = await DownloadAsync(visitor, "Report (PDF)"), json = await DownloadAsync(visitor, "Evidence (JSON)");
+        Assert.Equal("%PDF-", Encoding.ASCII.GetString(pdf[..5]));
+        Assert.Equal(portal.Practice.Clinic, JsonDocument.Parse(json).RootElement.GetProperty("clinic").GetString());
+
+        await visitor.GoAsync(Clinic + "/audit");
+        await visitor.Page.GetByRole(AriaRole.Button, new() { Name = "Verify the log now" }).ClickAsync();
+        await visitor.Page.GetByRole(AriaRole.Heading, new() { Name = "The log holds" }).WaitForAsync();
+        await visitor.PictureAsync($"walk-{who}-verified");
+        Assert.Empty(visitor.Complaints);
+    }
+
+    [Fact]
+    public async Task Compliance_sees_no_patient_data_and_gets_no_admins_forms()
+    {
+        await portal.ReadyAsync();
+        await using PortalVisitor visitor = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-compliance");
+        foreach (string path in new[] { "", Clinic, Clinic + "/studies", Clinic + "/restores", Clinic + "/restore-tests", Clinic + "/audit", Clinic + "/agents" }.Select(path => path.Length == 0 ? "/portal" : path))
+        {
+            await visitor.GoAsync(path);
+            string html = await visitor.Page.ContentAsync();
+            foreach (string patient in new[] { "P-1001", "P-1002", "Lindqvist", "Okafor^", "Hmac", "hmac" })
+            {
+                Assert.DoesNotContain(patient, html, StringComparison.Ordinal);
+            }
+
+            string[] forms = [.. (await visitor.Page.Locator("form[method=post]").EvaluateAllAsync<string[]>("forms => forms.map(form => new URL(form.action).pathname)")).Distinct()];
+            Assert.Empty(forms.Except(["/portal/sign-out", "/portal/stay", Clinic + "/audit/verify"]));
+        }
+
+        // What the pages do not offer is refused too.
+        await visitor.GoAsync(Clinic + "/agents");
+        int status = await visitor.Page.EvaluateAsync<int>("async path => (await fetch(path, { method: 'POST', body: new URLSearchParams(new FormData(document.querySelector('form'))) })).status", Clinic + "/enrollments");
+        Assert.Equal(403, status);
+        Assert.Empty(visitor.Complaints);
+    }
+
+    [Fact]
+    public async Task By_keyboard_alone_one_signs_in_finds_a_study_and_opens_it()
+    {
+        await portal.ReadyAsync();
+        await using PortalVisitor visitor = await PortalVisitor.OpenAsync(portal);
+        IKeyboard keyboard = visitor.Page.Keyboard;
+        await visitor.Page.GotoAsync(portal.Practice.Archive.PortalUrl);
+        await TabToAsync(visitor.Page, "input[name=code]");
+        await TabToAsync(visitor.Page, "input[name=identity]");
+        await keyboard.PressAsync("ArrowDown");
+        await keyboard.PressAsync("ArrowUp");
+        await TabToAsync(visitor.Page, "main button[type=submit]");
+        await keyboard.PressAsync("Enter");
+        await visitor.Page.WaitForURLAsync("**/portal");
+
+        // The first stop of every page skips what is the same on all of them.
+        await keyboard.PressAsync("Tab");
+        Assert.Equal("Skip to the page", await visitor.Page.EvaluateAsync<string>("() => document.activeElement.textContent"));
+        await keyboard.PressAsync("Enter");
+        await TabToAsync(visitor.Page, $"h2 a[href='{Clinic}']");
+        await keyboard.PressAsync("Enter");
+        await visitor.Page.WaitForURLAsync("**" + Clinic);
+        await TabToAsync(visitor.Page, $"nav.clinic a[href='{Clinic}/studies']");
+        await keyboard.PressAsync("Enter");
+        await visitor.Page.WaitForURLAsync("**/studies");
+        await TabToAsync(visitor.Page, "#patientId");
+        await keyboard.TypeAsync("P-1002");
+        await keyboard.PressAsync("Enter");
+        await visitor.Page.GetByText("1 study of that patient").WaitForAsync();
+        await TabToAsync(visitor.Page, "tbody a");
+        await keyboard.PressAsync("Enter");
+        await visitor.Page.GetByRole(AriaRole.Heading, new() { Name = "Study of 2025-10-02" }).WaitForAsync();
+        Assert.Empty(visitor.Complaints);
+    }
+
+    /// <summary>Tab, as a person would, until the focus is there; it must be seen to be there.</summary>
+    private static async Task TabToAsync(IPage page, string selector)
+    {
+        for (int i = 0; i < 60; i++)
+        {
+            if (await page.EvaluateAsync<bool>("selector => document.activeElement?.matches(selector) ?? false", selector))
+            {
+                Assert.NotEqual("none", await page.EvaluateAsync<string>("() => getComputedStyle(document.activeElement).outlineStyle"));
+                return;
+            }
+
+            await page.Keyboard.PressAsync("Tab");
+        }
+
+        Assert.Fail($"{selector} cannot be reached with Tab on {page.Url}");
+    }
+
+    private static async Task<byte[]> DownloadAsync(PortalVisitor visitor, string link)
+    {
+        IDownload download = await visitor.Page.RunAndWaitForDownloadAsync(() => visitor.Page.GetByRole(AriaRole.Link, new() { Name = link }).ClickAsync());
+        return await File.ReadAllBytesAsync(await download.PathAsync(), TestContext.Current.CancellationToken);
+    }
+}
