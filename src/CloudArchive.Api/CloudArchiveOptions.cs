@@ -1,7 +1,7 @@
+using CloudArchive.Api.Portal;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Format.Evidence;
-using CloudArchive.Api.Portal;
 using CloudArchive.Format.Signing;
 
 namespace CloudArchive.Api;
@@ -43,6 +43,7 @@ public sealed class CloudArchiveOptions
 
     /// <summary>How long nothing may be heard of a clinic's agents before that is an alert.</summary>
     public TimeSpan SilentAfter { get; set; } = SilenceLimit.Default.Longest;
+
     /// <summary>How people get into the portal.</summary>
     public PortalOptions Portal { get; set; } = new();
 

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using CloudArchive.Api.Identity;
-using CloudArchive.Core.Access;
 using CloudArchive.Api.Portal;
 using CloudArchive.Api.Portal.Session;
+using CloudArchive.Core.Access;
 using CloudArchive.Format;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -14,8 +14,7 @@ namespace CloudArchive.Api;
 /// Lets a request pass to its endpoint, or does not: token, role, clinic and size, in the one place where they are checked
 /// (docs/design.md, invariant 5).
 /// </summary>
-public sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegister staff, CloudArchiveOptions options)
-internal sealed class Gate(RequestDelegate next, BearerTokens tokens, PortalSessions sessions, CloudArchiveOptions options)
+internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegister staff, PortalSessions sessions, CloudArchiveOptions options)
 {
     private const string Scheme = "Bearer ";
 

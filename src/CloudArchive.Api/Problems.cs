@@ -95,10 +95,8 @@ public static class Problems
     internal static IEnumerable<string> Slugs =>
     [
         .. Refusals.Values.Select(value => value.Slug),
-        .. new[] { Unauthenticated(""), Forbidden(""), MfaNeeded(), TooMany(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
-        "request-too-large", "busy", "issuer-unavailable", "key-unavailable", "internal", IntegrityFailed,
         .. new[] { Unauthenticated(""), Forbidden(""), FormForeign(), MfaNeeded(), TooMany(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
-        "request-too-large", "busy", "key-unavailable", "internal", IntegrityFailed,
+        "request-too-large", "busy", "issuer-unavailable", "key-unavailable", "internal", IntegrityFailed,
     ];
 
     /// <summary>No token, or none that is believed.</summary>

@@ -61,7 +61,6 @@ public static class CloudArchiveCli
                 ReceiptsExportCommand.Create(environment),
             },
             RestoreCommand.Create(environment),
-            new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment) },
             DisclosuresCommand.Create(environment),
             new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment), RestoresFetchCommand.Create(environment) },
             RecoverCommand.Create(environment),

@@ -32,7 +32,7 @@ public sealed record AppSettings(
     string IdentityClientId,
     string? TelemetryConnection,
     WebhookTarget? Webhook,
-    TimeSpan SilentAfter)
+    TimeSpan SilentAfter,
     bool PlatformSignIn = false)
 {
     /// <summary>Reads them.</summary>
@@ -55,7 +55,7 @@ public sealed record AppSettings(
             Text("AZURE_CLIENT_ID"),
             configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             Webhook(),
-            SilentAfter());
+            SilentAfter(),
             string.Equals(configuration["WEBSITE_AUTH_ENABLED"], "true", StringComparison.OrdinalIgnoreCase));
 
         string Text(string key) => configuration[key] is { Length: > 0 } value ? value : throw Wrong(key, "is not set");

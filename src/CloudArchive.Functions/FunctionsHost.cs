@@ -41,7 +41,6 @@ public static class FunctionsHost
             Role = settings.Role,
             PublicUrl = settings.PublicUrl,
             Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffMfaContexts),
-            Staff = new OpenIdConnectKeys(settings.StaffAuthority).ForAudience(settings.StaffAudience),
             Webhook = settings.Webhook,
             SilentAfter = settings.SilentAfter,
             Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn },

@@ -86,8 +86,7 @@ public sealed class LocalArchive : IAsyncDisposable
             LocalDoor door = new(issuer);
             PortalOptions portal = new() { Idle = options.PortalIdle, Secure = false, Door = door };
             WebApplicationBuilder builder = port.CreateBuilder();
-            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Webhook = options.Webhook, SilentAfter = options.SilentAfter }, storage, keys);
-            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Portal = portal }, storage, keys);
+            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Webhook = options.Webhook, SilentAfter = options.SilentAfter, Portal = portal }, storage, keys);
             app = builder.Build();
             app.UseRouting();
             app.UseCloudArchive();

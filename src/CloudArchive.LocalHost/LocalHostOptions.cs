@@ -34,6 +34,7 @@ public sealed record LocalHostOptions(string Data)
 
     /// <summary>How long nothing may be heard of a clinic's agents before that is an alert.</summary>
     public TimeSpan SilentAfter { get; init; } = SilenceLimit.Default.Longest;
+
     /// <summary>Without a request for so long, a session of the portal is over.</summary>
     public TimeSpan PortalIdle { get; init; } = TimeSpan.FromMinutes(15);
 

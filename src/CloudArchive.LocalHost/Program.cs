@@ -16,9 +16,7 @@ Option<string?> azurite = new("--azurite") { Description = "The folder of the np
 Option<string?> webhook = new("--webhook") { Description = "Where alerts are sent: an https URL, or http on this machine. The secret is in CLOUDARCHIVE_WEBHOOK_SECRET (whsec_...), which keeps it out of the list of processes." };
 Option<int?> silentDays = new("--silent-days") { Description = "After how many days in which nothing was heard of a clinic's agents an alert is raised. Default: 4." };
 Option<bool> stopWithStdin = new("--stop-with-stdin") { Description = "Stop when standard input is closed." };
-RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, azurite, stopWithStdin, RotateKeyCommand.Create() };
-RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, azurite, webhook, silentDays, stopWithStdin };
-RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, portalIdle, azurite, stopWithStdin };
+RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, portalIdle, azurite, webhook, silentDays, stopWithStdin, RotateKeyCommand.Create() };
 command.SetAction(async (arguments, cancellationToken) =>
 {
     try

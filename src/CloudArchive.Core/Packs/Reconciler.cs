@@ -50,12 +50,6 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
                 if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
                 {
                     await RunClinicAsync(clinic, correlation, tally, cancellationToken);
-                    await DrainAsync(table, partition, tally, cancellationToken);
-                    await RunClinicAsync(table, clinic, correlation, tally, cancellationToken);
-                }
-                else if (partition == AuditEntry.SystemLog)
-                {
-                    await DrainAsync(table, partition, tally, cancellationToken);
                 }
 
                 last = place;
@@ -85,7 +79,6 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
     }
 
     private async Task RunClinicAsync(ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
-    private async Task RunClinicAsync(RowTable table, ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
     {
         PackId? after = null;
         while (tally.Left > 0)

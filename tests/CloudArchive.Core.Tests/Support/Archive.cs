@@ -55,7 +55,6 @@ internal sealed class Archive
         Rewrap = new KeyRewrap(Clinics, secrets, wrapping, Catalog, rewrap, Outbox);
         RewrapRun = new KeyRewrapRun(rows, Clinics, wrapping, Rewrap, clock, NullLogger<KeyRewrapRun>.Instance);
         Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers), Outbox, clock);
-        Results = new RestoreResults(Restores, rows, Catalog, vault, Log, keys);
         Policies = new RetentionPolicies(rows, Clinics, Outbox, clock);
         Planner = new RetentionPlanner(Clinics, Catalog, Holds, clock);
         Destructions = new DestructionDesk(rows, Clinics, Catalog, Planner, Outbox, clock);
@@ -65,8 +64,7 @@ internal sealed class Archive
             rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock, NullLogger<RetentionRun>.Instance);
         Results = new RestoreResults(Restores, rows, Catalog, vault, Outbox, keys);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
-        PackTest = new PackTest(vault, Catalog, keys, Receipts, Holds, clock);
-        PackTest = new PackTest(vault, Catalog, keys, statements, clock);
+        PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);
         Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
