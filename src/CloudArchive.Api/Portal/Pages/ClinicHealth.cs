@@ -47,7 +47,7 @@ public sealed record ClinicHealth(
         {
             findings.Add(new(false, agents.Count == 0 ? "No computer is enrolled yet." : "All of its computers are revoked.", "agents"));
         }
-        else if (seen is { } heard && now - heard > SilenceWatch.Longest)
+        else if (seen is { } heard && now - heard > SilenceLimit.Default.Longest)
         {
             findings.Add(new(false, $"None of its computers was heard of for {Show.Duration(now - heard)}.", "agents"));
         }

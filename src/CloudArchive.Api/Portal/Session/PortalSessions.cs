@@ -38,7 +38,7 @@ internal sealed class PortalSessions : IDisposable
         _tokens = tokens;
         _options = options.Portal;
         _clock = clock;
-        _keys = new KeyCache(signer.GetPublicKeysAsync, clock);
+        _keys = new KeyCache(signer.GetPublicKeysAsync, clock, pause: TimeSpan.FromSeconds(1), outage: TimeSpan.Zero);
     }
 
     private string CookieName => _options.Secure ? "__Host-cloudarchive" : "cloudarchive";
