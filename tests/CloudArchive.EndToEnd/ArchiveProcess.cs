@@ -50,7 +50,7 @@ public sealed class ArchiveProcess : IAsyncDisposable
         Task<string> errors = process.StandardError.ReadToEndAsync();
         for (Stopwatch watch = Stopwatch.StartNew(); !File.Exists(readyFile); await Task.Delay(50))
         {
-            if (process.HasExited || watch.Elapsed > TimeSpan.FromMinutes(1))
+            if (process.HasExited || watch.Elapsed > TimeSpan.FromMinutes(5))
             {
                 process.Kill(entireProcessTree: true);
                 throw new InvalidOperationException("LocalHost did not start: " + await errors);
