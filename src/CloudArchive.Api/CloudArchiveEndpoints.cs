@@ -25,6 +25,7 @@ public static class CloudArchiveEndpoints
         AccessEndpoints.Map(table);
         PackEndpoints.Map(table);
         CatalogEndpoints.Map(table);
+        KeyEndpoints.Map(table);
         AuditEndpoints.Map(table);
         RestoreEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);

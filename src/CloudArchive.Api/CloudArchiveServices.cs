@@ -74,10 +74,15 @@ public static class CloudArchiveServices
         services.AddSingleton<Enrollments>();
         services.AddSingleton<UsedAssertions>();
         services.AddSingleton<ContentKeys>();
+        services.AddSingleton<RewrapRecords>();
+        services.AddSingleton<PackRewrap>();
+        services.AddSingleton<KeyRewrap>();
+        services.AddSingleton<KeyRewrapRun>();
         services.AddSingleton<PackRows>();
         services.AddSingleton<PackIntake>();
         services.AddSingleton<StoredPacks>();
         services.AddSingleton<ReceiptIssuer>();
+        services.AddSingleton<PackStatements>();
         services.AddSingleton<PackFinish>();
         services.AddSingleton<PackRemoval>();
         services.AddSingleton<PackCompletion>();

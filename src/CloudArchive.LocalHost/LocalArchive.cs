@@ -26,6 +26,7 @@ public sealed class LocalArchive : IAsyncDisposable
         new("restore-tests", RestoreTestSchedule.Ncrontab, (services, cancel) => services.GetRequiredService<RestoreTestSchedule>().StartAsync(isPastDue: false, Requester.System("restore-test-timer", CorrelationId(services, "restore-tests")), cancel)),
         new("restore-test-watch", "0 30 * * * *", (services, cancel) => services.GetRequiredService<RestoreTestWatch>().RunAsync(Requester.System("restore-test-watch", CorrelationId(services, "restore-test-watch")), cancel)),
         new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
+        new("rewrap", "0 0 4 * * *", (services, cancel) => services.GetRequiredService<KeyRewrapRun>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
     ];
 
     private readonly WebApplication _app;

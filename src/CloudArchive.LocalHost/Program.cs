@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net;
 using System.Runtime.InteropServices;
 using CloudArchive.LocalHost;
+using CloudArchive.LocalHost.Keys;
 
 Option<string> data = new("--data") { Description = "The folder with everything that the archive keeps.", Required = true };
 Option<int?> port = new("--port") { Description = "The API's port; 0 for any. Default: the one used before, 5280, or the next free one." };
@@ -10,7 +11,7 @@ Option<string?> readyFile = new("--ready-file") { Description = "A file to write
 Option<string?> logFile = new("--log-file") { Description = "A file for log lines, instead of the console." };
 Option<string?> azurite = new("--azurite") { Description = "The folder of the npm package azurite. Default: the nearest node_modules." };
 Option<bool> stopWithStdin = new("--stop-with-stdin") { Description = "Stop when standard input is closed." };
-RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, azurite, stopWithStdin };
+RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, azurite, stopWithStdin, RotateKeyCommand.Create() };
 command.SetAction(async (arguments, cancellationToken) =>
 {
     try

@@ -57,4 +57,6 @@ public static class AuditActions
     public const string RestoreTestBudgetChanged = "clinic/restore-test-budget-changed";
     public const string AgentKeyRenewed = "clinic/agent-key-renewed";
     public const string CatalogRebuilt = "catalog/rebuilt";
+    public const string ContentKeyRewrapped = "key/content-key-rewrapped";
+    public const string IdentifierSecretRewrapped = "key/identifier-secret-rewrapped";
 }

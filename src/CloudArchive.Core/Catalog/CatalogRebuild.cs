@@ -6,6 +6,7 @@ using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
+using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Catalog;
@@ -14,7 +15,7 @@ namespace CloudArchive.Core.Catalog;
 /// Recreates the catalogue from the sidecars alone (docs/design.md, invariant 7). Each call reads so many sidecars and says where the next
 /// one goes on. A pack that has no receipt gets one the way a commit gives it: read back, hashed, locked.
 /// </summary>
-public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, ReceiptIssuer receipts, PackFinish finish, ClinicDirectory clinics, RebuildLog log)
+public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, PackStatements statements, PackFinish finish, ClinicDirectory clinics, RebuildLog log)
 {
     private const int MostSidecarBytes = 16 * 1024 * 1024;
     private const string Suffix = ".sidecar.json";
@@ -69,7 +70,7 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Rece
             throw new RebuildException("the sidecar is of another pack");
         }
 
-        if (await receipts.FindAsync(BlobName.Receipt(clinic.Id, pack), cancellationToken) is not { } issued)
+        if (await statements.FindReceiptAsync(clinic.Id, pack, cancellationToken) is not { } issued)
         {
             await ReissueAsync(clinic, sidecar, by, cancellationToken);
             return sidecar.Instances.Count;
@@ -84,10 +85,13 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Rece
         // What is wrong with the blob is told and catalogued all the same: the catalogue must know what ought to be there.
         BlobState? state = await vault.FindAsync(BlobName.Pack(clinic.Id, pack), receipt.VersionId, cancellationToken);
         DateTimeOffset until = state is { Locked: true, ImmutableUntil: { } there } ? there : receipt.ImmutableUntil;
-        await catalog.RestoreAsync(CatalogPack.For(sidecar, receipt.VersionId, until, receipt.IssuedAt, issued.Jws, receipt.AuditIndex), sidecar, cancellationToken);
+        CatalogPack entry = CatalogPack.For(sidecar, receipt.VersionId, until, receipt.IssuedAt, issued.Jws, receipt.AuditIndex);
+        (WrappedContentKey wrapped, IntegrityException? damage) = await statements.FindWrapAsync(sidecar, cancellationToken);
+        await catalog.RestoreAsync(entry with { ContentKey = wrapped }, sidecar, cancellationToken);
         return state is null ? throw new RebuildException("the blob version of the receipt is missing")
             : state.Length != receipt.Length ? throw new RebuildException("the blob is not as long as its receipt says")
             : !state.Locked || state.ImmutableUntil < receipt.ImmutableUntil ? throw new RebuildException("the blob is not locked as its receipt says")
+            : damage is not null ? throw damage
             : sidecar.Instances.Count;
     }
 

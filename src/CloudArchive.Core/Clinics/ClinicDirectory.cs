@@ -119,6 +119,34 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         }
     }
 
+    /// <summary>Wraps the clinic's identifier secret to another version of its key. False where it is wrapped to that one.</summary>
+    public async Task<bool> RewrapSecretAsync(ClinicId id, IdentifierSecrets secrets, Jwk to, Requester by, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Clinic clinic = await GetAsync(id, cancellationToken);
+            string from = clinic.IdentifierSecret.KeyId;
+            if (from == to.Kid)
+            {
+                return false;
+            }
+
+            using IdentifierSecret secret = await secrets.UnwrapAsync(clinic, cancellationToken);
+            Clinic changed = clinic with { IdentifierSecret = Wrap(secret, to) };
+            Dictionary<string, string> details = new() { ["from"] = from, ["to"] = to.Kid! };
+            AuditEvent entry = new(id.Value, AuditActions.IdentifierSecretRewrapped, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: details);
+            try
+            {
+                await outbox.SubmitAsync(RowTable.Clinics, id.Value, [new RowWrite.Replace(ClinicRows.ClinicKey, ClinicRows.Values(changed), clinic.ETag)], entry, cancellationToken);
+                return true;
+            }
+            catch (RowConflictException)
+            {
+                // Changed by another request since it was read: look at it anew.
+            }
+        }
+    }
+
     /// <summary>When a pack was last committed, or null.</summary>
     public async Task<DateTimeOffset?> LastCommitAsync(ClinicId id, CancellationToken cancellationToken) =>
         (await rows.FindAsync(RowTable.Clinics, id.Value, ClinicRows.LastCommitKey, cancellationToken))?.Time("at");

@@ -20,7 +20,7 @@ namespace CloudArchive.Core.RestoreTests;
 /// was when it was captured, read it as DICOM, compare with the catalogue, look at the lock. What must be there is what the signed
 /// receipt says: the catalogue is an index, and is compared with it. No plaintext touches the disk.
 /// </summary>
-public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKeys keys, ReceiptIssuer receipts, TimeProvider clock)
+public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKeys keys, PackStatements statements, TimeProvider clock)
 {
     /// <summary>What one pack may take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(15);
@@ -73,7 +73,7 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
     /// <summary>The receipt, verified; the sidecar; the version that the receipt names.</summary>
     private async Task<(Receipt Receipt, string Jws, Sidecar Sidecar, BlobState State)> FindAsync(ClinicId clinic, PackId id, CancellationToken cancellationToken)
     {
-        (string Jws, Receipt Receipt) issued = await receipts.FindAsync(BlobName.Receipt(clinic, id), cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "receipt");
+        (string Jws, Receipt Receipt) issued = await statements.FindReceiptAsync(clinic, id, cancellationToken) ?? throw new PackFailedException(PackFailure.Missing, "receipt");
         if ((issued.Receipt.Clinic, issued.Receipt.Pack) != (clinic, id))
         {
             throw new PackFailedException(PackFailure.CatalogueMismatch, "receipt");
@@ -148,7 +148,9 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
         StoredPacks.CheckMetadata(state, sidecar);
         CatalogPack? pack = await catalog.FindPackAsync(receipt.Clinic, receipt.Pack, cancellationToken);
         Require("catalogue", pack is not null);
-        CatalogPack expected = CatalogPack.For(sidecar, receipt.VersionId, pack!.ImmutableUntil, pack.CommittedAt, jws, receipt.AuditIndex);
+        (WrappedContentKey wrapped, IntegrityException? damage) = await statements.FindWrapAsync(sidecar, cancellationToken);
+        Require("rewrap", damage is null);
+        CatalogPack expected = CatalogPack.For(sidecar, receipt.VersionId, pack!.ImmutableUntil, pack.CommittedAt, jws, receipt.AuditIndex) with { ContentKey = wrapped };
         Require("catalogue", await catalog.HasRowsOfAsync(expected, sidecar, receipt.ImmutableUntil, cancellationToken));
         return pack;
     }

@@ -109,6 +109,14 @@ public sealed record InstanceResponse(Uid SopInstance, Sha256Digest Sha256, long
 /// <summary>A committed pack in the catalogue.</summary>
 public sealed record PackResponse(PackId Pack, Uid Study, long Length, Sha256Digest Sha256, string VersionId, DateTimeOffset ImmutableUntil, int Instances, DateTimeOffset CommittedAt);
 
+/// <summary><c>POST .../keys/rewrap</c>: looks at packs from where the last call stopped; call again with <paramref name="Next"/> until it is null.</summary>
+/// <param name="KeyId">The key version to which everything is wrapped.</param>
+/// <param name="Packs">How many packs were looked at.</param>
+/// <param name="Rewrapped">How many of them were wrapped to another version.</param>
+/// <param name="Problems">What could not be rewrapped, and why. It opens as before.</param>
+/// <param name="Next">Where to go on.</param>
+public sealed record RewrapResponse(string KeyId, int Packs, int Rewrapped, IReadOnlyList<string> Problems, string? Next);
+
 /// <summary><c>POST .../catalog/rebuild</c>: reads sidecars from where the last call stopped; call again with <paramref name="Next"/> until it is null.</summary>
 public sealed record RebuildResponse(int Packs, int Instances, IReadOnlyList<string> Problems, string? Next);
 

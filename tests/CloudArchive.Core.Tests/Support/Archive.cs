@@ -44,12 +44,17 @@ internal sealed class Archive
         Reconciliation = new PackReconciliation(Packs, completion, removal, clock, NullLogger<PackReconciliation>.Instance);
         Rehydration = new Rehydration(rows, vault, Outbox);
         Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Outbox, clock, NullLogger<Reconciler>.Instance);
-        Rebuild = new CatalogRebuild(vault, writer, Receipts, finish, Clinics, new RebuildLog(Log));
+        RewrapRecords rewraps = new(vault, Stored, signer);
+        PackStatements statements = new(Receipts, rewraps);
+        Rebuild = new CatalogRebuild(vault, writer, statements, finish, Clinics, new RebuildLog(Log));
         ContentKeys keys = new(unwrapper);
+        PackRewrap rewrap = new(rows, keys, rewraps, Outbox, clock);
+        Rewrap = new KeyRewrap(Clinics, secrets, wrapping, Catalog, rewrap, Outbox);
+        RewrapRun = new KeyRewrapRun(rows, Clinics, wrapping, Rewrap, clock, NullLogger<KeyRewrapRun>.Instance);
         Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers), Outbox, clock);
         Results = new RestoreResults(Restores, rows, Catalog, vault, Log, keys);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
-        PackTest = new PackTest(vault, Catalog, keys, Receipts, clock);
+        PackTest = new PackTest(vault, Catalog, keys, statements, clock);
         Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
@@ -106,6 +111,10 @@ internal sealed class Archive
     public Reconciler Reconciler { get; }
 
     public CatalogRebuild Rebuild { get; }
+
+    public KeyRewrap Rewrap { get; }
+
+    public KeyRewrapRun RewrapRun { get; }
 
     public RestoreDesk Restores { get; }
 
