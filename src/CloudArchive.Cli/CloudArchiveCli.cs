@@ -7,6 +7,7 @@ using CloudArchive.Cli.Audit;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
+using CloudArchive.Cli.Doctor;
 using CloudArchive.Cli.Enrollment;
 using CloudArchive.Cli.Evidence;
 using CloudArchive.Cli.Keys;
@@ -69,6 +70,7 @@ public static class CloudArchiveCli
             new Command("clinic", "Clinics (admin).") { ClinicCreateCommand.Create(environment) },
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },
             new Command("catalog", "The catalogue (admin).") { CatalogRebuildCommand.Create(environment) },
+            DoctorCommand.Create(environment),
             new Command("keys", "The clinics' keys (admin).") { KeysRewrapCommand.Create(environment) },
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
             new Command("evidence", "Evidence of restore tests.") { EvidenceListCommand.Create(environment), EvidenceGetCommand.Create(environment), EvidenceVerifyCommand.Create(environment) },

@@ -3,6 +3,7 @@ using System.Text;
 using CloudArchive.Api;
 using CloudArchive.Core;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.RestoreTests;
@@ -10,6 +11,7 @@ using CloudArchive.Core.Storage;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Identity;
 using CloudArchive.LocalHost.Keys;
+using CloudArchive.LocalHost.Lifecycle;
 using CloudArchive.LocalHost.Storage;
 
 namespace CloudArchive.LocalHost;
@@ -26,6 +28,7 @@ public sealed class LocalArchive : IAsyncDisposable
         new("restore-tests", RestoreTestSchedule.Ncrontab, (services, cancel) => services.GetRequiredService<RestoreTestSchedule>().StartAsync(isPastDue: false, Requester.System("restore-test-timer", CorrelationId(services, "restore-tests")), cancel)),
         new("restore-test-watch", "0 30 * * * *", (services, cancel) => services.GetRequiredService<RestoreTestWatch>().RunAsync(Requester.System("restore-test-watch", CorrelationId(services, "restore-test-watch")), cancel)),
         new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
+        new("lifecycle", "0 0 5 * * *", (services, cancel) => services.GetRequiredService<LifecycleEngine>().RunAsync(cancel)),
         new("rewrap", "0 0 4 * * *", (services, cancel) => services.GetRequiredService<KeyRewrapRun>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
     ];
 
@@ -123,10 +126,15 @@ public sealed class LocalArchive : IAsyncDisposable
         IServiceCollection services = builder.Services;
         services.AddRouting();
         services.AddSingleton(options.Clock);
+        services.AddSingleton(storage);
+        services.AddSingleton(LifecycleRules.Deployed());
+        services.AddSingleton<LifecycleEngine>();
         services.AddSingleton<IBlobVault>(storage.Vault);
         services.AddSingleton<IRowStore>(storage.Rows);
         services.AddSingleton<IWrappingKeys>(keys);
         services.AddSingleton<IKeyUnwrapper>(keys);
+        services.AddSingleton<IStorageRights>(storage.Vault.Rights);
+        services.AddSingleton<IKeyRights>(keys);
         services.AddSingleton<ISigner>(keys);
         services.AddCloudArchive(archive);
         if (options.Timers)

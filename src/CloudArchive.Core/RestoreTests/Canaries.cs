@@ -56,7 +56,7 @@ public sealed class Canaries
         _stored = new StoredPacks(_vault);
         _receipts = new ReceiptIssuer(keys.Signer, _stored);
         _writer = new CatalogWriter(_catalogRows);
-        _test = new PackTest(_vault, new CatalogReader(_catalogRows), keys.Content, _receipts, clock);
+        _test = new PackTest(_vault, new CatalogReader(_catalogRows), keys.Content, new PackStatements(_receipts), clock);
     }
 
     private static TimeSpan RecordsKept => Records.RecordStore.Kept;
