@@ -20,6 +20,7 @@ public static class CloudArchiveEndpoints
     {
         EndpointTable table = new(routes, routes.ServiceProvider.GetRequiredService<CloudArchiveOptions>().Role);
         ServiceEndpoints.Map(table);
+        DoctorEndpoints.Map(table);
         ClinicEndpoints.Map(table);
         EnrollmentEndpoints.Map(table);
         AgentKeyEndpoints.Map(table);

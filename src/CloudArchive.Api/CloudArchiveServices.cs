@@ -9,6 +9,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Disclosures;
+using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Records;
@@ -29,7 +30,7 @@ public static class CloudArchiveServices
 {
     /// <summary>
     /// Core and Api on the host's seams, which the host registers itself: <see cref="IRowStore"/>, <see cref="IBlobVault"/>,
-    /// <see cref="IWrappingKeys"/>, <see cref="ISigner"/>, and <see cref="IKeyUnwrapper"/> where it has the recovery role.
+    /// <see cref="IWrappingKeys"/>, <see cref="ISigner"/>, <see cref="IStorageRights"/>, <see cref="IKeyRights"/>, and <see cref="IKeyUnwrapper"/> where it has the recovery role.
     /// </summary>
     public static IServiceCollection AddCloudArchive(this IServiceCollection services, CloudArchiveOptions options)
     {
@@ -137,6 +138,11 @@ public static class CloudArchiveServices
         services.AddSingleton<RestoreTestRunner>();
         services.AddSingleton<RestoreTestSchedule>();
         services.AddSingleton<RestoreTestWatch>();
+        services.AddSingleton<IDoctor, StorageDoctor>();
+        services.AddSingleton<IDoctor, KeyDoctor>();
+        services.AddSingleton<IDoctor, LogDoctor>();
+        services.AddSingleton<IDoctor, ClinicDoctor>();
+        services.AddSingleton<ServiceDoctor>();
         services.AddSingleton<Sweeper>();
         services.AddSingleton<Housekeeping>();
     }

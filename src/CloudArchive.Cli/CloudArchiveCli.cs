@@ -9,6 +9,7 @@ using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
 using CloudArchive.Cli.Disclosures;
+using CloudArchive.Cli.Doctor;
 using CloudArchive.Cli.Enrollment;
 using CloudArchive.Cli.Evidence;
 using CloudArchive.Cli.Holds;
@@ -92,6 +93,7 @@ public static class CloudArchiveCli
             },
             new Command("enrollment", "Enrollment codes (admin).") { EnrollmentCreateCommand.Create(environment) },
             new Command("catalog", "The catalogue (admin).") { CatalogRebuildCommand.Create(environment) },
+            DoctorCommand.Create(environment),
             new Command("keys", "The clinics' keys (admin).") { KeysRewrapCommand.Create(environment) },
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
             new Command("evidence", "Evidence of restore tests.") { EvidenceListCommand.Create(environment), EvidenceGetCommand.Create(environment), EvidenceVerifyCommand.Create(environment) },

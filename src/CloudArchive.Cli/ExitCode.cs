@@ -42,6 +42,9 @@ public enum ExitCode
     /// <summary>A file or folder of this computer cannot be read or written.</summary>
     Local = 12,
 
+    /// <summary><c>doctor</c>: something of the deployment is not as it must be.</summary>
+    Unhealthy = 13,
+
     /// <summary>Interrupted.</summary>
     Cancelled = 130,
 }
@@ -65,6 +68,7 @@ public static class ExitCodes
         (ExitCode.NotSafe, "status: some files are not safe"),
         (ExitCode.AwaitingApproval, "restore: a second admin must approve it first"),
         (ExitCode.Local, "a file or folder of this computer cannot be read or written"),
+        (ExitCode.Unhealthy, "doctor: something is not as it must be; the output says what to do"),
         (ExitCode.Cancelled, "interrupted"),
     ];
 }

@@ -7,6 +7,7 @@ using CloudArchive.Azure;
 using CloudArchive.Azure.Blobs;
 using CloudArchive.Azure.Keys;
 using CloudArchive.Azure.Tables;
+using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;
 using CloudArchive.Functions.Http;
@@ -26,11 +27,14 @@ public static class FunctionsHost
         AppSettings settings = AppSettings.Read(configuration);
         TokenCredential identity = AzureIdentity.Managed(settings.IdentityClientId);
         services.AddSingleton(settings);
-        services.AddSingleton<IBlobVault>(p => BlobVault.Connect(settings.BlobEndpoint, identity, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => BlobVault.Connect(settings.BlobEndpoint, identity, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IBlobVault>(p => p.GetRequiredService<BlobVault>());
+        services.AddSingleton(p => p.GetRequiredService<BlobVault>().Rights);
         services.AddSingleton<IRowStore>(_ => RowStore.Connect(settings.TableEndpoint, identity));
         services.AddSingleton(p => new KeyVaultKeys(settings.VaultUri, identity, p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IWrappingKeys>(p => p.GetRequiredService<KeyVaultKeys>());
         services.AddSingleton<ISigner>(p => p.GetRequiredService<KeyVaultKeys>());
+        services.AddSingleton<IKeyRights>(p => p.GetRequiredService<KeyVaultKeys>());
         if (settings.Role == ArchiveRole.Recovery)
         {
             services.AddSingleton<IKeyUnwrapper>(p => p.GetRequiredService<KeyVaultKeys>());

@@ -6,6 +6,7 @@ using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.RestoreTests;
@@ -14,6 +15,7 @@ using CloudArchive.Core.Storage;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Identity;
 using CloudArchive.LocalHost.Keys;
+using CloudArchive.LocalHost.Lifecycle;
 using CloudArchive.LocalHost.Storage;
 
 namespace CloudArchive.LocalHost;
@@ -35,6 +37,7 @@ public sealed class LocalArchive : IAsyncDisposable
         new("silence", "0 0 6 * * *", (services, cancel) => services.GetRequiredService<SilenceWatch>().RunAsync(cancel)),
         new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
         new("retention", "45 */10 * * * *", (services, cancel) => services.GetRequiredService<RetentionRun>().RunAsync(StudiesPerRetention, cancel)),
+        new("lifecycle", "0 0 5 * * *", (services, cancel) => services.GetRequiredService<LifecycleEngine>().RunAsync(cancel)),
         new("rewrap", "0 0 4 * * *", (services, cancel) => services.GetRequiredService<KeyRewrapRun>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
     ];
 
@@ -138,10 +141,15 @@ public sealed class LocalArchive : IAsyncDisposable
         IServiceCollection services = builder.Services;
         services.AddRouting();
         services.AddSingleton(options.Clock);
+        services.AddSingleton(storage);
+        services.AddSingleton(LifecycleRules.Deployed());
+        services.AddSingleton<LifecycleEngine>();
         services.AddSingleton<IBlobVault>(storage.Vault);
         services.AddSingleton<IRowStore>(storage.Rows);
         services.AddSingleton<IWrappingKeys>(keys);
         services.AddSingleton<IKeyUnwrapper>(keys);
+        services.AddSingleton<IStorageRights>(storage.Vault.Rights);
+        services.AddSingleton<IKeyRights>(keys);
         services.AddSingleton<ISigner>(keys);
         services.AddCloudArchive(archive);
         if (options.Timers)

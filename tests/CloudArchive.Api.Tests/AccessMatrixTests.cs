@@ -21,6 +21,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/health                                            | ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
         GET /v1/keys                                              | ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
         GET /openapi/{documentName}.json                          | ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
+        GET /v1/doctor                                            | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
         POST /v1/enrollments                                      | ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
         POST /v1/token                                            | ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
         POST /v1/clinics                                          | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
@@ -53,6 +54,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics/{clinic}/studies/{study}                  | 401 401 401 401 401 | 403 401 ok  ok  403 | admin
         GET /v1/clinics/{clinic}/instances                        | 401 401 401 401 401 | 403 401 403 ok  403 | agent
         POST /v1/clinics/{clinic}/catalog/rebuild                 | 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        POST /v1/clinics/{clinic}/keys/rewrap                     | 401 401 401 401 401 | 403 401 403 403 403 | admin
         POST /v1/clinics/{clinic}/restores                        | 401 401 401 401 401 | 403 401 403 403 403 | admin
         GET /v1/clinics/{clinic}/restores                         | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/restores/{restore}               | 401 401 401 401 401 | 403 401 ok  ok  403 | admin

@@ -50,6 +50,7 @@ public sealed class AccessTests(SharedStorage shared)
         ["GET /v1/clinics/{clinic}/studies/{study}"] = Roles.Admin | Roles.Compliance,
         ["GET /v1/clinics/{clinic}/instances"] = Roles.Agent | Roles.Admin,
         ["POST /v1/clinics/{clinic}/catalog/rebuild"] = Roles.Admin,
+        ["GET /v1/doctor"] = Roles.Admin,
         ["POST /v1/clinics/{clinic}/keys/rewrap"] = Roles.Admin,
         ["POST /v1/clinics/{clinic}/restores"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/restores"] = Roles.Admin | Roles.Compliance,

@@ -6,6 +6,7 @@ using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
 using Azure.Storage.Blobs.Specialized;
 using Azure.Storage.Sas;
+using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Storage;
 
 namespace CloudArchive.Azure.Blobs;
@@ -36,11 +37,19 @@ public sealed class BlobVault : IBlobVault
     }
 
     /// <summary>An account by its key: LocalHost's.</summary>
-    public static BlobVault Connect(Uri service, string account, string key, TimeProvider clock)
+    /// <param name="service">The account's blob endpoint.</param>
+    /// <param name="account">The account's name.</param>
+    /// <param name="key">Its key.</param>
+    /// <param name="clock">For how long grants are good, and what is protected still.</param>
+    /// <param name="options">For tests; else null.</param>
+    public static BlobVault Connect(Uri service, string account, string key, TimeProvider clock, BlobClientOptions? options = null)
     {
         StorageSharedKeyCredential credential = new(account, key);
-        return new(new BlobServiceClient(service, credential, new BlobClientOptions()), new SasSigner.Shared(credential), clock);
+        return new(new BlobServiceClient(service, credential, options ?? new BlobClientOptions()), new SasSigner.Shared(credential), clock);
     }
+
+    /// <summary>What this identity may do here.</summary>
+    public IStorageRights Rights => new BlobRights(Container);
 
     /// <inheritdoc/>
     public async Task EnsureReadyAsync(CancellationToken cancellationToken)

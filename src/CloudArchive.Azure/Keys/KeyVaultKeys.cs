@@ -3,6 +3,7 @@ using Azure;
 using Azure.Core;
 using Azure.Security.KeyVault.Keys;
 using Azure.Security.KeyVault.Keys.Cryptography;
+using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
@@ -15,7 +16,7 @@ namespace CloudArchive.Azure.Keys;
 /// Key Vault: <c>kek-{clinic}</c> (RSA 3072) for each clinic, <c>signing</c> (P-256) for the archive. Private halves never leave it.
 /// </summary>
 /// <remarks>Throttling (429) is waited out as Retry-After says, by the SDK; what outlasts that is a <see cref="RequestFailedException"/>, and no verdict on a key.</remarks>
-public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner
+public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRights
 {
     private const string SigningKey = "signing";
     private const string WrappingPrefix = "kek-";
@@ -94,6 +95,25 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner
         catch (RequestFailedException e) when (e.Status is 403 or 404 or 409)
         {
             throw Unavailable(keyId, e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> MayUnwrapAsync(string keyId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await UnwrapAsync(keyId, KeyWrapping.Algorithm, new byte[RsaBits / 8], cancellationToken);
+            return true;
+        }
+        catch (PackException)
+        {
+            // It tried.
+            return true;
+        }
+        catch (KeyUnavailableException e) when (e.InnerException is RequestFailedException { Status: 403 })
+        {
+            return false;
         }
     }
 

@@ -7,7 +7,9 @@ using CloudArchive.Format.Sealing;
 namespace CloudArchive.Core.Packs;
 
 /// <summary>What the archive has signed about a pack: its receipt, and the last wrap of its content key.</summary>
-public sealed class PackStatements(ReceiptIssuer receipts, RewrapRecords rewraps)
+/// <param name="receipts">Where receipts are.</param>
+/// <param name="rewraps">Where rewraps are; null for packs that have none, ever: canaries.</param>
+public sealed class PackStatements(ReceiptIssuer receipts, RewrapRecords? rewraps = null)
 {
     /// <summary>The receipt, verified, or null.</summary>
     public Task<(string Jws, Receipt Receipt)?> FindReceiptAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
@@ -18,7 +20,8 @@ public sealed class PackStatements(ReceiptIssuer receipts, RewrapRecords rewraps
     {
         try
         {
-            return ((await rewraps.FindLastAsync(sidecar.Clinic, sidecar.Pack, cancellationToken))?.ContentKey ?? sidecar.Encryption.WrappedContentKey, null);
+            Rewrap? last = rewraps is null ? null : await rewraps.FindLastAsync(sidecar.Clinic, sidecar.Pack, cancellationToken);
+            return (last?.ContentKey ?? sidecar.Encryption.WrappedContentKey, null);
         }
         catch (IntegrityException e)
         {

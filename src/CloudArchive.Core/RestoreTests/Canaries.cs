@@ -56,7 +56,7 @@ public sealed class Canaries
         _stored = new StoredPacks(_vault);
         _receipts = new ReceiptIssuer(keys.Signer, _stored);
         _writer = new CatalogWriter(_catalogRows);
-        _test = new PackTest(_vault, new CatalogReader(_catalogRows), keys.Content, new PackStatements(_receipts, new RewrapRecords(_vault, _stored, keys.Signer)), null, clock);
+        _test = new PackTest(_vault, new CatalogReader(_catalogRows), keys.Content, new PackStatements(_receipts), null, clock);
     }
 
     private static TimeSpan RecordsKept => Records.RecordStore.Kept;

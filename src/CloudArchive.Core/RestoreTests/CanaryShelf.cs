@@ -23,8 +23,8 @@ internal static class CanaryShelf
     private static BlobName Place(BlobName name)
     {
         int slash = name.Path.IndexOf('/', StringComparison.Ordinal);
-        return name.Area == VaultArea.Records ? name // what the archive says of a pack elsewhere: of a canary nothing
-            : slash > 0 ? new BlobName(VaultArea.Records, $"{name.Path[..slash]}/{Kind}{name.Path[slash..]}")
+        return name.Area == VaultArea.Packs && slash > 0
+            ? new BlobName(VaultArea.Records, $"{name.Path[..slash]}/{Kind}{name.Path[slash..]}")
             : throw new ArgumentException($"{name} is no pack's blob.", nameof(name));
     }
 
@@ -46,7 +46,7 @@ internal static class CanaryShelf
 
         public Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken) => inner.LockAsync(Place(name), versionId, until, cancellationToken);
 
-        // Nobody uploads, hands out, holds, brings back or deletes canaries, or lists them.
+        // Nobody uploads, hands out, holds, brings back, deletes or lists canaries.
         Task<BlobGrant> IBlobVault.GrantWriteAsync(BlobName name, TimeSpan lifetime, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         Task<BlobGrant> IBlobVault.GrantReadAsync(BlobName name, string versionId, TimeSpan lifetime, CancellationToken cancellationToken) => throw new NotSupportedException();
@@ -59,8 +59,7 @@ internal static class CanaryShelf
 
         IAsyncEnumerable<ListedBlob> IBlobVault.ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-        public IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) =>
-            area == VaultArea.Records ? inner.ListAsync(area, prefix, after, cancellationToken) : throw new NotSupportedException();
+        IAsyncEnumerable<ListedBlob> IBlobVault.ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 
     private sealed class ShelfRows(IRowStore inner) : IRowStore

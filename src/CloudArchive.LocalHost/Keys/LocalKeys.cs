@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
@@ -11,7 +12,7 @@ namespace CloudArchive.LocalHost.Keys;
 /// Keys in files, where Azure has Key Vault: <c>{folder}/{name}/{version}.pem</c>, private halves included, readable by this user alone.
 /// Whoever has the folder has the keys; docs/localhost.md says so.
 /// </summary>
-public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IDisposable
+public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRights, IDisposable
 {
     /// <summary>What every key's id begins with.</summary>
     public const string IdPrefix = "https://localhost/keys/";
@@ -77,6 +78,21 @@ public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IDisposab
                 }
             },
             cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> MayUnwrapAsync(string keyId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await UnwrapAsync(keyId, KeyWrapping.Algorithm, new byte[RsaBits / 8], cancellationToken);
+        }
+        catch (PackException)
+        {
+            // It tried: who has the folder has the keys.
+        }
+
+        return true;
     }
 
     /// <inheritdoc/>

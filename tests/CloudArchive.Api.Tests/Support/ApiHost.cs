@@ -6,6 +6,7 @@ using System.Text.Json;
 using CloudArchive.Api;
 using CloudArchive.Api.Portal;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -109,6 +110,8 @@ internal sealed class ApiHost : IAsyncDisposable
         builder.Services.AddSingleton<IBlobVault>(shared.Storage.Vault);
         builder.Services.AddSingleton<IWrappingKeys>(shared.Keys);
         builder.Services.AddSingleton<ISigner>(shared.Keys);
+        builder.Services.AddSingleton<IStorageRights>(shared.Storage.Vault.Rights);
+        builder.Services.AddSingleton<IKeyRights>(shared.Keys);
         if (options.WithUnwrapper)
         {
             builder.Services.AddSingleton<IKeyUnwrapper>(shared.Keys);

@@ -21,6 +21,9 @@ internal sealed class AccountStandIn : IAsyncDisposable
     /// <summary>Whether the containers have version-level immutability.</summary>
     public bool Immutability { get; set; } = true;
 
+    /// <summary>Which requests the identity has no right to: decided before anything is looked for, as on Azure.</summary>
+    public Func<HttpRequest, bool> Forbids { get; set; } = _ => false;
+
     /// <summary>Runs before a request whose method and query begin like this, once.</summary>
     public (string Request, Action Act)? Before { get; set; }
 
@@ -72,6 +75,10 @@ internal sealed class AccountStandIn : IAsyncDisposable
         if (context.Request.Headers.Authorization != HttpsStandIn.Bearer)
         {
             Error(context, 401, "NoAuthenticationInformation");
+        }
+        else if (Forbids(context.Request))
+        {
+            Error(context, 403, "AuthorizationPermissionMismatch");
         }
         else if (context.Request.Query["comp"] == "userdelegationkey")
         {

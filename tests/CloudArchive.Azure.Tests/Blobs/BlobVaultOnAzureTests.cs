@@ -177,6 +177,24 @@ public sealed class BlobVaultOnAzureTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<Exception>(() => stranger.FindAsync(s_name, Cancel));
     }
 
+    [Fact]
+    public async Task A_right_is_there_or_not_and_asking_changes_nothing()
+    {
+        _account.Write("v1");
+        Assert.True(await _vault.Rights.MayDeleteAsync(VaultArea.Packs, Cancel));
+        Assert.True(await _vault.Rights.MayOverwriteAsync(VaultArea.Packs, Cancel));
+        Assert.Equal("v1", _account.Current);
+        _account.Forbids = request => request.Method is "DELETE" or "PUT" && !request.Query.ContainsKey("versionid");
+
+        // Deleting a version is a right of its own.
+        Assert.True(await _vault.Rights.MayDeleteAsync(VaultArea.Packs, Cancel));
+        Assert.False(await _vault.Rights.MayOverwriteAsync(VaultArea.Packs, Cancel));
+        _account.Forbids = request => request.Method is "DELETE" or "PUT";
+        Assert.False(await _vault.Rights.MayDeleteAsync(VaultArea.Packs, Cancel));
+        Assert.Equal("v1", _account.Current);
+        Assert.All(_account.Requests.Where(r => r.StartsWith("DELETE", StringComparison.Ordinal)), r => Assert.DoesNotContain("v1", r, StringComparison.Ordinal));
+    }
+
     // The order of the parameters is the SDK's.
     private static string Normal(string request) => request.Replace("?comp=immutabilityPolicies&versionid=v1", "?versionid=v1&comp=immutabilityPolicies", StringComparison.Ordinal);
 }

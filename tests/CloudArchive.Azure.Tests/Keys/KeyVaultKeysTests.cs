@@ -126,6 +126,18 @@ public sealed class KeyVaultKeysTests : VaultContract, IAsyncLifetime
     }
 
     [Fact]
+    public async Task Whether_it_may_unwrap_is_asked_with_what_no_key_wrapped()
+    {
+        ClinicId clinic = ClinicId.Parse("rights-clinic");
+        Jwk key = await Keys.EnsureAsync(clinic, Cancel);
+        Assert.True(await Keys.MayUnwrapAsync(key.Kid!, Cancel));
+
+        // The vault answers a disabled key and a right that is missing alike: 403.
+        await DisableAsync(key.Kid!);
+        Assert.False(await Keys.MayUnwrapAsync(key.Kid!, Cancel));
+    }
+
+    [Fact]
     public async Task A_current_version_out_of_use_is_unavailable()
     {
         Jwk key = await Wrapping.EnsureAsync(Clinic, Cancel);

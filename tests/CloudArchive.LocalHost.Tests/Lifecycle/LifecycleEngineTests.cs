@@ -1,0 +1,67 @@
+using Azure.Storage;
+using Azure.Storage.Blobs;
+using CloudArchive.Core.Storage;
+using CloudArchive.LocalHost.Lifecycle;
+using CloudArchive.LocalHost.Storage;
+using CloudArchive.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CloudArchive.LocalHost.Tests.Lifecycle;
+
+/// <summary>Against the real emulator behind the WORM layer, with a clock that the test moves.</summary>
+public sealed class LifecycleEngineTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_deployed_rules_move_packs_and_records_when_their_time_has_come_and_nothing_else_changes()
+    {
+        using TemporaryFolder folder = new();
+        FakeTimeProvider clock = new(TimeProvider.System.GetUtcNow());
+        await using LocalStorage storage = await LocalStorage.StartAsync(new LocalStorageOptions(folder.Path), clock, Cancel);
+        BlobName pack = new(VaultArea.Packs, "clinic/pack");
+        BlobName record = new(VaultArea.Records, "clinic/evidence/1");
+        string version = await storage.Vault.WriteNewAsync(pack, "pack"u8.ToArray(), "text/plain", Cancel);
+        await storage.Vault.WriteNewAsync(record, "record"u8.ToArray(), "text/plain", Cancel);
+        await storage.Vault.LockAsync(pack, version, clock.GetUtcNow().AddYears(5), Cancel);
+        LifecycleEngine engine = new(storage, LifecycleRules.Deployed(), clock, NullLogger<LifecycleEngine>.Instance);
+
+        Assert.Equal(new LifecycleRun(2, 0, 0), await engine.RunAsync(Cancel));
+        clock.Advance(TimeSpan.FromDays(31));
+        Assert.Equal(new LifecycleRun(2, 1, 0), await engine.RunAsync(Cancel));
+        Assert.Equal(("Cold", "Hot"), (await TierAsync(storage, pack), await TierAsync(storage, record)));
+        Assert.Equal(new LifecycleRun(2, 0, 0), await engine.RunAsync(Cancel));
+        clock.Advance(TimeSpan.FromDays(60));
+        Assert.Equal(new LifecycleRun(2, 1, 0), await engine.RunAsync(Cancel));
+        Assert.Equal(("Cold", "Cool"), (await TierAsync(storage, pack), await TierAsync(storage, record)));
+
+        // The same version, still locked, with its bytes.
+        BlobState state = (await storage.Vault.FindAsync(pack, version, Cancel))!;
+        Assert.True(state.Locked);
+        await using Stream content = await storage.Vault.OpenReadAsync(pack, version, Cancel);
+        using StreamReader reader = new(content);
+        Assert.Equal("pack", await reader.ReadToEndAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task A_rule_that_deletes_deletes_nothing()
+    {
+        using TemporaryFolder folder = new();
+        FakeTimeProvider clock = new(TimeProvider.System.GetUtcNow());
+        await using LocalStorage storage = await LocalStorage.StartAsync(new LocalStorageOptions(folder.Path), clock, Cancel);
+        BlobName pack = new(VaultArea.Packs, "clinic/pack");
+        await storage.Vault.WriteNewAsync(pack, "pack"u8.ToArray(), "text/plain", Cancel);
+        LifecycleRules rules = LifecycleRules.Parse(
+            """{"rules":[{"name":"gone","type":"Lifecycle","definition":{"filters":{"blobTypes":["blockBlob"]},"actions":{"baseBlob":{"delete":{"daysAfterModificationGreaterThan":1}}}}}]}""");
+        clock.Advance(TimeSpan.FromDays(2));
+        Assert.Equal(new LifecycleRun(1, 0, 1), await new LifecycleEngine(storage, rules, clock, NullLogger<LifecycleEngine>.Instance).RunAsync(Cancel));
+        Assert.NotNull(await storage.Vault.FindAsync(pack, Cancel));
+    }
+
+    private static async Task<string> TierAsync(LocalStorage storage, BlobName name)
+    {
+        BlobServiceClient service = new(storage.BlobUrl, new StorageSharedKeyCredential(storage.Account.Name, storage.Account.Key));
+        return (await service.GetBlobContainerClient(name.Area == VaultArea.Packs ? "packs" : "records").GetBlobClient(name.Path).GetPropertiesAsync(cancellationToken: Cancel)).Value.AccessTier;
+    }
+}
