@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using CloudArchive.Cli.RestoreTests;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Format;
@@ -26,9 +27,11 @@ internal static class EvidenceGetCommand
             using ArchiveClient client = connection.Connect(parsed);
             string root = $"v1/clinics/{connection.Clinic(parsed)}/evidence";
 
+            string asked = parsed.GetValue(run) is "latest" ? "latest" : RestoreTestReport.RunId(parsed.GetValue(run)!, connection.Clinic(parsed));
+
             // The first file says which run `latest` was; the others are asked of that one.
-            (byte[] document, string? location) = await client.GetFileAsync($"{root}/{Uri.EscapeDataString(parsed.GetValue(run)!)}/{Files[0]}", cancellationToken);
-            string id = location?.Split('/') is [.., var named, _] ? named : parsed.GetValue(run)!;
+            (byte[] document, string? location) = await client.GetFileAsync($"{root}/{asked}/{Files[0]}", cancellationToken);
+            string id = location?.Split('/') is [.., var named, _] ? named : asked;
             List<(string Name, byte[] Content)> files = [(Files[0], document)];
             foreach (string file in Files[1..])
             {

@@ -26,10 +26,10 @@ internal static class EvidenceListCommand
             }
 
             environment.WriteTable(
-                ["Run", "Verdict", "Finished", "Tested", "Recovered", "Of", "Tested in a year", "At least recoverable"],
+                ["Run", "Verdict", "Finished", "Recovered", "Of all", "Tested in a year", "At least"],
                 all.Select(e => new[]
                 {
-                    e.Run, Verdict(e.Verdict), e.FinishedAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm"), e.Summary.Tested.ToString("N0"), e.Summary.Recovered.ToString("N0"),
+                    e.Run, Verdict(e.Verdict), e.FinishedAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm"), $"{e.Summary.Recovered:N0} of {e.Summary.Tested:N0}",
                     e.Summary.PopulationPacks.ToString("N0"), $"{100m * e.Summary.CoveredPacks / Math.Max(1, e.Summary.PopulationPacks):0.#}%", $"{e.Statistics.AtLeastPerMillion / 10_000m:0.##}%",
                 }),
                 "There is no evidence yet: no restore test has ended.");

@@ -25,15 +25,17 @@ internal static class RestoreTestListCommand
             }
 
             environment.WriteTable(
-                ["Run", "Result", "Requested", "By", "Passed", "Failed", "Sample", "Population", "Recovered"],
+                ["Run", "Result", "Requested", "By", "Recovered", "Failed", "Of all", "Size"],
                 runs.Select(r => new[]
                 {
-                    r.Id, r.Status.ToString().ToLowerInvariant(), r.RequestedAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm"), r.RequestedBy,
-                    r.Passed.ToString("N0"), r.Failed.ToString("N0"), r.Sample.ToString("N0"), r.Population.ToString("N0"), Texts.Size(r.Bytes),
+                    r.Id, Result(r.Status), r.RequestedAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm"), r.RequestedBy,
+                    $"{r.Passed:N0} of {r.Sample:N0}", r.Failed.ToString("N0"), r.Population.ToString("N0"), Texts.Size(r.Bytes),
                 }),
                 "There are no restore tests yet.");
             return (int)ExitCode.Ok;
         });
         return command;
     }
+
+    private static string Result(RestoreTestStatus status) => status == RestoreTestStatus.Failed ? "FAILED" : RestoreTestReport.Verdict(status).ToLowerInvariant();
 }

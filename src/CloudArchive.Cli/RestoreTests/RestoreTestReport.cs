@@ -1,4 +1,5 @@
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Wire;
 
@@ -7,6 +8,9 @@ namespace CloudArchive.Cli.RestoreTests;
 /// <summary>Tells how a run of restore tests went.</summary>
 internal static class RestoreTestReport
 {
+    /// <summary>Of larger samples only those packs are listed that did not come back.</summary>
+    private const int MostListed = 50;
+
     /// <summary>The document of <c>--json</c>.</summary>
     public static object Document(RestoreTestResponse run) => new
     {
@@ -35,9 +39,10 @@ internal static class RestoreTestReport
 
     public static void Write(CliEnvironment environment, RestoreTestResponse run)
     {
-        string verdict = Verdict(run.Status);
-        environment.Out.WriteLine($"Restore test {run.Id}: {verdict}. {run.Passed:N0} of {Texts.Count(run.Sample, "pack")} came back whole (of {run.Population:N0} in the archive): {Texts.Count((int)run.Instances, "instance")}, {Texts.Size(run.Bytes)}.");
-        foreach (RestoreTestPackResponse pack in run.Packs ?? [])
+        environment.Out.WriteLine($"Restore test {run.Id}: {Verdict(run.Status)}.");
+        environment.Out.WriteLine($"  {run.Passed:N0} of {Texts.Count(run.Sample, "pack")} came back whole, of {run.Population:N0} in the archive: {Texts.Count(run.Instances, "instance")}, {Texts.Size(run.Bytes)}.");
+        bool all = run.Sample <= MostListed;
+        foreach (RestoreTestPackResponse pack in (run.Packs ?? []).Where(pack => all || pack.Result?.Outcome != PackTestOutcome.Recovered))
         {
             string result = pack.Result switch
             {
@@ -47,6 +52,16 @@ internal static class RestoreTestReport
                 var bad => $"FAILED  {Name(bad.Cause)}: {bad.Cause!.Value.InPlainWords()}",
             };
             environment.Out.WriteLine($"  {pack.Pack}  {Reason(pack.Reason),-7} {result}");
+        }
+
+        if (!all)
+        {
+            environment.Out.WriteLine("  (Packs that came back are not listed, there are too many; --json has all.)");
+        }
+
+        foreach (PackFailure cause in (run.Packs ?? []).Select(pack => pack.Result?.Cause).OfType<PackFailure>().Distinct().Order())
+        {
+            environment.Out.WriteLine($"  To do about {Name(cause)}: {cause.FirstStep()}");
         }
 
         if (run.Canaries is { } canaries)
@@ -68,6 +83,12 @@ internal static class RestoreTestReport
             environment.Out.WriteLine($"  Evidence: cloudarchive evidence get {run.Id} --clinic {run.Clinic} --out <folder>");
         }
     }
+
+    /// <summary>What was given as a run's id, which it must be.</summary>
+    /// <exception cref="UsageException">It is something else.</exception>
+    public static string RunId(string given, ClinicId clinic) => Guid.TryParseExact(given, "D", out Guid id)
+        ? id.ToString()
+        : throw new UsageException($"'{Texts.Printable(given)}' is no run's id. To see them: cloudarchive restore-test list --clinic {clinic}");
 
     public static string Verdict(RestoreTestStatus status) => status switch
     {

@@ -17,7 +17,7 @@ internal static class RestoreTestShowCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ArchiveClient client = connection.Connect(parsed);
-            RestoreTestResponse run = await client.GetAsync<RestoreTestResponse>($"v1/clinics/{connection.Clinic(parsed)}/restore-tests/{Uri.EscapeDataString(parsed.GetValue(id)!)}", cancellationToken);
+            RestoreTestResponse run = await client.GetAsync<RestoreTestResponse>($"v1/clinics/{connection.Clinic(parsed)}/restore-tests/{RestoreTestReport.RunId(parsed.GetValue(id)!, connection.Clinic(parsed))}", cancellationToken);
             if (parsed.GetValue(json)) environment.WriteJson(RestoreTestReport.Document(run));
             else RestoreTestReport.Write(environment, run);
             return (int)RestoreTestReport.CodeOf(run);

@@ -22,7 +22,12 @@ internal static class Tables
         }
 
         Table table = new() { Border = TableBorder.Simple };
-        foreach (string column in columns) table.AddColumn(Markup.Escape(column));
+        foreach ((int index, string column) in columns.Index())
+        {
+            // The first says which: broken in two it cannot be copied.
+            table.AddColumn(new TableColumn(Markup.Escape(column)) { NoWrap = index == 0 });
+        }
+
         foreach (IReadOnlyList<string> row in all) table.AddRow([.. row.Select(Markup.Escape)]);
         environment.Console.Write(table);
     }

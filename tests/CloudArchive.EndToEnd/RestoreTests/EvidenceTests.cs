@@ -34,6 +34,12 @@ public sealed class EvidenceTests(AuditedArchive fixture)
         Assert.Contains(failed, get.Output);
         Assert.All(s_files, file => Assert.True(new FileInfo(Path.Combine(clinic["failed"], file)).Length > 0));
 
+        string shown = (await clinic.RunAsync("compliance", "restore-test", "show", failed, "--clinic", clinic.Name)).Expect(ExitCode.Integrity).Output;
+        Assert.Contains($"{damaged}  all     FAILED  catalogue-mismatch: {PackFailure.CatalogueMismatch.InPlainWords()}", shown);
+        Assert.Contains($"To do about catalogue-mismatch: {PackFailure.CatalogueMismatch.FirstStep()}", shown);
+        Assert.Contains("is no run's id", (await clinic.RunAsync("compliance", "restore-test", "show", "none", "--clinic", clinic.Name)).Expect(ExitCode.Usage).Error);
+        Assert.Contains("is no run's id", (await clinic.RunAsync("compliance", "evidence", "get", "none", "--clinic", clinic.Name, "--out", clinic["none"])).Expect(ExitCode.Usage).Error);
+
         // Both hold, whatever their verdict, by the keys that were fetched with them and by those that the clinic's computer pinned.
         Assert.Contains("The run PASSED: all 4 packs", (await VerifyAsync(clinic, "whole")).Expect(ExitCode.Ok).Output);
         Assert.Contains($"The run FAILED: 1 of {Packs} packs did not come back", (await VerifyAsync(clinic, "failed")).Expect(ExitCode.Ok).Output);
