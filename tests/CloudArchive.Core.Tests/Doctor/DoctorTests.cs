@@ -30,10 +30,10 @@ public sealed class DoctorTests(SharedStorage shared)
         (Archive archive, TestClinic clinic) = await SoundAsync();
         await clinic.BackUpAsync();
         await CheckpointAsync(archive, clinic);
-        foreach ((HostDuties duties, Rights rights) in ((HostDuties, Rights)[])[(s_both, new Rights(true, true, true)), (s_recovery, new Rights(false, false, true)), (s_ingest, new Rights(true, true, false))])
+        foreach ((HostDuties duties, Rights all) in ((HostDuties, Rights)[])[(s_both, new Rights(true, true, true)), (s_recovery, new Rights(false, false, true)), (s_ingest, new Rights(true, true, false))])
         {
             // Ingest may delete what is not locked among packs, and no record.
-            rights = duties == s_ingest ? rights with { DeletesRecords = false } : rights;
+            Rights rights = duties == s_ingest ? all with { DeletesRecords = false } : all;
             IReadOnlyList<DoctorCheck> checks = await ExamineAsync(archive, duties, rights);
             Assert.Empty(checks.Where(check => check.Verdict is DoctorVerdict.Failed or DoctorVerdict.Warning));
             Assert.All(checks, check => Assert.Null(check.WhatToDo));

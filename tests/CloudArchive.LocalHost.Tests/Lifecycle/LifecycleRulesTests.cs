@@ -73,5 +73,5 @@ public sealed class LifecycleRulesTests
     }
 
     private static string Policy(string actions, string filters = """{"blobTypes":["blockBlob"],"prefixMatch":["packs/"]}""") =>
-        $$"""{"rules":[{"name":"rule","enabled":true,"type":"Lifecycle","definition":{"filters":{{filters}},"actions":{{actions}}}}]}""";
+        $$$"""{"rules":[{"name":"rule","enabled":true,"type":"Lifecycle","definition":{"filters":{{{filters}}},"actions":{{{actions}}}}}]}""";
 }
