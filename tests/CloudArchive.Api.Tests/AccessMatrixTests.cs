@@ -68,6 +68,11 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         PUT /v1/clinics/{clinic}/restore-test-budget              | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/clinics/{clinic}/evidence                         | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/evidence/{run}/{file}            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/disclosures/search              | 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/alerts                           | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/alerts/{alert}/retry            | 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        GET /v1/alerts                                            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        POST /v1/alerts/{alert}/retry                             | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
         GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
