@@ -116,7 +116,8 @@ public sealed class AccessMatrixTests(SharedStorage shared)
     {
         await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Limits = _unlimited });
         Dictionary<string, Row> rows = Table.Split('\n').Select(Row.Parse).ToDictionary(row => row.Endpoint, StringComparer.Ordinal);
-        string[] endpoints = [.. host.Endpoints.Select(Name)];
+        // The portal's are in PortalMatrixTests: they take no token.
+        string[] endpoints = [.. host.Endpoints.Where(endpoint => endpoint.Metadata.GetMetadata<CloudArchive.Api.Portal.PortalSurface>() is null).Select(Name)];
         Assert.Empty(endpoints.Except(rows.Keys));
         Assert.Empty(rows.Keys.Except(endpoints));
 

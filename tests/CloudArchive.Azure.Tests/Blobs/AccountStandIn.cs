@@ -128,6 +128,11 @@ internal sealed class AccountStandIn : IAsyncDisposable
             _versions.Remove(name);
             context.Response.StatusCode = 202;
         }
+        else if (context.Request.Method == "PUT" && !context.Request.Query.ContainsKey("comp"))
+        {
+            // Nobody here overwrites: what asks to, asks on a condition that is not met.
+            Error(context, 412, "ConditionNotMet");
+        }
         else if (context.Request.Method == "PUT")
         {
             SetPolicy(context, version, mode);
