@@ -241,7 +241,7 @@ public sealed class RetentionPropertyTests(SharedStorage shared)
 
         private async Task RejectOneAsync()
         {
-            if ((await archive.Core.Destructions.OpenAsync(archive.Clinic.Id, Cancel)).FirstOrDefault() is { } order)
+            if (await archive.Core.Destructions.OpenAsync(archive.Clinic.Id, Cancel) is [{ } order, ..])
             {
                 await archive.Core.Destructions.RejectAsync(archive.Clinic.Id, order.Id, Archive.OtherAdmin, Cancel);
             }
