@@ -50,7 +50,7 @@ public sealed class RewrapRecords(IBlobVault vault, StoredPacks stored, ISigner 
     public async Task<Rewrap?> FindLastAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
     {
         BlobName? last = null;
-        await foreach (ListedBlob blob in vault.ListAsync(VaultArea.Records, $"{clinic}/rewraps/{pack}/", null, cancellationToken))
+        await foreach (ListedBlob blob in vault.ListAsync(VaultArea.Records, Folder(clinic, pack), null, cancellationToken))
         {
             last = blob.Name;
         }
@@ -78,9 +78,12 @@ public sealed class RewrapRecords(IBlobVault vault, StoredPacks stored, ISigner 
         await stored.LockAsync(name, state.VersionId, until, cancellationToken);
     }
 
+    /// <summary>What the paths of a pack's rewraps begin with.</summary>
+    internal static string Folder(ClinicId clinic, PackId pack) => $"{clinic}/rewraps/{pack}/";
+
     /// <summary>Where a pack's rewrap of that number is.</summary>
     internal static BlobName Name(ClinicId clinic, PackId pack, int number) =>
-        new(VaultArea.Records, $"{clinic}/rewraps/{pack}/{number.ToString("D6", CultureInfo.InvariantCulture)}.jws");
+        new(VaultArea.Records, $"{Folder(clinic, pack)}{number.ToString("D6", CultureInfo.InvariantCulture)}.jws");
 
     private async Task<Rewrap> VerifyAsync(BlobName name, ClinicId clinic, PackId pack, byte[] jws, CancellationToken cancellationToken)
     {

@@ -104,11 +104,19 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
         [.. (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.After(DestructionRows.Order, after?.ToString()), take, cancellationToken)).Select(DestructionRows.Read)];
 
     /// <summary>The orders that are to be decided or done.</summary>
-    public async Task<IReadOnlyList<DestructionOrder>> OpenAsync(ClinicId clinic, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<DestructionOrder>> OpenAsync(ClinicId clinic, CancellationToken cancellationToken) => OpenAsync(clinic, int.MaxValue, cancellationToken);
+
+    /// <summary>At most <paramref name="most"/> of them, in the order of their studies.</summary>
+    public async Task<IReadOnlyList<DestructionOrder>> OpenAsync(ClinicId clinic, int most, CancellationToken cancellationToken)
     {
         List<DestructionOrder> open = [];
         await foreach (Row of in rows.ReadAllAsync(RowTable.Work, clinic.Value, DestructionRows.OfStudies, cancellationToken))
         {
+            if (open.Count == most)
+            {
+                break;
+            }
+
             if (of.Time("again") is null)
             {
                 open.Add(await GetAsync(clinic, WorkId.Parse(of.Text("id")!), cancellationToken));

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -10,7 +11,7 @@ using CloudArchive.Format.Audit;
 namespace CloudArchive.Core.Retention;
 
 /// <summary>
-/// Locks and holds packs longer than their commit did: every version of the pack, of its sidecar and of its receipt, each read back.
+/// Locks and holds packs longer than their commit did: every version of the pack, of its sidecar, of its receipt and of its rewraps, each read back.
 /// Every step can be repeated, by anyone. For the host that may change packs.
 /// </summary>
 public sealed class PackProtection(IBlobVault vault, StoredPacks stored, CatalogWriter catalog, IAuditLog log)
@@ -83,8 +84,11 @@ public sealed class PackProtection(IBlobVault vault, StoredPacks stored, Catalog
             $"extend:{line.Study}:{until}:{packs}");
     }
 
-    private async Task<IReadOnlyList<ListedBlob>> VersionsAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
-        await vault.ListVersionsAsync(VaultArea.Packs, BlobName.Pack(clinic, pack).Path, cancellationToken).ToListAsync(cancellationToken) is { Count: > 0 } versions
-            ? versions
+    private async Task<IReadOnlyList<ListedBlob>> VersionsAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    {
+        List<ListedBlob> versions = await vault.ListVersionsAsync(VaultArea.Packs, BlobName.Pack(clinic, pack).Path, cancellationToken).ToListAsync(cancellationToken);
+        return versions.Count > 0
+            ? [.. versions, .. await vault.ListVersionsAsync(VaultArea.Records, RewrapRecords.Folder(clinic, pack), cancellationToken).ToListAsync(cancellationToken)]
             : throw new IntegrityException($"Pack {pack} is in the catalogue and not in storage.");
+    }
 }

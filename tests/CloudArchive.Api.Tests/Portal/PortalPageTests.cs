@@ -21,7 +21,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         ApiAgent agent = await ApiAgent.CreateAsync(host);
         string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
-        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/restores", clinic + "/restore-tests", clinic + "/audit", clinic + "/agents", "/portal/nowhere" })
+        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/restores", clinic + "/restore-tests", clinic + "/retention", clinic + "/audit", clinic + "/agents", "/portal/nowhere" })
         {
             PortalAnswer page = await browser.GetAsync(path);
             Assert.StartsWith("text/html", page.Headers["Content-Type"], StringComparison.Ordinal);
@@ -195,6 +195,39 @@ public sealed class PortalPageTests(SharedStorage shared)
         PortalAnswer damaged = await browser.PostAsync(audit + "/verify");
         Assert.Contains("The log does not hold", damaged.Html, StringComparison.Ordinal);
         Assert.Contains("Entry 1", damaged.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_hold_is_set_by_one_admin_and_cleared_by_two_and_the_policy_is_changed_where_compliance_only_looks()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string page = $"/portal/clinics/{agent.Enrolled.Clinic}/retention";
+        using PortalBrowser ada = await PortalBrowser.SignInAsync(host, host.Staff("admin", subject: "ada"));
+        using PortalBrowser bert = await PortalBrowser.SignInAsync(host, host.Staff("admin", subject: "bert"));
+        using PortalBrowser carol = await PortalBrowser.SignInAsync(host, host.Staff("compliance", subject: "carol"));
+        await ada.GetAsync(page);
+        string holds = $"/portal/clinics/{agent.Enrolled.Clinic}/holds";
+        Assert.Equal(HttpStatusCode.SeeOther, (await ada.PostAsync(holds, new Dictionary<string, string> { ["patientId"] = "PID-4711", ["reason"] = "Letter <b>of</b> today" })).Status);
+        string shown = (await ada.GetAsync(page)).Html;
+        Assert.Contains("Letter &lt;b&gt;of&lt;/b&gt; today", shown, StringComparison.Ordinal);
+        Assert.DoesNotContain("PID-4711", shown, StringComparison.Ordinal);
+        string clear = System.Text.RegularExpressions.Regex.Match(shown, "action=\"([^\"]+/holds/[^\"]+/clear)\"", System.Text.RegularExpressions.RegexOptions.NonBacktracking).Groups[1].Value;
+        Assert.Equal(HttpStatusCode.SeeOther, (await ada.PostAsync(clear, [])).Status);
+        string approve = clear.Replace("/clear", "/approve", StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Forbidden, (await ada.PostAsync(approve, [])).Status);
+        string looked = (await carol.GetAsync(page)).Html;
+        Assert.Contains("clearing waits for approval", looked, StringComparison.Ordinal);
+        Assert.DoesNotContain("<form method=\"post\" action=\"" + holds, looked, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Forbidden, (await carol.PostAsync(approve, [])).Status);
+        Assert.Contains("Approve clearing", (await bert.GetAsync(page)).Html, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.SeeOther, (await bert.PostAsync(approve, [])).Status);
+        Assert.Contains("No hold is on", (await bert.GetAsync(page)).Html, StringComparison.Ordinal);
+
+        Dictionary<string, string> policy = new() { ["years"] = "7", ["minimum"] = "3", ["from"] = "last-treatment", ["age"] = "18", ["more"] = "7" };
+        Assert.Equal(HttpStatusCode.SeeOther, (await ada.PostAsync(page, policy)).Status);
+        Assert.Contains("until 18 and 7 years more", (await carol.GetAsync(page)).Html, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.BadRequest, (await ada.PostAsync(page, new Dictionary<string, string> { ["years"] = "many", ["minimum"] = "3" })).Status);
     }
 
     [Fact]
