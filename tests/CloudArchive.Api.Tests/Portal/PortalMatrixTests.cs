@@ -40,6 +40,13 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         GET /portal/clinics/{clinic}/agents                         | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/enrollments                   | 401 401 | 403 ok  403 | ok
         POST /portal/clinics/{clinic}/agents/{agent}/revoke         | 401 401 | 403 403 403 | ok
+        GET /portal/clinics/{clinic}/retention                      | 303 401 | ok  ok  403 | ok
+        POST /portal/clinics/{clinic}/retention                     | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/holds                         | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/holds/{hold}/clear            | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/holds/{hold}/approve          | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/destructions/{destruction}/approve | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/destructions/{destruction}/reject | 401 401 | 403 403 403 | ok
         POST /portal/sign-out                                       | 401 401 | ok  ok  ok  | ok
         """;
 
@@ -70,7 +77,7 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         foreach ((string method, string path, string[] expected) in rows)
         {
             string url = path.Replace("{clinic}", clinic, StringComparison.Ordinal).Replace("{study}", "1.2.3", StringComparison.Ordinal).Replace("{agent}", $"{clinic}.0000000000000000", StringComparison.Ordinal)
-                .Replace("{restore}", Id, StringComparison.Ordinal).Replace("{run}", Id, StringComparison.Ordinal).Replace("{file}", "evidence.json", StringComparison.Ordinal);
+                .Replace("{restore}", Id, StringComparison.Ordinal).Replace("{hold}", Id, StringComparison.Ordinal).Replace("{destruction}", Id, StringComparison.Ordinal).Replace("{run}", Id, StringComparison.Ordinal).Replace("{file}", "evidence.json", StringComparison.Ordinal);
             for (int i = 0; i < visitors.Length; i++)
             {
                 if (visitors[i] == forged)
