@@ -47,14 +47,14 @@ internal sealed partial class PortalBrowser : IDisposable
 
         using HttpResponseMessage response = await _http.SendAsync(request, Cancel);
         string body = await response.Content.ReadAsStringAsync(Cancel);
-        FormToken = FormTokenField().Match(body) is { Success: true } match ? match.Groups[1].Value : FormToken;
+        FormToken = FormTokenField().Match(body) is { Success: true } match ? match.Groups["token"].Value : FormToken;
         Dictionary<string, string> all2 = response.Headers.Concat(response.Content.Headers).ToDictionary(header => header.Key, header => string.Join(", ", header.Value), StringComparer.OrdinalIgnoreCase);
         return new PortalAnswer(response.StatusCode, body, response.Headers.Location?.OriginalString, all2);
     }
 
     public void Dispose() => _http.Dispose();
 
-    [GeneratedRegex("name=\"formToken\" value=\"([0-9a-f]+)\"")]
+    [GeneratedRegex("name=\"formToken\" value=\"(?<token>[0-9a-f]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex FormTokenField();
 }
 

@@ -208,11 +208,11 @@ public sealed class PortalPageTests(SharedStorage shared)
         using PortalBrowser carol = await PortalBrowser.SignInAsync(host, host.Staff("compliance", subject: "carol"));
         await ada.GetAsync(page);
         string holds = $"/portal/clinics/{agent.Enrolled.Clinic}/holds";
-        Assert.Equal(HttpStatusCode.SeeOther, (await ada.PostAsync(holds, new Dictionary<string, string> { ["patientId"] = "PID-4711", ["reason"] = "Letter <b>of</b> today" })).Status);
+        Assert.Equal(HttpStatusCode.SeeOther, (await ada.PostAsync(holds, ("patientId", "PID-4711"), ("reason", "Letter <b>of</b> today"))).Status);
         string shown = (await ada.GetAsync(page)).Html;
         Assert.Contains("Letter &lt;b&gt;of&lt;/b&gt; today", shown, StringComparison.Ordinal);
         Assert.DoesNotContain("PID-4711", shown, StringComparison.Ordinal);
-        string clear = System.Text.RegularExpressions.Regex.Match(shown, "action=\"([^\"]+/holds/[^\"]+/clear)\"", System.Text.RegularExpressions.RegexOptions.NonBacktracking).Groups[1].Value;
+        string clear = System.Text.RegularExpressions.Regex.Match(shown, "action=\"(?<url>[^\"]+/holds/[^\"]+/clear)\"", System.Text.RegularExpressions.RegexOptions.ExplicitCapture | System.Text.RegularExpressions.RegexOptions.NonBacktracking).Groups["url"].Value;
         Assert.Equal(HttpStatusCode.SeeOther, (await ada.PostAsync(clear, [])).Status);
         string approve = clear.Replace("/clear", "/approve", StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.Forbidden, (await ada.PostAsync(approve, [])).Status);
@@ -224,10 +224,10 @@ public sealed class PortalPageTests(SharedStorage shared)
         Assert.Equal(HttpStatusCode.SeeOther, (await bert.PostAsync(approve, [])).Status);
         Assert.Contains("No hold is on", (await bert.GetAsync(page)).Html, StringComparison.Ordinal);
 
-        Dictionary<string, string> policy = new() { ["years"] = "7", ["minimum"] = "3", ["from"] = "last-treatment", ["age"] = "18", ["more"] = "7" };
+        (string, string)[] policy = [("years", "7"), ("minimum", "3"), ("from", "last-treatment"), ("age", "18"), ("more", "7")];
         Assert.Equal(HttpStatusCode.SeeOther, (await ada.PostAsync(page, policy)).Status);
         Assert.Contains("until 18 and 7 years more", (await carol.GetAsync(page)).Html, StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.BadRequest, (await ada.PostAsync(page, new Dictionary<string, string> { ["years"] = "many", ["minimum"] = "3" })).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await ada.PostAsync(page, ("years", "many"), ("minimum", "3"))).Status);
     }
 
     [Fact]

@@ -35,7 +35,7 @@ public sealed class DoctorTests(SharedStorage shared)
             // Ingest may delete what is not locked among packs, and no record.
             Rights rights = duties == s_ingest ? all with { DeletesRecords = false } : all;
             IReadOnlyList<DoctorCheck> checks = await ExamineAsync(archive, duties, rights);
-            Assert.Empty(checks.Where(check => check.Verdict is DoctorVerdict.Failed or DoctorVerdict.Warning));
+            Assert.DoesNotContain(checks, check => check.Verdict is DoctorVerdict.Failed or DoctorVerdict.Warning);
             Assert.All(checks, check => Assert.Null(check.WhatToDo));
             Assert.Equal(checks.Count, checks.DistinctBy(check => check.Check).Count());
         }

@@ -167,7 +167,7 @@ public sealed partial class RestContractTests : IDisposable
 
     private Task<string> WriteAsync() => _vault.WriteNewAsync(_name, "content"u8.ToArray(), "text/plain", Cancel);
 
-    [GeneratedRegex("^20[0-9]{2}-[0-9]{2}-[0-9]{2}$")]
+    [GeneratedRegex("^20[0-9]{2}-[0-9]{2}-[0-9]{2}$", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
     private static partial Regex DatedVersion();
 
     /// <summary>A request as it left, and how it was answered.</summary>
