@@ -56,7 +56,6 @@ public sealed class AppSettingsTests
     [InlineData("CloudArchive:BlobEndpoint", "http://archive.blob.example/")]
     [InlineData("CloudArchive:StaffAuthority", "login.example")]
     [InlineData("CloudArchive:SilentAfterDays", "0")]
-    [InlineData("CloudArchive:WebhookUrl", "https://hooks.example/a")]
     public void One_that_is_wrong_is_named(string name, string value)
     {
         InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(Whole) { [name] = value })));

@@ -17,7 +17,8 @@ public sealed partial class DestructionTests
                 .Where(file => DeletesBlobs().IsMatch(File.ReadAllText(file)))
                 .Select(file => Path.GetRelativePath(source, file).Replace('\\', '/')),
         ];
-        Assert.Equal(["CloudArchive.Core/Retention/Destruction.cs", "CloudArchive.Core/Storage/IBlobVault.cs"], deleting.Order(StringComparer.Ordinal));
+        // The canaries' seam refuses it.
+        Assert.Equal(["CloudArchive.Core/RestoreTests/CanaryShelf.cs", "CloudArchive.Core/Retention/Destruction.cs", "CloudArchive.Core/Storage/IBlobVault.cs"], deleting.Order(StringComparer.Ordinal));
     }
 
     // A call on anything named like a vault, whatever its field is called, and the declaration itself.
