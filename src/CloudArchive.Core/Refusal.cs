@@ -90,6 +90,9 @@ public enum Refusal
     /// <summary>There is no such evidence, or no such file of it.</summary>
     EvidenceUnknown,
 
+    /// <summary>There is no report of that period: it has not begun, or was over before the clinic was there.</summary>
+    ReportUnknown,
+
     /// <summary>There is no such alert.</summary>
     AlertUnknown,
 

@@ -36,6 +36,7 @@ public static class AuditActions
     // Query (A.5.3.10)
     public const string StudiesQueried = "query/studies-queried";
     public const string DisclosuresQueried = "query/disclosures-queried";
+    public const string ReportRead = "query/report-read";
 
     // Security Alert (A.5.3.11)
     public const string RequestRefused = "security-alert/request-refused";

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -63,6 +64,34 @@ public sealed class AuditSearch(AuditReader reader)
         }
 
         return (found, next - 1);
+    }
+
+    /// <summary>Every entry of a time, <paramref name="from"/> included and <paramref name="to"/> not, as far as the log goes now.</summary>
+    /// <exception cref="AuditLogDamagedException">One is missing, or cannot be read: whoever adds up is not to be given less than there was.</exception>
+    public async IAsyncEnumerable<AuditEntry> ReadAsync(string log, DateTimeOffset from, DateTimeOffset to, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        long size = (await reader.GetHeadAsync(log, cancellationToken)).Size;
+        for (long next = await FirstAtOrAfterAsync(log, from, cancellationToken); next < size;)
+        {
+            IReadOnlyList<StoredEntry> page = await reader.ReadAsync(log, next, (int)Math.Min(size - next, AuditReader.LargestRead), cancellationToken);
+            if (page.Count == 0)
+            {
+                throw new AuditLogDamagedException(log, $"entry {next} is missing");
+            }
+
+            foreach (StoredEntry stored in page)
+            {
+                AuditEntry entry = (stored.Index == next ? Read(stored) : throw new AuditLogDamagedException(log, $"entry {next} is missing"))
+                    ?? throw new AuditLogDamagedException(log, $"entry {next} cannot be read");
+                if (entry.Time >= to)
+                {
+                    yield break;
+                }
+
+                yield return entry;
+                next++;
+            }
+        }
     }
 
     private static AuditEntry? Read(StoredEntry stored)

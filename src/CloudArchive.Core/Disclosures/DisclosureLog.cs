@@ -18,6 +18,10 @@ public sealed class DisclosureLog(IRowStore rows, IdentifierLookup identifiers, 
     /// <summary>45 CFR 164.528(a)(1): the six years before the request.</summary>
     private const int Years = 6;
 
+    /// <summary>All that was ever handed out of a clinic's, whosever it was.</summary>
+    internal IAsyncEnumerable<DisclosedPack> ReadAllAsync(ClinicId clinic, CancellationToken cancellationToken) =>
+        rows.ReadAllAsync(RowTable.Work, clinic.Value, DisclosureRows.All, cancellationToken).Select(DisclosureRows.Read);
+
     /// <summary>Looks a patient up. That somebody looked is in the log; for whom is not.</summary>
     public async Task<DisclosuresResponse> FindAsync(ClinicId clinic, string patientId, Requester by, CancellationToken cancellationToken)
     {

@@ -14,6 +14,9 @@ internal static class DisclosureRows
     private const string Prefix = "disclosed:";
     private const string NoPatient = "none";
 
+    /// <summary>Every patient's.</summary>
+    public static RowRange All => RowRange.Prefix(Prefix);
+
     public static RowRange Of(Sha256Digest patient) => RowRange.Prefix($"{Prefix}{patient.Hex}:");
 
     /// <summary>A pack, as a restore hands it out.</summary>

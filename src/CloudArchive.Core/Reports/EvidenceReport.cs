@@ -13,6 +13,7 @@ public sealed class EvidenceReport
     private readonly EvidenceDocument _evidence;
     private readonly Sha256Digest _digest;
     private readonly ReportPages _pages;
+    private readonly ReportBoxes _boxes;
     private readonly Dictionary<PackId, long> _bytes;
 
     private EvidenceReport(EvidenceDocument evidence, ReportPages pages)
@@ -20,6 +21,7 @@ public sealed class EvidenceReport
         _evidence = evidence;
         _digest = Sha256Digest.Of(EvidenceWriter.Serialize(evidence));
         _pages = pages;
+        _boxes = new ReportBoxes(pages);
         _bytes = evidence.Population.ToDictionary(pack => pack.Pack, pack => pack.Bytes);
     }
 
@@ -59,11 +61,11 @@ public sealed class EvidenceReport
     private void Verdict()
     {
         EvidenceSummary summary = _evidence.Summary;
-        (string word, PdfColor color, PdfColor light) = _evidence.Verdict switch
+        ReportVerdict verdict = _evidence.Verdict switch
         {
-            RunVerdict.Passed => ("Passed", ReportColors.Good, ReportColors.GoodLight),
-            RunVerdict.Failed => ("Failed", ReportColors.Bad, ReportColors.BadLight),
-            _ => ("Nothing tested", ReportColors.Warn, ReportColors.WarnLight),
+            RunVerdict.Passed => ReportVerdict.Good("Passed"),
+            RunVerdict.Failed => ReportVerdict.Bad("Failed"),
+            _ => ReportVerdict.Warn("Nothing tested"),
         };
         List<string> sentences = [];
         if (_evidence.Verdict == RunVerdict.Passed)
@@ -95,59 +97,23 @@ public sealed class EvidenceReport
             sentences.Add($"{ReportText.Count(summary.NotTested, "pack of the sample lies", "packs of the sample lie")} in the archive tier and {(summary.NotTested == 1 ? "was" : "were")} not tested.");
         }
 
-        PdfTextStyle font = ReportStyle.Regular(10);
-        IReadOnlyList<string> lines = ReportPages.Wrap(string.Join(" ", sentences), font, ReportPages.Width - 150);
-        double height = Math.Max(44, 16 + (lines.Count * 14.5));
-        _pages.Box(height, box =>
-        {
-            _pages.Page.Fill(light, box);
-            _pages.Page.Fill(color, new(box.X, box.Y, 5, box.Height));
-            _pages.DrawText(word, ReportStyle.Bold(word.Length > 8 ? 12 : 16), color, box.X + 18, box.Y + (box.Height / 2) - (word.Length > 8 ? 8 : 11));
-            double y = box.Y + ((box.Height - (lines.Count * 14.5)) / 2);
-            foreach (string line in lines)
-            {
-                _pages.DrawText(line, font, ReportColors.Ink, box.X + 134, y);
-                y += 14.5;
-            }
-        });
-        _pages.Space(12);
+        _boxes.Verdict(verdict, sentences);
     }
 
     private void Tiles()
     {
         EvidenceSummary summary = _evidence.Summary;
-        (string Name, string Value, string Note)[] tiles =
+        _boxes.Tiles(4,
         [
-            ("Packs brought back", $"{ReportText.Count(summary.Recovered)} of {ReportText.Count(summary.Tested)}", $"of {ReportText.Count(summary.PopulationPacks)} in the archive"),
-            ("Recovered", ReportText.Bytes(summary.RecoveredBytes), ReportText.Count(summary.RecoveredFiles, "file", "files")),
-            ("Recoverable at least", summary.PopulationPacks == 0 || _evidence.Statistics.Sample == 0 ? "–" : ReportText.Percent(_evidence.Statistics.AtLeastPerMillion), $"{ReportText.Count(_evidence.Statistics.AtLeastRecoverable, "pack", "packs")}, 95% confidence"),
-            ("Full restore, estimated", summary.FullRestoreSeconds is { } seconds ? ReportText.Duration(TimeSpan.FromSeconds(seconds)) : "–", summary.BytesPerSecond is { } speed ? $"at {ReportText.Bytes(speed)}/s" : "nothing was recovered"),
-            ("Tested within 365 days", ReportText.Share(summary.CoveredPacks, summary.PopulationPacks), $"{ReportText.Count(summary.CoveredPacks)} of {ReportText.Count(summary.PopulationPacks)} packs"),
-            ("Longest untested", summary.LongestUntestedSince is { } since ? ReportText.Days(_evidence.FinishedAt - since) : "–", summary.LongestUntestedSince is { } at ? $"since {ReportText.Date(at)}" : "no packs"),
-            ("Recovery point", summary.RecoveryPoint is { } point ? ReportText.Date(point) : "–", summary.RecoveryPoint is { } newest ? $"{ReportText.Duration(_evidence.StartedAt - newest)} before the run" : "nothing archived"),
-            ("Damage seen on purpose", $"{_evidence.Canaries.Count(canary => canary.AsExpected)} of {_evidence.Canaries.Count}", "canaries as expected"),
-        ];
-        const double gap = 8, height = 54;
-        const double width = (ReportPages.Width - (3 * gap)) / 4;
-        for (int row = 0; row < 2; row++)
-        {
-            _pages.Box(height, box =>
-            {
-                for (int column = 0; column < 4; column++)
-                {
-                    (string name, string value, string note) = tiles[(row * 4) + column];
-                    double x = box.X + (column * (width + gap));
-                    _pages.Page.Fill(ReportColors.Shade, new(x, box.Y, width, height));
-                    _pages.DrawText(name, ReportStyle.Regular(7.5), ReportColors.Muted, x + 8, box.Y + 6);
-                    double size = new[] { 15.0, 13, 11, 9.5 }.First(candidate => candidate < 10 || ReportStyle.Bold(candidate).Width(value) <= width - 14);
-                    _pages.DrawText(value, ReportStyle.Bold(size), ReportColors.Ink, x + 8, box.Y + 17 + ((15 - size) / 2));
-                    _pages.DrawText(note, ReportStyle.Regular(7.5), ReportColors.Muted, x + 8, box.Y + 38);
-                }
-            });
-            _pages.Space(gap);
-        }
-
-        _pages.Space(2);
+            new("Packs brought back", $"{ReportText.Count(summary.Recovered)} of {ReportText.Count(summary.Tested)}", $"of {ReportText.Count(summary.PopulationPacks)} in the archive"),
+            new("Recovered", ReportText.Bytes(summary.RecoveredBytes), ReportText.Count(summary.RecoveredFiles, "file", "files")),
+            new("Recoverable at least", summary.PopulationPacks == 0 || _evidence.Statistics.Sample == 0 ? "–" : ReportText.Percent(_evidence.Statistics.AtLeastPerMillion), $"{ReportText.Count(_evidence.Statistics.AtLeastRecoverable, "pack", "packs")}, 95% confidence"),
+            new("Full restore, estimated", summary.FullRestoreSeconds is { } seconds ? ReportText.Duration(TimeSpan.FromSeconds(seconds)) : "–", summary.BytesPerSecond is { } speed ? $"at {ReportText.Bytes(speed)}/s" : "nothing was recovered"),
+            new("Tested within 365 days", ReportText.Share(summary.CoveredPacks, summary.PopulationPacks), $"{ReportText.Count(summary.CoveredPacks)} of {ReportText.Count(summary.PopulationPacks)} packs"),
+            new("Longest untested", summary.LongestUntestedSince is { } since ? ReportText.Days(_evidence.FinishedAt - since) : "–", summary.LongestUntestedSince is { } at ? $"since {ReportText.Date(at)}" : "no packs"),
+            new("Recovery point", summary.RecoveryPoint is { } point ? ReportText.Date(point) : "–", summary.RecoveryPoint is { } newest ? $"{ReportText.Duration(_evidence.StartedAt - newest)} before the run" : "nothing archived"),
+            new("Damage seen on purpose", $"{_evidence.Canaries.Count(canary => canary.AsExpected)} of {_evidence.Canaries.Count}", "canaries as expected"),
+        ]);
     }
 
     private void Conclusions()

@@ -4,16 +4,20 @@ namespace CloudArchive.Core.Reports;
 /// <summary>A point in time with a value; a bar may have a bad part.</summary>
 internal sealed record ChartPoint(DateTimeOffset At, double Value, double Bad = 0);
 
+/// <summary>A month of a chart; without a value, nothing is known of it. Its bad part is at the foot.</summary>
+internal sealed record ChartMonth(string Label, double? Value, double Bad = 0, string? Mark = null);
+
 /// <summary>Small charts over time. Titles say what the chart shows and where it stands now, so that they can be read aloud.</summary>
 internal sealed class ReportCharts(ReportPages pages)
 {
     private const double TitleHeight = 30;
     private const double AxisHeight = 16;
+    private const string NoRunsYet = "No runs yet";
 
     /// <summary>A bar a run, its bad part at the foot.</summary>
-    public void Bars(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label)
+    public void Bars(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, string empty = NoRunsYet)
     {
-        PdfBox plot = Frame(box, title, now, points, points.Count == 0 ? 1 : points.Max(point => point.Value), label, out double top);
+        PdfBox plot = Frame(box, title, now, points, points.Count == 0 ? 1 : points.Max(point => point.Value), label, out double top, empty);
         double step = plot.Width / Math.Max(points.Count, 12);
         for (int i = 0; i < points.Count; i++)
         {
@@ -27,9 +31,9 @@ internal sealed class ReportCharts(ReportPages pages)
     }
 
     /// <summary>A line with the area under it.</summary>
-    public void Line(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, double? most = null)
+    public void Line(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, double? most = null, string empty = NoRunsYet)
     {
-        PdfBox plot = Frame(box, title, now, points, most ?? (points.Count == 0 ? 1 : points.Max(point => point.Value)), label, out double top);
+        PdfBox plot = Frame(box, title, now, points, most ?? (points.Count == 0 ? 1 : points.Max(point => point.Value)), label, out double top, empty);
         if (points.Count > 0)
         {
             double from = points[0].At.UtcTicks, span = Math.Max(1, points[^1].At.UtcTicks - from);
@@ -47,7 +51,33 @@ internal sealed class ReportCharts(ReportPages pages)
         Dates(plot, points, plot.Right);
     }
 
-    private PdfBox Frame(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, double most, Func<double, string> label, out double top)
+    /// <summary>A bar a month, with the month under it and its mark in it, or above where it is too low; a dash where nothing is known.</summary>
+    public void Months(PdfBox box, string title, string now, IReadOnlyList<ChartMonth> months, Func<double, string> label, (PdfColor Good, PdfColor Bad) colors, double? most = null)
+    {
+        PdfTextStyle font = ReportStyle.Regular(7);
+        PdfBox plot = Frame(box, title, now, [], most ?? months.Max(month => month.Value) ?? 0, label, out double top, empty: "");
+        double step = plot.Width / months.Count;
+        for (int i = 0; i < months.Count; i++)
+        {
+            double x = plot.X + (i * step), width = Math.Min(30, step * 0.7), left = x + ((step - width) / 2);
+            Centred(months[i].Label, ReportColors.Muted, x, plot.Bottom + 3);
+            if (months[i].Value is not { } value)
+            {
+                Centred("–", ReportColors.Muted, x, plot.Bottom - 12);
+                continue;
+            }
+
+            double bad = months[i].Bad / top * plot.Height, all = value / top * plot.Height;
+            pages.Page.Fill(colors.Bad, new(left, plot.Bottom - bad, width, bad));
+            pages.Page.Fill(colors.Good, new(left, plot.Bottom - all, width, all - bad));
+            bool fits = all - bad > 14;
+            Centred(months[i].Mark ?? "", fits ? ReportColors.Paper : ReportColors.Muted, x, plot.Bottom - all + (fits ? 3 : -10));
+        }
+
+        void Centred(string text, PdfColor color, double x, double y) => pages.DrawText(text, font, color, x + ((step - font.Width(text)) / 2), y);
+    }
+
+    private PdfBox Frame(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, double most, Func<double, string> label, out double top, string empty)
     {
         pages.DrawText(title, ReportStyle.Bold(9), ReportColors.Ink, box.X, box.Y);
         pages.DrawText(ReportPages.Wrap(now, ReportStyle.Regular(8), box.Width)[0], ReportStyle.Regular(8), ReportColors.Muted, box.X, box.Y + 13);
@@ -66,7 +96,7 @@ internal sealed class ReportCharts(ReportPages pages)
 
         if (points.Count == 0)
         {
-            pages.DrawText("No runs yet", ReportStyle.Regular(8), ReportColors.Muted, plot.X + 6, plot.Y + (plot.Height / 2) - 6);
+            pages.DrawText(empty, ReportStyle.Regular(8), ReportColors.Muted, plot.X + 6, plot.Y + (plot.Height / 2) - 6);
         }
 
         return plot;

@@ -13,6 +13,7 @@ internal static class ReportStyle
 /// <summary>The colours of reports. Never the only sign: words say the same.</summary>
 internal static class ReportColors
 {
+    public static readonly PdfColor Paper = new(0xFF, 0xFF, 0xFF);
     public static readonly PdfColor Ink = new(0x1B, 0x27, 0x33);
     public static readonly PdfColor Muted = new(0x55, 0x64, 0x73);
     public static readonly PdfColor Rule = new(0xD8, 0xDF, 0xE6);

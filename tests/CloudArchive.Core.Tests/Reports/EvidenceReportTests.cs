@@ -1,7 +1,4 @@
-using System.Diagnostics;
 using System.Globalization;
-using System.Text.RegularExpressions;
-using System.Xml.Linq;
 using CloudArchive.Core.Reports;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
@@ -66,23 +63,7 @@ public sealed class EvidenceReportTests : IDisposable
     public async Task No_word_is_clipped_and_no_two_overlap(string kind)
     {
         using EvidenceSample sample = Sample(kind);
-        await File.WriteAllBytesAsync(_folder["report.pdf"], EvidenceReport.Render(await sample.DocumentAsync()), TestContext.Current.CancellationToken);
-        await RunAsync("pdftotext", "-bbox", _folder["report.pdf"], _folder["words.html"]);
-        string html = Regex.Replace(await File.ReadAllTextAsync(_folder["words.html"], TestContext.Current.CancellationToken), "<(!DOCTYPE|meta)[^>]*>", "", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
-        int words = 0;
-        foreach (XElement page in XDocument.Parse(html).Descendants().Where(element => element.Name.LocalName == "page"))
-        {
-            Word[] onPage = [.. page.Elements().Select(Word.Of)];
-            words += onPage.Length;
-            Assert.All(onPage, word => Assert.True(word is { Left: >= 53, Right: <= 559, Top: >= 40, Bottom: <= 770 }, $"{word} leaves the page's margins"));
-            for (int i = 0; i < onPage.Length; i++)
-            {
-                Word a = onPage[i];
-                Assert.DoesNotContain(onPage[(i + 1)..], b => a.Overlaps(b));
-            }
-        }
-
-        Assert.True(words > 150);
+        Assert.True(await new OpenedPdf(_folder).CheckWordsAsync(EvidenceReport.Render(await sample.DocumentAsync())) > 150);
     }
 
     [Theory]
@@ -90,16 +71,7 @@ public sealed class EvidenceReportTests : IDisposable
     public async Task Every_page_can_be_drawn_and_none_is_blank(string kind)
     {
         using EvidenceSample sample = Sample(kind);
-        await File.WriteAllBytesAsync(_folder["report.pdf"], EvidenceReport.Render(await sample.DocumentAsync()), TestContext.Current.CancellationToken);
-        string errors = await RunAsync("pdftoppm", "-r", "40", "-gray", _folder["report.pdf"], _folder["page"]);
-        Assert.Equal("", errors);
-        string[] pages = Directory.GetFiles(_folder.Path, "page*.pgm");
-        Assert.NotEmpty(pages);
-        foreach (string page in pages)
-        {
-            byte[] pixels = await File.ReadAllBytesAsync(page, TestContext.Current.CancellationToken);
-            Assert.True(pixels.AsSpan(20).Count((byte)255) < pixels.Length - 1000, $"{Path.GetFileName(page)} is blank");
-        }
+        await new OpenedPdf(_folder).CheckPagesAsync(EvidenceReport.Render(await sample.DocumentAsync()));
     }
 
     [Fact]
@@ -138,48 +110,7 @@ public sealed class EvidenceReportTests : IDisposable
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "No such kind."),
     };
 
-    private static string Flat(string text) => Regex.Replace(text, "\\s+", " ", RegexOptions.NonBacktracking);
+    private static string Flat(string text) => OpenedPdf.Flat(text);
 
-    private async Task<string> TextAsync(byte[] pdf)
-    {
-        await File.WriteAllBytesAsync(_folder["report.pdf"], pdf, TestContext.Current.CancellationToken);
-        await RunAsync("pdftotext", "-layout", _folder["report.pdf"], _folder["report.txt"]);
-        return await File.ReadAllTextAsync(_folder["report.txt"], TestContext.Current.CancellationToken);
-    }
-
-    private static async Task<string> RunAsync(string program, params string[] arguments)
-    {
-        Process process;
-        try
-        {
-            process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardError = true })!;
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            Assert.Skip($"There is no {program} on the PATH (Debian: poppler-utils).");
-            throw;
-        }
-
-        using (process)
-        {
-            string errors = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-            Assert.True(process.ExitCode == 0, errors);
-            return errors;
-        }
-    }
-
-    private sealed record Word(string Text, double Left, double Top, double Right, double Bottom)
-    {
-        public static Word Of(XElement word) => new(word.Value, Number(word, "xMin"), Number(word, "yMin"), Number(word, "xMax"), Number(word, "yMax"));
-
-        /// <summary>Boxes reach from ascender to descender and so may touch between lines: a fifth of the smaller box is an overlap.</summary>
-        public bool Overlaps(Word other)
-        {
-            double width = Math.Min(Right, other.Right) - Math.Max(Left, other.Left), height = Math.Min(Bottom, other.Bottom) - Math.Max(Top, other.Top);
-            return width > 0.5 && height > 0.35 * Math.Min(Bottom - Top, other.Bottom - other.Top);
-        }
-
-        private static double Number(XElement element, string name) => double.Parse(element.Attribute(name)!.Value, CultureInfo.InvariantCulture);
-    }
+    private Task<string> TextAsync(byte[] pdf) => new OpenedPdf(_folder).TextAsync(pdf);
 }

@@ -1,0 +1,81 @@
+using CloudArchive.Core.Access;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Retention;
+using CloudArchive.Format;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Core.Reports;
+
+/// <summary>A clinic, as a report names it.</summary>
+internal sealed record RollUpClinic(ClinicId Id, string Name, DateTimeOffset CreatedAt);
+
+/// <summary>That something of a pack was handed out by a restore; of whose, no report is told.</summary>
+internal sealed record HandedOut(WorkId Restore, DateTimeOffset At, int Instances);
+
+/// <summary>What rows say as they are now. Whom they are about stays here: reports count.</summary>
+/// <param name="Clinic">The clinic.</param>
+/// <param name="Runs">Restore tests, at least those that ended in the period.</param>
+/// <param name="Agents">All, the revoked ones too.</param>
+/// <param name="Staff">Everyone who was ever seen.</param>
+/// <param name="Holds">All, the cleared ones too.</param>
+/// <param name="HandedOut">All that was ever handed out.</param>
+internal sealed record RollUpRows(
+    RollUpClinic Clinic, IReadOnlyList<RestoreTestResponse> Runs, IReadOnlyList<Agent> Agents, IReadOnlyList<StaffMember> Staff, IReadOnlyList<Hold> Holds, IReadOnlyList<HandedOut> HandedOut);
+
+/// <summary>From when until when something was on; until null, it still is.</summary>
+internal sealed record Span(DateTimeOffset From, DateTimeOffset? Until);
+
+/// <summary>
+/// What was recorded, as far as a report speaks of it. What happened within a period is the log's to say, because nobody can rewrite it
+/// unnoticed; rows add what the log does not have, and what was before.
+/// </summary>
+/// <param name="Clinic">The clinic.</param>
+/// <param name="Log">The logs' part.</param>
+/// <param name="Runs">Runs that ended, with their measures.</param>
+/// <param name="Endings">Whose access to this clinic was ended.</param>
+/// <param name="Agents">When there were agents that could be heard.</param>
+/// <param name="Holds">When holds were on.</param>
+/// <param name="HandedOut">What was handed out.</param>
+internal sealed record RollUpFacts(
+    RollUpClinic Clinic, RollUpLog Log, IReadOnlyList<EndedRun> Runs, IReadOnlyList<AccessEnding> Endings, IReadOnlyList<Span> Agents, IReadOnlyList<Span> Holds, IReadOnlyList<HandedOut> HandedOut)
+{
+    /// <summary>Puts together what the logs and the rows say.</summary>
+    public static RollUpFacts Of(RollUpLog log, RollUpRows rows)
+    {
+        Dictionary<string, RestoreTestResponse> runs = rows.Runs.ToDictionary(run => run.Id, StringComparer.Ordinal);
+        return new RollUpFacts(
+            rows.Clinic,
+            log,
+            [.. log.Runs.Select(run => run with { Measures = Measures(run, runs.GetValueOrDefault(run.Id)) })],
+            [.. log.Endings.Where(ending => ending.OfAgent || rows.Staff.Any(member => member.Subject == ending.Subject && member.Reaches(rows.Clinic.Id))).Select(ending => LetIn(ending, rows))],
+            [.. rows.Agents.Select(agent => new Span(agent.EnrolledAt, agent.Revoked ? agent.RevokedAt ?? agent.LastSeenAt ?? agent.EnrolledAt : null))],
+            Kept(log, rows.Holds),
+            rows.HandedOut);
+    }
+
+    /// <summary>A row is believed where it is of the evidence whose hash the log has.</summary>
+    private static RunMeasures? Measures(EndedRun run, RestoreTestResponse? row) =>
+        row is { Summary: { } summary } && row.EvidenceSha256 == run.Evidence && (row.Passed, row.Failed, row.NotTested) == (run.Recovered, run.Failed, run.NotTested)
+            ? new RunMeasures(summary.PopulationPacks, summary.CoveredPacks, summary.FullRestoreSeconds, summary.RecoveryPoint is { } newest ? (long)Math.Ceiling((row.RequestedAt - newest).TotalSeconds) : null)
+            : null;
+
+    /// <summary>Not every request is in a log: the row has when the last one was let in, while the access is still ended.</summary>
+    private static AccessEnding LetIn(AccessEnding ending, RollUpRows rows)
+    {
+        DateTimeOffset? seen = ending.OfAgent
+            ? rows.Agents.FirstOrDefault(agent => agent.Id.ToString() == ending.Subject)?.LastSeenAt
+            : rows.Staff.FirstOrDefault(member => member.Subject == ending.Subject && member.BlockedAt is not null && ending.UndoneAt is null)?.LastAcceptedAt;
+        return seen > ending.At && !(seen <= ending.LastLetIn) ? ending with { LastLetIn = seen } : ending;
+    }
+
+    private static List<Span> Kept(RollUpLog log, IReadOnlyList<Hold> holds)
+    {
+        Dictionary<string, Hold> byId = holds.ToDictionary(hold => hold.Id.ToString(), StringComparer.Ordinal);
+        return
+        [
+            .. byId.Keys.Union(log.HoldsSet.Keys).Select(id => new Span(
+                log.HoldsSet.TryGetValue(id, out DateTimeOffset set) ? set : byId[id].SetAt,
+                log.HoldsCleared.TryGetValue(id, out DateTimeOffset cleared) ? cleared : byId.GetValueOrDefault(id)?.ClearedAt)),
+        ];
+    }
+}

@@ -1,0 +1,116 @@
+using CloudArchive.Core.Access;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Disclosures;
+using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Retention;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Core.Reports;
+
+/// <summary>In what form a roll-up is made.</summary>
+public enum ReportForm
+{
+    /// <summary>For spreadsheets.</summary>
+    Csv,
+
+    /// <summary>For people.</summary>
+    Pdf,
+}
+
+/// <summary>Monthly, quarterly and yearly reports of a clinic. Whoever gets one is in the audit log.</summary>
+public sealed class RollUps(RollUpLogs logs, RollUpRowReader rows, ClinicDirectory clinics, IAuditLog log, TimeProvider clock)
+{
+    /// <summary>Parses what a caller typed.</summary>
+    public static ReportPeriod Period(string text) =>
+        ReportPeriod.TryParse(text, null, out ReportPeriod? period) ? period : throw new RefusedException(Refusal.RequestInvalid, $"period: {ReportPeriod.Shapes}.");
+
+    /// <summary>Makes a report.</summary>
+    /// <exception cref="RefusedException"><see cref="Refusal.ReportUnknown"/>: the period has not begun, or was over before the clinic was there.</exception>
+    public async Task<byte[]> MakeAsync(ClinicId id, ReportPeriod period, ReportForm form, Requester by, CancellationToken cancellationToken)
+    {
+        Clinic found = await clinics.GetAsync(id, cancellationToken);
+        RollUpClinic clinic = new(id, found.Name, found.CreatedAt);
+        DateTimeOffset now = clock.GetUtcNow();
+        if (period.From > now || period.To <= clinic.CreatedAt)
+        {
+            throw new RefusedException(
+                Refusal.ReportUnknown,
+                period.From > now ? $"{period} has not begun." : $"The archive has nothing of clinic {id} from before {ReportPeriod.MonthOf(clinic.CreatedAt)}: ask for that month or a later one.");
+        }
+
+        (RollUpLog recorded, LogSection? section) = await logs.ReadAsync(id, period, cancellationToken);
+        RollUp report = RollUp.Of(RollUpFacts.Of(recorded, await rows.ReadAsync(clinic, period, cancellationToken)), period, now, section);
+        byte[] content = form == ReportForm.Csv ? RollUpCsv.Write(report) : RollUpReport.Render(report);
+        Dictionary<string, string> details = new() { ["form"] = form == ReportForm.Csv ? "csv" : "pdf", ["period"] = period.ToString() };
+        await log.AppendAsync(new AuditEvent(id.Value, AuditActions.ReportRead, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: details), cancellationToken);
+        return content;
+    }
+}
+
+/// <summary>Reads what the logs have of a period.</summary>
+public sealed class RollUpLogs(AuditSearch search, AuditReader reader)
+{
+    /// <summary>The system's log first: see <see cref="RollUpLog"/>. What a period's last day ended is watched into the day after.</summary>
+    internal async Task<(RollUpLog Log, LogSection? Section)> ReadAsync(ClinicId clinic, ReportPeriod period, CancellationToken cancellationToken)
+    {
+        RollUpLog recorded = new(clinic, period);
+        foreach (string name in new[] { AuditEntry.SystemLog, clinic.Value })
+        {
+            await foreach (AuditEntry entry in search.ReadAsync(name, period.From, period.To + RollUpLog.Watched, cancellationToken))
+            {
+                recorded.Add(entry);
+            }
+        }
+
+        LogSection? section = recorded is { First: { } first, Last: { } last } ? new(first, last, await reader.RootAtAsync(clinic.Value, last + 1, cancellationToken)) : null;
+        return (recorded, section);
+    }
+}
+
+/// <summary>Reads what rows have.</summary>
+public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, StaffRegister staff, Holds holds, DisclosureLog disclosures)
+{
+    private const int PageSize = 1000;
+
+    /// <summary>A run that waits for packs of the archive tier ends days after it began, never months.</summary>
+    private static readonly TimeSpan s_longestRun = TimeSpan.FromDays(100);
+
+    internal async Task<RollUpRows> ReadAsync(RollUpClinic clinic, ReportPeriod period, CancellationToken cancellationToken) => new(
+        clinic,
+        await RunsAsync(clinic.Id, period, cancellationToken),
+        await AgentsAsync(clinic.Id, cancellationToken),
+        await staff.ListAsync(cancellationToken),
+        await holds.AllAsync(clinic.Id, cancellationToken).ToListAsync(cancellationToken),
+        await disclosures.ReadAllAsync(clinic.Id, cancellationToken).Select(pack => new HandedOut(pack.Restore, pack.At, pack.Instances)).ToListAsync(cancellationToken));
+
+    private async Task<List<RestoreTestResponse>> RunsAsync(ClinicId clinic, ReportPeriod period, CancellationToken cancellationToken)
+    {
+        List<RestoreTestResponse> runs = [];
+        IReadOnlyList<RestoreTestResponse> page;
+        WorkId after = WorkId.Before(period.From - s_longestRun);
+        do
+        {
+            page = await tests.ListAsync(clinic, after, PageSize, cancellationToken);
+            runs.AddRange(page);
+            after = page.Count > 0 ? WorkId.Parse(page[^1].Id) : after;
+        }
+        while (page.Count == PageSize && page[^1].RequestedAt < period.To);
+        return runs;
+    }
+
+    private async Task<List<Agent>> AgentsAsync(ClinicId clinic, CancellationToken cancellationToken)
+    {
+        List<Agent> all = [];
+        IReadOnlyList<Agent> page;
+        do
+        {
+            page = await agents.ListAsync(clinic, all.Count == 0 ? null : all[^1].Id, PageSize, cancellationToken);
+            all.AddRange(page);
+        }
+        while (page.Count == PageSize);
+        return all;
+    }
+}
