@@ -33,6 +33,7 @@ public static class CloudArchiveEndpoints
         RestoreEndpoints.Map(table);
         DisclosureEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);
+        ReportEndpoints.Map(table);
         RetentionEndpoints.Map(table);
         PortalEndpoints.Map(table);
         routes.MapArchiveOpenApi();

@@ -13,6 +13,7 @@ using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Records;
+using CloudArchive.Core.Reports;
 using CloudArchive.Core.Restores;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
@@ -138,6 +139,9 @@ public static class CloudArchiveServices
         services.AddSingleton<RestoreTestRunner>();
         services.AddSingleton<RestoreTestSchedule>();
         services.AddSingleton<RestoreTestWatch>();
+        services.AddSingleton<RollUpLogs>();
+        services.AddSingleton<RollUpRowReader>();
+        services.AddSingleton<RollUps>();
         services.AddSingleton<IDoctor, StorageDoctor>();
         services.AddSingleton<IDoctor, KeyDoctor>();
         services.AddSingleton<IDoctor, LogDoctor>();

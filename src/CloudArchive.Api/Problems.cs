@@ -79,6 +79,7 @@ public static class Problems
         [Refusal.RestoreOver] = (409, "restore-over", "The restore is over"),
         [Refusal.RestoreTestUnknown] = (404, "restore-test-unknown", "No such restore test"),
         [Refusal.EvidenceUnknown] = (404, "evidence-unknown", "No such evidence"),
+        [Refusal.ReportUnknown] = (404, "report-unknown", "No such report"),
         [Refusal.AlertUnknown] = (404, "alert-unknown", "No such alert"),
         [Refusal.AlertDelivered] = (409, "alert-delivered", "The alert was delivered"),
         [Refusal.CheckpointUnknown] = (404, "checkpoint-unknown", "The log has no checkpoint yet"),

@@ -16,6 +16,7 @@ using CloudArchive.Cli.Holds;
 using CloudArchive.Cli.Keys;
 using CloudArchive.Cli.Receipts;
 using CloudArchive.Cli.Recovery;
+using CloudArchive.Cli.Reports;
 using CloudArchive.Cli.Restores;
 using CloudArchive.Cli.RestoreTests;
 using CloudArchive.Cli.Retention;
@@ -97,6 +98,7 @@ public static class CloudArchiveCli
             new Command("keys", "The clinics' keys (admin).") { KeysRewrapCommand.Create(environment) },
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
             new Command("evidence", "Evidence of restore tests.") { EvidenceListCommand.Create(environment), EvidenceGetCommand.Create(environment), EvidenceVerifyCommand.Create(environment) },
+            ReportCommand.Create(environment),
             new Command("alerts", "Alerts, and those that could not be delivered.") { AlertsListCommand.Create(environment), AlertsRetryCommand.Create(environment) },
             new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };

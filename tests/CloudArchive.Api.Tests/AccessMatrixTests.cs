@@ -68,6 +68,8 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         PUT /v1/clinics/{clinic}/restore-test-budget              | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/clinics/{clinic}/evidence                         | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/evidence/{run}/{file}            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/reports/{period}.csv             | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/reports/{period}.pdf             | 401 401 401 401 401 | 403 401 ok  ok  403 | admin
         GET /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 | 403 401 ok  ok  403 | agent
         PUT /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 | 403 401 403 403 403 | admin
         GET /v1/clinics/{clinic}/retention/plan                   | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
@@ -87,20 +89,6 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         POST /v1/clinics/{clinic}/alerts/{alert}/retry            | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/alerts                                            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         POST /v1/alerts/{alert}/retry                             | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
-        GET /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 | 403 401 ok  ok  403 | agent
-        PUT /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/retention/plan                   | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/holds                           | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/holds                            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/holds/{hold}                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/holds/{hold}/clear              | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/holds/{hold}/approve            | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/destructions                    | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/destructions                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/destructions/{destruction}       | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/destructions/{destruction}/approve | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/destructions/{destruction}/reject | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/destructions/{destruction}/certificate | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
@@ -184,6 +172,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
             .Replace("{documentName}", "v1", StringComparison.Ordinal)
             .Replace("{study}", "1.2.3", StringComparison.Ordinal)
             .Replace("{subject}", "nobody", StringComparison.Ordinal)
+            .Replace("{period}", $"{host.Clock.GetUtcNow():yyyy-MM}", StringComparison.Ordinal)
             .Replace("{agent}/key", callers.Agent + "/key", StringComparison.Ordinal)
             .Replace("{agent}", $"{callers.Clinic}.0000000000000000", StringComparison.Ordinal);
         path = System.Text.RegularExpressions.Regex.Replace(path, @"\{\w+\}", Id, System.Text.RegularExpressions.RegexOptions.NonBacktracking);

@@ -69,6 +69,8 @@ public sealed class AccessTests(SharedStorage shared)
         ["GET /v1/clinics/{clinic}/restore-tests/{run}"] = Roles.Admin | Roles.Compliance,
         ["GET /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin | Roles.Compliance,
         ["PUT /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin,
+        ["GET /v1/clinics/{clinic}/reports/{period}.csv"] = Roles.Admin | Roles.Compliance,
+        ["GET /v1/clinics/{clinic}/reports/{period}.pdf"] = Roles.Admin | Roles.Compliance,
         ["GET /v1/clinics/{clinic}/retention"] = Roles.Agent | Roles.Admin | Roles.Compliance,
         ["PUT /v1/clinics/{clinic}/retention"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/retention/plan"] = Roles.Admin | Roles.Compliance,

@@ -15,6 +15,7 @@ internal static class PortalEndpoints
         StudyPages.Map(portal);
         RestorePages.Map(portal);
         RestoreTestPages.Map(portal);
+        ReportPages.Map(portal);
         RetentionPages.Map(portal);
         AuditPages.Map(portal);
         AgentPages.Map(portal);

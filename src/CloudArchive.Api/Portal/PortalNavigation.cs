@@ -21,6 +21,7 @@ internal static class PortalNavigation
         new("Studies", "studies"),
         new("Restores", "restores"),
         new("Restore tests", "restore-tests"),
+        new("Reports", "reports"),
         new("Retention", "retention"),
         new("Audit", "audit"),
         new("Agents", "agents"),

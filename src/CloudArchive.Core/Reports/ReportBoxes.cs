@@ -65,8 +65,12 @@ internal sealed class ReportBoxes(ReportPages pages)
     {
         pages.Page.Fill(ReportColors.Shade, new(x, y, width, TileHeight));
         pages.DrawText(tile.Name, ReportStyle.Regular(7.5), ReportColors.Muted, x + 8, y + 6);
-        double size = new[] { 15.0, 13, 11, 9.5 }.First(candidate => candidate < 10 || ReportStyle.Bold(candidate).Width(tile.Value) <= width - 14);
+        double size = Fitting([15, 13, 11, 9.5], ReportStyle.Bold, tile.Value, width);
         pages.DrawText(tile.Value, ReportStyle.Bold(size), ReportColors.Ink, x + 8, y + 17 + ((15 - size) / 2));
-        pages.DrawText(tile.Note, ReportStyle.Regular(7.5), ReportColors.Muted, x + 8, y + 38);
+        pages.DrawText(tile.Note, ReportStyle.Regular(Fitting([7.5, 7, 6.5, 6, 5.5], ReportStyle.Regular, tile.Note, width)), ReportColors.Muted, x + 8, y + 38);
     }
+
+    /// <summary>The largest size at which the text fits into a tile; else the smallest.</summary>
+    private static double Fitting(double[] sizes, Func<double, PdfTextStyle> font, string text, double width) =>
+        sizes.FirstOrDefault(size => font(size).Width(text) <= width - 14, sizes[^1]);
 }

@@ -1,4 +1,5 @@
 using CloudArchive.Core.Access;
+using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Retention;
 using CloudArchive.Format;
@@ -65,7 +66,14 @@ internal sealed record RollUpFacts(
         DateTimeOffset? seen = ending.OfAgent
             ? rows.Agents.FirstOrDefault(agent => agent.Id.ToString() == ending.Subject)?.LastSeenAt
             : rows.Staff.FirstOrDefault(member => member.Subject == ending.Subject && member.BlockedAt is not null && ending.UndoneAt is null)?.LastAcceptedAt;
-        return seen > ending.At && !(seen <= ending.LastLetIn) ? ending with { LastLetIn = seen } : ending;
+        if (seen is not { } at)
+        {
+            return ending;
+        }
+
+        // As exact as entries are: else who came in the very millisecond of the end would seem to have come after it.
+        DateTimeOffset last = AuditLog.ToMilliseconds(at);
+        return last > ending.At && !(last <= ending.LastLetIn) ? ending with { LastLetIn = last } : ending;
     }
 
     private static List<Span> Kept(RollUpLog log, IReadOnlyList<Hold> holds)

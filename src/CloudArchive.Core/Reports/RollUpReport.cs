@@ -7,6 +7,7 @@ namespace CloudArchive.Core.Reports;
 internal sealed class RollUpReport
 {
     private const string Nothing = "–";
+    private const double ChartHeight = 118;
     private readonly RollUp _report;
     private readonly RollUpFigures _whole;
     private readonly ReportPages _pages;
@@ -41,8 +42,9 @@ internal sealed class RollUpReport
         string kind = _report.Months.Count switch { 1 => "MONTH", 3 => "QUARTER", _ => "YEAR" };
         _pages.Text($"CLOUDARCHIVE · REPORT OF A {kind}", 7.5, ReportColors.Accent, bold: true);
         _pages.Text(_report.Clinic.Name, ReportStyle.Bold(21).Width(_report.Clinic.Name) <= ReportPages.Width ? 21 : 13, bold: true);
-        string until = IsSoFar ? $", so far: until {ReportText.Time(_report.Whole.Until)}" : ", whole months in UTC";
-        _pages.Text($"{_report.Period.Name} ({_report.Period}){until}", 9.5, ReportColors.Muted);
+        string until = IsSoFar ? $", so far: until {ReportText.Time(_report.Whole.Until)}" : "";
+        string id = _report.Period.Name == _report.Period.ToString() ? "" : $" ({_report.Period})";
+        _pages.Text($"{_report.Period.Name}{id} in UTC{until}", 9.5, ReportColors.Muted);
         _pages.Space(4);
     }
 
@@ -115,7 +117,10 @@ internal sealed class RollUpReport
             new("Recovery time of the whole archive", Duration(tests.RecoverySeconds), tests.LongestRecoverySeconds is null ? "nothing was brought back" : $"at the last run; at most {Duration(tests.LongestRecoverySeconds)}"),
             new("Recovery point: age of the newest pack", Duration(tests.RecoveryPointSeconds), tests.LongestRecoveryPointSeconds is null ? "no run ended" : $"at the last run; at most {Duration(tests.LongestRecoveryPointSeconds)}"),
             new("Time to revoke access, at most", access.LongestSeconds == 0 ? "at once" : Duration(access.LongestSeconds), access.Ended == 0 ? "no access was ended" : $"{ReportText.Count(access.People, "person", "people")} and {ReportText.Count(access.Agents, "agent", "agents")} ended"),
-            new("Days without a word of the clinic", ReportText.Count(silence.DaysUnheard), $"of {ReportText.Count(silence.DaysWatched, "day", "days")}; at most {ReportText.Count(silence.LongestUnheard)} in a row; {ReportText.Count(silence.Alerts, "alert", "alerts")}"),
+            new(
+                "Days without a word of the clinic",
+                silence.DaysWatched == 0 ? Nothing : ReportText.Count(silence.DaysUnheard),
+                silence.DaysWatched == 0 ? "it had no agent for a whole day" : $"of {ReportText.Count(silence.DaysWatched, "day", "days")}; at most {ReportText.Count(silence.LongestUnheard)} in a row; {ReportText.Count(silence.Alerts, "alert", "alerts")}"),
             new("Legal holds that are on", ReportText.Count(holds.On), $"{ReportText.Count(holds.Set)} set, {ReportText.Count(holds.Cleared)} cleared"),
             new("Studies destroyed after their time", ReportText.Count(destroyed.Studies), destroyed.Studies == 0 ? $"{ReportText.Count(destroyed.Requested)} asked for" : $"{ReportText.Count(destroyed.Instances, "file", "files")}, {ReportText.Bytes(destroyed.Bytes)}; {ReportText.Count(destroyed.Requested)} asked for"),
             new("Disclosures", ReportText.Count(disclosed.Restores), $"{ReportText.Count(disclosed.Instances, "file", "files")} handed out in {ReportText.Count(disclosed.Packs, "pack", "packs")}"),
@@ -125,7 +130,7 @@ internal sealed class RollUpReport
     private void Charts()
     {
         ReportCharts charts = new(_pages);
-        _pages.Heading("Over time", 270);
+        _pages.Heading("Over time", (2 * ChartHeight) + 12);
         if (_report.Period.IsMonth)
         {
             ChartsByRun(charts);
@@ -147,7 +152,7 @@ internal sealed class RollUpReport
     private void ChartsByRun(ReportCharts charts)
     {
         const string none = "No run ended";
-        _pages.Box(124, box => charts.Bars(
+        _pages.Box(ChartHeight, box => charts.Bars(
             box,
             "Packs tested, by run: brought back (green), not brought back (red)",
             SuccessNow(),
@@ -167,7 +172,7 @@ internal sealed class RollUpReport
     {
         (PdfColor, PdfColor) plain = (ReportColors.Accent, ReportColors.Accent);
         string Label(RollUpSpan month) => month.Period.From.ToString("MMM", CultureInfo.InvariantCulture);
-        _pages.Box(124, box => charts.Months(
+        _pages.Box(ChartHeight, box => charts.Months(
             box,
             "Packs tested, by month: brought back (green), not brought back (red), with the success rate",
             SuccessNow(),
@@ -180,17 +185,17 @@ internal sealed class RollUpReport
         Halves(
             box => charts.Months(
                 box,
-                "Coverage: packs tested within 365 days, at each month's last run",
+                "Coverage at each month's last run",
                 CoverageNow(),
                 [.. _report.Months.Select(month => new ChartMonth(Label(month), month.Figures?.Tests.CoveragePerMillion / 10_000.0))],
                 PercentLabel,
                 plain,
                 100),
             (box, unit, name) => charts.Months(
-                box, "Recovery time of everything, at each month's last run", TimeNow(), [.. _report.Months.Select(month => new ChartMonth(Label(month), month.Figures?.Tests.RecoverySeconds / unit))], value => $"{value:0.##} {name}", plain));
+                box, "Recovery time at each month's last run", TimeNow(), [.. _report.Months.Select(month => new ChartMonth(Label(month), month.Figures?.Tests.RecoverySeconds / unit))], value => $"{value:0.##} {name}", plain));
     }
 
-    private void Halves(Action<PdfBox> left, Action<PdfBox, double, string> right) => _pages.Box(124, box =>
+    private void Halves(Action<PdfBox> left, Action<PdfBox, double, string> right) => _pages.Box(ChartHeight, box =>
     {
         double half = (box.Width - 24) / 2;
         (double unit, string name) = _whole.Tests.LongestRecoverySeconds switch { > 7200 => (3600.0, "h"), > 120 => (60.0, "min"), _ => (1.0, "s") };

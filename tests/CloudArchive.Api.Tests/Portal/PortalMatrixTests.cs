@@ -35,6 +35,9 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         POST /portal/clinics/{clinic}/restore-tests                 | 401 401 | 403 ok  403 | ok
         GET /portal/clinics/{clinic}/restore-tests/{run}            | 303 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/restore-tests/{run}/{file}     | 303 401 | ok  ok  403 | ok
+        GET /portal/clinics/{clinic}/reports                        | 303 401 | ok  ok  403 | ok
+        GET /portal/clinics/{clinic}/reports/{period}.csv           | 303 401 | ok  ok  403 | ok
+        GET /portal/clinics/{clinic}/reports/{period}.pdf           | 303 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/audit                          | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/audit/verify                  | 401 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/agents                         | 303 401 | ok  ok  403 | ok
@@ -77,7 +80,7 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         foreach ((string method, string path, string[] expected) in rows)
         {
             string url = path.Replace("{clinic}", clinic, StringComparison.Ordinal).Replace("{study}", "1.2.3", StringComparison.Ordinal).Replace("{agent}", $"{clinic}.0000000000000000", StringComparison.Ordinal)
-                .Replace("{restore}", Id, StringComparison.Ordinal).Replace("{hold}", Id, StringComparison.Ordinal).Replace("{destruction}", Id, StringComparison.Ordinal).Replace("{run}", Id, StringComparison.Ordinal).Replace("{file}", "evidence.json", StringComparison.Ordinal);
+                .Replace("{restore}", Id, StringComparison.Ordinal).Replace("{hold}", Id, StringComparison.Ordinal).Replace("{destruction}", Id, StringComparison.Ordinal).Replace("{run}", Id, StringComparison.Ordinal).Replace("{file}", "evidence.json", StringComparison.Ordinal).Replace("{period}", $"{host.Clock.GetUtcNow():yyyy-MM}", StringComparison.Ordinal);
             for (int i = 0; i < visitors.Length; i++)
             {
                 if (visitors[i] == forged)
