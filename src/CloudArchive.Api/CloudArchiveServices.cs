@@ -130,6 +130,7 @@ public static class CloudArchiveServices
         services.AddSingleton<Canaries>();
         services.AddSingleton<EvidenceStore>();
         services.AddSingleton<RestoreTestBudgets>();
+        services.AddSingleton<LoggedPacks>();
         services.AddSingleton<RestoreTestPopulation>();
         services.AddSingleton<RestoreTestDraw>();
         services.AddSingleton<RestoreTestDesk>();

@@ -99,6 +99,15 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
 
     public Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => Task.CompletedTask;
 
+    /// <summary>Takes a blob away with all its versions, as no storage should.</summary>
+    public void Lose(BlobName name)
+    {
+        lock (_gate)
+        {
+            _blobs.Remove(name);
+        }
+    }
+
     public Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken)
     {
         lock (_gate)
