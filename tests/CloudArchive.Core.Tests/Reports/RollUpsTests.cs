@@ -45,6 +45,7 @@ public sealed class RollUpsTests(SharedStorage shared)
         Assert.True(await staff.AcceptAsync(leaver, ["admin"], [clinic.Id], Cancel));
         await staff.BlockAsync(leaver, Archive.Admin, Cancel);
         await archive.Agents.RevokeAsync(clinic.Agent, Archive.Admin, Cancel);
+        archive.Clock.Advance(TimeSpan.FromMinutes(1));
         DateTimeOffset end = archive.Clock.GetUtcNow();
 
         RollUps reports = Reports(archive);
