@@ -31,7 +31,11 @@ internal sealed class RollUpReport
         Verdict();
         Tiles();
         Charts();
-        Months();
+        if (!_report.Period.IsMonth)
+        {
+            Months(); // of a month the list of every figure has it all
+        }
+
         Definitions();
         Sources();
         return _pages.Save($"{_report.Clinic.Id} · report of {_report.Period}{(IsSoFar ? $", so far: until {ReportText.Time(_report.Whole.Until)}" : "")}");
@@ -44,7 +48,7 @@ internal sealed class RollUpReport
         _pages.Text(_report.Clinic.Name, ReportStyle.Bold(21).Width(_report.Clinic.Name) <= ReportPages.Width ? 21 : 13, bold: true);
         string until = IsSoFar ? $", so far: until {ReportText.Time(_report.Whole.Until)}" : "";
         string id = _report.Period.Name == _report.Period.ToString() ? "" : $" ({_report.Period})";
-        _pages.Text($"{_report.Period.Name}{id} in UTC{until}", 9.5, ReportColors.Muted);
+        _pages.Text($"{_report.Period.Name}{id}, in UTC{until}", 9.5, ReportColors.Muted);
         _pages.Space(4);
     }
 
@@ -224,16 +228,16 @@ internal sealed class RollUpReport
 
     private void Table(string title, (string Title, double Width)[] columns, Func<RollUpFigures, object[]> cells, Func<RollUpFigures, bool> isBad)
     {
-        RollUpSpan[] spans = _report.Period.IsMonth ? [_report.Whole] : [.. _report.Months, _report.Whole];
+        RollUpSpan[] spans = [.. _report.Months, _report.Whole];
         _pages.Heading(title, 24 + (16 * spans.Length));
         _pages.Table(
-            [new ReportColumn(_report.Period.IsMonth ? "Month" : "Months", ReportPages.Width - columns.Sum(column => column.Width)), .. columns.Select(column => new ReportColumn(column.Title, column.Width, Right: true))],
+            [new ReportColumn("Month", ReportPages.Width - columns.Sum(column => column.Width)), .. columns.Select(column => new ReportColumn(column.Title, column.Width, Right: true))],
             spans.Select(span => new ReportRow(
                 [Name(span), .. span.Figures is { } figures ? cells(figures).Select(cell => cell as string ?? ReportText.Count(Convert.ToInt64(cell, CultureInfo.InvariantCulture))) : columns.Select(_ => Nothing)],
-                span.Figures is { } judged && isBad(judged) ? ReportColors.Bad : span.Figures is not null && span == _report.Whole && spans.Length > 1 ? ReportColors.Accent : null)));
+                span.Figures is { } judged && isBad(judged) ? ReportColors.Bad : span == _report.Whole ? ReportColors.Accent : null)));
     }
 
-    private string Name(RollUpSpan span) => !span.Period.IsMonth ? "All of it" : span.Period.From.ToString("MMM yyyy", CultureInfo.InvariantCulture) + (span.State == SpanState.SoFar && !_report.Period.IsMonth ? " *" : "");
+    private string Name(RollUpSpan span) => !span.Period.IsMonth ? "All of it" : span.Period.From.ToString("MMM yyyy", CultureInfo.InvariantCulture) + (span.State == SpanState.SoFar ? " *" : "");
 
     private void Definitions()
     {

@@ -19,7 +19,7 @@ public sealed class RollUpReportTests : IDisposable
         RollUp report = Sample("year");
         string text = OpenedPdf.Flat(await new OpenedPdf(_folder).TextAsync(RollUpReport.Render(report)));
         Assert.All(
-            ["Riverside Dental", "REPORT OF A YEAR", "2026 in UTC", "Restore success", "Coverage", "Recovery time", "Time to revoke access", "Legal holds", "Disclosures", "Every figure, and what it means", "cloudarchive audit verify --live"],
+            ["Riverside Dental", "REPORT OF A YEAR", "2026, in UTC", "Restore success", "Coverage", "Recovery time", "Time to revoke access", "Legal holds", "Disclosures", "Every figure, and what it means", "cloudarchive audit verify --live"],
             fact => Assert.Contains(fact, text, StringComparison.Ordinal));
         IReadOnlyDictionary<string, string> values = RecordedClinic.Values(report, "2026");
         Assert.Contains($"{values["packs-recovered"]} of {values["packs-tested"]} tested packs came back", text.Replace(",", "", StringComparison.Ordinal), StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public sealed class RollUpReportTests : IDisposable
     public async Task A_period_that_is_not_over_says_until_when_it_goes()
     {
         string text = OpenedPdf.Flat(await new OpenedPdf(_folder).TextAsync(RollUpReport.Render(Sample("year-so-far"))));
-        Assert.Contains("2026 in UTC, so far: until 26 Nov 2026 14:00:00 UTC", text, StringComparison.Ordinal);
+        Assert.Contains("2026, in UTC, so far: until 26 Nov 2026 14:00:00 UTC", text, StringComparison.Ordinal);
         Assert.Contains("The period is not over.", text, StringComparison.Ordinal);
         Assert.Contains("Nov 2026 *", text, StringComparison.Ordinal);
         Assert.Contains("Dec 2026 – – –", text, StringComparison.Ordinal);
@@ -82,6 +82,22 @@ public sealed class RollUpReportTests : IDisposable
     {
         byte[] pdf = RollUpReport.Render(Sample(kind));
         await new OpenedPdf(_folder).CheckPagesAsync(pdf);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task No_page_ends_with_a_heading_or_a_tables_head(string kind)
+    {
+        string[] headings = ["Over time", "Restore tests, recovery time and point", "Access that was ended, and silence", "Holds, destructions, disclosures", "Every figure, and what it means", "Where this is from, and how to check it"];
+        string[] pages = (await new OpenedPdf(_folder).TextAsync(RollUpReport.Render(Sample(kind)))).Split('\f', StringSplitOptions.RemoveEmptyEntries);
+        Assert.NotEmpty(pages);
+        foreach (string page in pages)
+        {
+            string[] lines = [.. page.Split('\n').Select(line => OpenedPdf.Flat(line).Trim()).Where(line => line.Length > 0)];
+            Assert.Contains("Page ", lines[^1], StringComparison.Ordinal);
+            Assert.DoesNotContain(lines[^2], headings);
+            Assert.False(lines[^2] is "Figure Value Unit Meaning" || lines[^2].StartsWith("Month ", StringComparison.Ordinal), lines[^2]);
+        }
     }
 
     [Fact]
