@@ -237,7 +237,7 @@ internal sealed class RollUpReport
                 span.Figures is { } judged && isBad(judged) ? ReportColors.Bad : span == _report.Whole ? ReportColors.Accent : null)));
     }
 
-    private string Name(RollUpSpan span) => !span.Period.IsMonth ? "All of it" : span.Period.From.ToString("MMM yyyy", CultureInfo.InvariantCulture) + (span.State == SpanState.SoFar ? " *" : "");
+    private static string Name(RollUpSpan span) => !span.Period.IsMonth ? "All of it" : span.Period.From.ToString("MMM yyyy", CultureInfo.InvariantCulture) + (span.State == SpanState.SoFar ? " *" : "");
 
     private void Definitions()
     {
@@ -245,7 +245,7 @@ internal sealed class RollUpReport
         _pages.Text($"Of {_report.Period.Name}{(IsSoFar ? ", so far" : "")}. The CSV has the same figures{(_report.Period.IsMonth ? "" : " for each month")}, under these names. A dash is no figure, which is not the same as zero."
             + (IsSoFar && !_report.Period.IsMonth ? " A month with * is not over." : ""));
         _pages.Table(
-            [new("Figure", 108), new("Value", 58, Right: true), new("Unit", 48), new("Meaning", 290)],
+            [new("Figure", 108), new("Value", 98, Right: true), new("Unit", 48), new("Meaning", 250)],
             RollUpMetrics.All.Select(metric => new ReportRow(
                 [metric.Name, metric.Value(_whole) is { } value ? value.ToString("#,0.####", CultureInfo.InvariantCulture) : Nothing, metric.Unit, metric.Meaning])));
     }

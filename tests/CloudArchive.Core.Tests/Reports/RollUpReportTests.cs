@@ -101,6 +101,13 @@ public sealed class RollUpReportTests : IDisposable
     }
 
     [Fact]
+    public async Task No_number_is_broken_over_two_lines()
+    {
+        string text = await new OpenedPdf(_folder).TextAsync(RollUpReport.Render(Sample("large")));
+        Assert.All(["11,851,851,852,000,000", "148,148,136", "119,999,880", "120,000,000", "34,560,000"], number => Assert.Contains(number, text, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void The_same_roll_up_makes_the_same_bytes()
     {
         Assert.Equal(RollUpReport.Render(Sample("year")), RollUpReport.Render(Sample("year")));

@@ -40,6 +40,14 @@ public sealed class EvidenceTests(AuditedArchive fixture)
         Assert.Contains("is no run's id", (await clinic.RunAsync("compliance", "restore-test", "show", "none", "--clinic", clinic.Name)).Expect(ExitCode.Usage).Error);
         Assert.Contains("is no run's id", (await clinic.RunAsync("compliance", "evidence", "get", "none", "--clinic", clinic.Name, "--out", clinic["none"])).Expect(ExitCode.Usage).Error);
 
+        // The year's report counts both, out of the audit log.
+        string year = TimeProvider.System.GetUtcNow().Year.ToString("D4");
+        (await clinic.RunAsync("compliance", "report", year, "--clinic", clinic.Name, "--out", clinic["reports"])).Expect(ExitCode.Ok);
+        Dictionary<string, string> figures = (await File.ReadAllLinesAsync(Path.Combine(clinic["reports"], $"{clinic.Name}-{year}.csv"), Cancel)).Select(line => line.Split(',')).Where(fields => fields[1] == year).ToDictionary(fields => fields[5], fields => fields[6]);
+        Assert.Equal(("1", "1", "0", "16", "15", "93.75"), (figures["runs-passed"], figures["runs-failed"], figures["runs-unmatched"], figures["packs-tested"], figures["packs-recovered"], figures["restore-success-rate"]));
+        Assert.Equal((Packs.ToString(), "100", "0"), (figures["archive-packs"], figures["coverage"], figures["runs-untrusted"]));
+        Assert.Equal("%PDF-1.7", System.Text.Encoding.ASCII.GetString(await File.ReadAllBytesAsync(Path.Combine(clinic["reports"], $"{clinic.Name}-{year}.pdf"), Cancel), 0, 8));
+
         // Both hold, whatever their verdict, by the keys that were fetched with them and by those that the clinic's computer pinned.
         Assert.Contains("The run PASSED: all 4 packs", (await VerifyAsync(clinic, "whole")).Expect(ExitCode.Ok).Output);
         Assert.Contains($"The run FAILED: 1 of {Packs} packs did not come back", (await VerifyAsync(clinic, "failed")).Expect(ExitCode.Ok).Output);
