@@ -57,6 +57,19 @@ public sealed class AuditReader(IRowStore rows)
     public async Task<Sha256Digest> RootAtAsync(string log, long size, CancellationToken cancellationToken) =>
         size == 0 ? Merkle.EmptyRoot : (await HashAsync(log, size, [new LeafRange(0, size)], cancellationToken))[0];
 
+    /// <summary>The tree of the first <paramref name="size"/> entries, to be gone on with.</summary>
+    public async Task<CompactRange> RangeAtAsync(string log, long size, CancellationToken cancellationToken)
+    {
+        Nodes nodes = await NodesAsync(log, cancellationToken);
+        MerkleNode[] subtrees = [.. new LeafRange(0, size).Subtrees()];
+        foreach (MerkleNode node in subtrees)
+        {
+            await nodes.LoadAsync(node, cancellationToken);
+        }
+
+        return new CompactRange(size, [.. subtrees.Select(nodes.Hash)]);
+    }
+
     /// <summary>That the entry <paramref name="index"/> is among the first <paramref name="size"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The log has no such entry, or no such size yet.</exception>
     public async Task<InclusionProof> ProveInclusionAsync(string log, long index, long size, CancellationToken cancellationToken) =>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -66,31 +67,40 @@ public sealed class AuditSearch(AuditReader reader)
         return (found, next - 1);
     }
 
-    /// <summary>Every entry of a time, <paramref name="from"/> included and <paramref name="to"/> not, as far as the log goes now.</summary>
-    /// <exception cref="AuditLogDamagedException">One is missing, or cannot be read: whoever adds up is not to be given less than there was.</exception>
+    /// <summary>Every entry of a time, <paramref name="from"/> included and <paramref name="to"/> not, as far as the log goes now; for who reads to the end, checked against the log's tree.</summary>
+    /// <exception cref="AuditLogDamagedException">
+    /// One is missing, cannot be read, or (at the end) is not the one that the tree was made of: whoever adds up is not to be given other than there was.
+    /// </exception>
     public async IAsyncEnumerable<AuditEntry> ReadAsync(string log, DateTimeOffset from, DateTimeOffset to, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        long size = (await reader.GetHeadAsync(log, cancellationToken)).Size;
-        for (long next = await FirstAtOrAfterAsync(log, from, cancellationToken); next < size;)
+        long size = (await reader.GetHeadAsync(log, cancellationToken)).Size, first = await FirstAtOrAfterAsync(log, from, cancellationToken);
+        CompactRange tree = await reader.RangeAtAsync(log, first, cancellationToken);
+        for (bool more = true; more && tree.Size < size;)
         {
-            IReadOnlyList<StoredEntry> page = await reader.ReadAsync(log, next, (int)Math.Min(size - next, AuditReader.LargestRead), cancellationToken);
+            IReadOnlyList<StoredEntry> page = await reader.ReadAsync(log, tree.Size, (int)Math.Min(size - tree.Size, AuditReader.LargestRead), cancellationToken);
             if (page.Count == 0)
             {
-                throw new AuditLogDamagedException(log, $"entry {next} is missing");
+                throw new AuditLogDamagedException(log, $"entry {tree.Size} is missing");
             }
 
             foreach (StoredEntry stored in page)
             {
-                AuditEntry entry = (stored.Index == next ? Read(stored) : throw new AuditLogDamagedException(log, $"entry {next} is missing"))
-                    ?? throw new AuditLogDamagedException(log, $"entry {next} cannot be read");
+                AuditEntry entry = (stored.Index == tree.Size ? Read(stored) : throw new AuditLogDamagedException(log, $"entry {tree.Size} is missing"))
+                    ?? throw new AuditLogDamagedException(log, $"entry {tree.Size} cannot be read");
                 if (entry.Time >= to)
                 {
-                    yield break;
+                    more = false;
+                    break;
                 }
 
                 yield return entry;
-                next++;
+                tree.Append(Merkle.LeafHash(Encoding.UTF8.GetBytes(stored.Json)));
             }
+        }
+
+        if (tree.Root != await reader.RootAtAsync(log, tree.Size, cancellationToken))
+        {
+            throw new AuditLogDamagedException(log, $"of the entries {first} to {tree.Size - 1} one is not what was appended");
         }
     }
 

@@ -254,7 +254,7 @@ internal sealed class RollUpReport
     {
         _pages.Heading("Where this is from, and how to check it", 120);
         _pages.Text(_report.Section is { } section
-            ? $"What happened was counted out of the clinic's audit log, entries {ReportText.Count(section.First)} to {ReportText.Count(section.Last)}, and for people's access out of the system's. Nobody can change these entries unnoticed: the log is a Merkle tree whose root is signed every hour. "
+            ? $"What happened was counted out of the clinic's audit log, entries {ReportText.Count(section.First)} to {ReportText.Count(section.Last)}, and for people's access out of the system's. The entries are those of the log's Merkle tree, whose root is below; it is signed every hour. "
                 + "cloudarchive audit verify --live checks all of it; cloudarchive audit export takes it out, to be checked elsewhere."
             : "The clinic's audit log has no entry of that period.");
         _pages.Text("Coverage, recovery time and recovery point are those of the runs whose evidence has the SHA-256 that the log names; cloudarchive evidence get and verify show each run's own. What was on before the period began, who reaches the clinic, "

@@ -34,11 +34,11 @@ public sealed class RollUps(RollUpLogs logs, RollUpRowReader rows, ClinicDirecto
         Clinic found = await clinics.GetAsync(id, cancellationToken);
         RollUpClinic clinic = new(id, found.Name, found.CreatedAt);
         DateTimeOffset now = clock.GetUtcNow();
-        if (period.From > now || period.To <= clinic.CreatedAt)
+        if (period.From >= now || period.To <= clinic.CreatedAt)
         {
             throw new RefusedException(
                 Refusal.ReportUnknown,
-                period.From > now ? $"{period} has not begun." : $"The archive has nothing of clinic {id} from before {ReportPeriod.MonthOf(clinic.CreatedAt)}: ask for that month or a later one.");
+                period.From >= now ? $"{period} has not begun." : $"The archive has nothing of clinic {id} from before {ReportPeriod.MonthOf(clinic.CreatedAt)}: ask for that month or a later one.");
         }
 
         (RollUpLog recorded, LogSection? section) = await logs.ReadAsync(id, period, cancellationToken);

@@ -97,6 +97,11 @@ public sealed class RollUpsTests(SharedStorage shared)
         Assert.Contains(ReportPeriod.MonthOf(now).ToString(), early.Message, StringComparison.Ordinal);
         RefusedException late = await Assert.ThrowsAsync<RefusedException>(() => reports.MakeAsync(clinic.Id, ReportPeriod.YearOf(now.AddYears(1)), ReportForm.Pdf, Archive.Admin, Cancel));
         Assert.Equal(Refusal.ReportUnknown, late.Refusal);
+
+        // In the very moment in which a month begins there is nothing of it yet.
+        clinic.Archive.Clock.SetUtcNow(ReportPeriod.MonthOf(now).To);
+        RefusedException sharp = await Assert.ThrowsAsync<RefusedException>(() => reports.MakeAsync(clinic.Id, ReportPeriod.MonthOf(clinic.Archive.Clock.GetUtcNow()), ReportForm.Pdf, Archive.Admin, Cancel));
+        Assert.Equal(Refusal.ReportUnknown, sharp.Refusal);
         Assert.Equal(Refusal.RequestInvalid, Assert.Throws<RefusedException>(() => RollUps.Period("2026-13")).Refusal);
         Assert.DoesNotContain(await EntriesAsync(clinic.Archive, clinic.Id), entry => entry.Action == AuditActions.ReportRead);
     }
@@ -113,6 +118,21 @@ public sealed class RollUpsTests(SharedStorage shared)
         AuditLogDamagedException e = await Assert.ThrowsAsync<AuditLogDamagedException>(
             () => Reports(clinic.Archive).MakeAsync(clinic.Id, ReportPeriod.MonthOf(clinic.Archive.Clock.GetUtcNow()), ReportForm.Csv, Archive.Admin, Cancel));
         Assert.Contains($"entry {taken.Index} is missing", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("\"study\"", "\"other\"")]
+    [InlineData("T", "t")] // no entry's text any more
+    public async Task An_entry_that_somebody_changed_stops_the_report(string before, string after)
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        await clinic.Archive.Holds.SetAsync(clinic.Id, Uid.Parse("1.2.3"), null, "Kept", Archive.Admin, Cancel);
+        AuditEntry changed = (await EntriesAsync(clinic.Archive, clinic.Id)).First(entry => entry.Action == AuditActions.HoldSet);
+        Row row = (await clinic.Archive.Rows.FindAsync(RowTable.Audit, clinic.Id.Value, $"e_{changed.Index:D16}", Cancel))!;
+        Dictionary<string, object> values = new(row.Values) { ["json"] = row.Text("json")!.Replace(before, after, StringComparison.Ordinal) };
+        Assert.NotEqual(row.Text("json"), values["json"]);
+        await clinic.Archive.Rows.SubmitAsync(RowTable.Audit, clinic.Id.Value, [new RowWrite.Replace(row.Key, values, row.ETag!)], Cancel);
+        await Assert.ThrowsAsync<AuditLogDamagedException>(() => Reports(clinic.Archive).MakeAsync(clinic.Id, ReportPeriod.MonthOf(clinic.Archive.Clock.GetUtcNow()), ReportForm.Csv, Archive.Admin, Cancel));
     }
 
     [Fact]
