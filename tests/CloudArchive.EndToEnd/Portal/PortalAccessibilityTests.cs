@@ -29,6 +29,7 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
             ("overview", "/portal"), ("clinic", clinic), ("clinic-new", "/portal/clinics/new-practice"), ("studies", clinic + "/studies"), ("studies-none", "/portal/clinics/new-practice/studies"),
             ("restores", clinic + "/restores"), ("restores-none", "/portal/clinics/new-practice/restores"), ("restore-tests", clinic + "/restore-tests"),
             ("restore-tests-none", "/portal/clinics/new-practice/restore-tests"), ("audit", clinic + "/audit"), ("audit-search", clinic + "/audit?action=clinic/"), ("agents", clinic + "/agents"),
+            ("reports", clinic + "/reports"),
             ("agents-none", "/portal/clinics/new-practice/agents"), ("not-found", "/portal/nowhere"), ("refused", "/portal/clinics/no-such-clinic"),
         })
         {
