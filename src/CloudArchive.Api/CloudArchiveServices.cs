@@ -119,6 +119,7 @@ public static class CloudArchiveServices
         services.AddSingleton<StudyDestruction>();
         services.AddSingleton<ClinicRetention>();
         services.AddSingleton<RetentionRun>();
+        services.AddSingleton<TieringRun>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
         services.AddSingleton<RestoreResults>();
