@@ -122,6 +122,8 @@ public static class CloudArchiveServices
         services.AddSingleton<TieringRun>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
+        services.AddSingleton<PackRelease>();
+        services.AddSingleton<RestoreRehydration>();
         services.AddSingleton<RestoreResults>();
         services.AddSingleton<DisclosureLog>();
         services.AddSingleton<ArchiveKeys>();
