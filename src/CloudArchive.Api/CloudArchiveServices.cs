@@ -120,8 +120,11 @@ public static class CloudArchiveServices
         services.AddSingleton<StudyDestruction>();
         services.AddSingleton<ClinicRetention>();
         services.AddSingleton<RetentionRun>();
+        services.AddSingleton<TieringRun>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
+        services.AddSingleton<PackRelease>();
+        services.AddSingleton<RestoreRehydration>();
         services.AddSingleton<RestoreResults>();
         services.AddSingleton<DisclosureLog>();
         services.AddSingleton<ArchiveKeys>();

@@ -49,7 +49,7 @@ public sealed class Rehydration(IRowStore rows, IBlobVault vault, ReceiptIssuer 
     public async Task<int> RunAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
         int done = 0;
-        foreach (Row row in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(Prefix), 100, cancellationToken))
+        foreach (Row row in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(Prefix), 1000, cancellationToken))
         {
             try
             {

@@ -62,7 +62,7 @@ internal sealed class Archive
         StudyDestruction studies = new(Destructions, Planner, Packs, Destruction, new CatalogRemoval(rows), Certificates);
         Retention = new RetentionRun(
             rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock, NullLogger<RetentionRun>.Instance);
-        Results = new RestoreResults(Restores, rows, Catalog, vault, Outbox, keys);
+        Results = new RestoreResults(Restores, rows, new PackRelease(rows, Catalog, vault, keys, clock), new RestoreRehydration(rows, Rehydration), Outbox);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);
         Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);

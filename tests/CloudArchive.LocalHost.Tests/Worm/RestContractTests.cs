@@ -16,8 +16,8 @@ namespace CloudArchive.LocalHost.Tests.Worm;
 /// what the service documents. A member that begins to send something else fails here, whatever the emulator makes of it.
 /// </summary>
 /// <remarks>
-/// The table is from learn.microsoft.com/rest/api/storageservices: put-blob, set-blob-immutability-policy, set-blob-legal-hold, set-blob-tier, delete-blob
-/// (and Azure/azure-rest-api-specs, Microsoft.BlobStorage/stable/2025-01-05/blob.json: BlockBlob_Upload, Blob_SetImmutabilityPolicy, Blob_SetLegalHold, Blob_SetTier, Blob_Delete).
+/// The table is from learn.microsoft.com/rest/api/storageservices: put-blob, set-blob-immutability-policy, set-blob-legal-hold, set-blob-tier, set-blob-tags, delete-blob
+/// (and Azure/azure-rest-api-specs, Microsoft.BlobStorage/stable/2025-01-05/blob.json: BlockBlob_Upload, Blob_SetImmutabilityPolicy, Blob_SetLegalHold, Blob_SetTier, Blob_SetTags, Blob_Delete).
 /// </remarks>
 public sealed partial class RestContractTests : IDisposable
 {
@@ -113,6 +113,16 @@ public sealed partial class RestContractTests : IDisposable
         await _vault.RehydrateAsync(_name, version, Cancel);
         Check(Assert.Single(_recorder.Changes), "PUT", [("comp", "tier"), ("versionid", version)], null, ("x-ms-access-tier", "Hot"), ("x-ms-rehydrate-priority", "Standard"));
         Assert.InRange(_recorder.Changes[0].Status, 200, 202); // 202 where it takes hours, as on Azure
+    }
+
+    [Fact]
+    public async Task Index_tags_are_one_Set_Blob_Tags_on_the_version()
+    {
+        string version = await WriteAsync();
+        await _vault.LockAsync(_name, version, InDays(2), Cancel);
+        _recorder.Clear();
+        await _vault.SetTagsAsync(_name, version, new Dictionary<string, string> { ["archive_after_years"] = "2" }, Cancel);
+        Check(Assert.Single(_recorder.Changes), "PUT", [("comp", "tags"), ("versionid", version)], 204);
     }
 
     [Fact]
