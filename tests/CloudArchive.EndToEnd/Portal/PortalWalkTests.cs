@@ -10,16 +10,17 @@ public sealed class PortalWalkTests(PortalPractice portal)
 {
     private string Clinic => "/portal/clinics/" + portal.Practice.Clinic;
 
-    [Fact(Explicit = true)]
+    [Fact]
     public async Task An_admin_finds_a_patients_studies_asks_for_them_a_second_admin_approves_and_the_images_come_back()
     {
         await portal.ReadyAsync();
         await using PortalVisitor admin = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-admin");
+        await admin.HoldClockAsync();
         await admin.GoAsync(Clinic + "/studies");
         await admin.Page.GetByLabel("Patient ID").FillAsync("P-1001");
         await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Find", Exact = true }).ClickAsync();
         await admin.Page.GetByText("2 studies of that patient").WaitForAsync();
-        await admin.PictureAsync("walk-1-found");
+        await admin.LookAsync("walk-1-found");
         foreach (ILocator box in await admin.Page.Locator("input[name=study][type=checkbox]").AllAsync())
         {
             await box.CheckAsync();
@@ -30,40 +31,42 @@ public sealed class PortalWalkTests(PortalPractice portal)
         await admin.Page.GetByLabel("Recipient").FillAsync("Dr. Okafor, oral surgery");
         IDownload key = await admin.Page.RunAndWaitForDownloadAsync(() => admin.Page.GetByRole(AriaRole.Button, new() { Name = "Make a key in this browser" }).ClickAsync());
         await key.SaveAsAsync(portal.Practice["restore.pem"]);
-        await admin.PictureAsync("walk-2-ask");
+        await admin.LookAsync("walk-2-ask");
         await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Ask for the restore" }).ClickAsync();
         await admin.Page.GetByText("A second admin has to approve").WaitForAsync();
-        await admin.PictureAsync("walk-3-waits");
+        await admin.LookAsync("walk-3-waits");
         string restore = new Uri(admin.Page.Url).AbsolutePath;
-        Assert.Equal(0, await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Approve the restore" }).CountAsync());
+        await Assertions.Expect(admin.Page.GetByRole(AriaRole.Button, new() { Name = "Approve the restore" })).ToHaveCountAsync(0);
 
         await using PortalVisitor second = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-admin-2");
         await second.GoAsync(Clinic);
         await second.Page.Locator($"a.figure, .figure a[href='{Clinic}/restores']").ClickAsync();
         await second.Page.Locator($"a[href='{restore}']").ClickAsync();
-        await second.PictureAsync("walk-4-approve");
+        await second.Page.GetByRole(AriaRole.Heading, new() { Name = "Approve?" }).WaitForAsync();
+        await second.LookAsync("walk-4-approve");
         await second.Page.GetByRole(AriaRole.Button, new() { Name = "Approve the restore" }).ClickAsync();
         await second.Page.GetByText("Ready to fetch").First.WaitForAsync();
 
-        await admin.Page.ReloadAsync();
+        // A page that waits for something asks again by itself.
+        await admin.LaterAsync(TimeSpan.FromSeconds(11));
         string command = await admin.Page.GetByLabel("The command").InnerTextAsync();
-        await admin.PictureAsync("walk-5-fetch");
+        await admin.LookAsync("walk-5-fetch");
         string[] words = command.Split(' ');
         Assert.Equal("cloudarchive", words[0]);
         words[Array.IndexOf(words, "--key") + 1] = portal.Practice["restore.pem"];
         words[Array.IndexOf(words, "--out") + 1] = portal.Practice["restored"];
         (await portal.Practice.Admin.RunAsync(words[1..])).Expect(0);
         Assert.Equal(Practice.Contents(Path.Combine(portal.Practice["clinic"], "Lindqvist_Anna")), Practice.Contents(portal.Practice["restored"]));
-        await admin.Page.ReloadAsync();
+        await admin.LaterAsync(TimeSpan.FromSeconds(31));
         await admin.Page.GetByText("What came of it").WaitForAsync();
-        await admin.PictureAsync("walk-6-done");
+        await admin.LookAsync("walk-6-done");
 
         Assert.Empty(admin.Complaints);
         Assert.DoesNotContain(admin.Requests, url => url.Contains("P-1001", StringComparison.Ordinal));
         Assert.All(admin.Requests, url => Assert.StartsWith(portal.Practice.Archive.Url, url.Replace("blob:", "", StringComparison.Ordinal), StringComparison.Ordinal));
     }
 
-    [Theory(Explicit = true)]
+    [Theory]
     [InlineData("local-admin")]
     [InlineData("local-compliance")]
     public async Task Evidence_is_taken_away_as_PDF_and_JSON_and_the_log_is_verified(string who)
@@ -84,12 +87,12 @@ public sealed class PortalWalkTests(PortalPractice portal)
         Assert.Empty(visitor.Complaints);
     }
 
-    [Fact(Explicit = true)]
+    [Fact]
     public async Task Compliance_sees_no_patient_data_and_gets_no_admins_forms()
     {
         await portal.ReadyAsync();
         await using PortalVisitor visitor = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-compliance");
-        foreach (string path in new[] { "", Clinic, Clinic + "/studies", Clinic + "/restores", Clinic + "/restore-tests", Clinic + "/audit", Clinic + "/agents" }.Select(path => path.Length == 0 ? "/portal" : path))
+        foreach (string path in new[] { "", Clinic, Clinic + "/studies", Clinic + "/restores", Clinic + "/restore-tests", Clinic + "/retention", Clinic + "/audit", Clinic + "/agents" }.Select(path => path.Length == 0 ? "/portal" : path))
         {
             await visitor.GoAsync(path);
             string html = await visitor.Page.ContentAsync();
@@ -109,7 +112,7 @@ public sealed class PortalWalkTests(PortalPractice portal)
         Assert.Empty(visitor.Complaints);
     }
 
-    [Fact(Explicit = true)]
+    [Fact]
     public async Task By_keyboard_alone_one_signs_in_finds_a_study_and_opens_it()
     {
         await portal.ReadyAsync();
@@ -141,6 +144,27 @@ public sealed class PortalWalkTests(PortalPractice portal)
         await TabToAsync(visitor.Page, "tbody a");
         await keyboard.PressAsync("Enter");
         await visitor.Page.GetByRole(AriaRole.Heading, new() { Name = "Study of 2025-10-02" }).WaitForAsync();
+        Assert.Empty(visitor.Complaints);
+    }
+
+    [Fact]
+    public async Task A_session_that_is_left_alone_asks_whether_somebody_is_there_and_then_ends()
+    {
+        await portal.ReadyAsync();
+        await using PortalVisitor visitor = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-compliance");
+        await visitor.HoldClockAsync();
+        await visitor.GoAsync(Clinic + "/audit");
+        ILocator question = visitor.Page.GetByRole(AriaRole.Dialog, new() { Name = "Are you still there?" });
+        await Assertions.Expect(question).ToBeHiddenAsync();
+        await visitor.LaterAsync(TimeSpan.FromMinutes(14.5));
+        await Assertions.Expect(question).ToBeVisibleAsync();
+        await visitor.LookAsync("walk-idle");
+        await visitor.Page.GetByRole(AriaRole.Button, new() { Name = "Stay signed in" }).ClickAsync();
+        await Assertions.Expect(question).ToBeHiddenAsync();
+
+        await visitor.LaterAsync(TimeSpan.FromMinutes(16));
+        await visitor.Page.WaitForURLAsync("**/portal/sign-in?reason=idle");
+        await visitor.Page.GetByText("You were signed out because nothing happened").WaitForAsync();
         Assert.Empty(visitor.Complaints);
     }
 

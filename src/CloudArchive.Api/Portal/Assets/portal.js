@@ -36,6 +36,26 @@
     dialog.addEventListener("cancel", event => { event.preventDefault(); stay(); });
   }
 
+  // On a narrow screen, the place where one is must be among those that are seen.
+  const places = document.querySelector("nav.clinic"), place = places && places.querySelector("[aria-current]");
+  if (place) places.scrollLeft = place.offsetLeft - (places.clientWidth - place.offsetWidth) / 2;
+
+  // A table that is wider than the screen is moved by keyboard too.
+  const reach = () => {
+    for (const table of document.querySelectorAll(".table")) {
+      const wide = table.scrollWidth > table.clientWidth;
+      if (wide) {
+        table.tabIndex = 0;
+        table.setAttribute("role", "region");
+        table.setAttribute("aria-label", "Table, wider than the screen");
+      } else {
+        for (const name of ["tabindex", "role", "aria-label"]) table.removeAttribute(name);
+      }
+    }
+  };
+  reach();
+  addEventListener("resize", reach);
+
   // Back from the browser's memory: what a person saw before they signed out is not shown again.
   addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
 
