@@ -21,7 +21,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         ApiAgent agent = await ApiAgent.CreateAsync(host);
         string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
-        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/restores", clinic + "/restore-tests", clinic + "/retention", clinic + "/audit", clinic + "/agents", "/portal/nowhere" })
+        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/restores", clinic + "/restore-tests", clinic + "/retention", clinic + "/audit", clinic + "/agents", clinic + "/access", clinic + "/alerts", clinic + "/disclosures", "/portal/access", "/portal/alerts", "/portal/nowhere" })
         {
             PortalAnswer page = await browser.GetAsync(path);
             Assert.StartsWith("text/html", page.Headers["Content-Type"], StringComparison.Ordinal);
@@ -85,7 +85,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         Sidecar study = (await agent.BackUpAsync(await agent.TokenAsync())).Sidecar;
         string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("compliance"));
-        foreach (string path in new[] { "/portal", clinic, clinic + "/studies", $"{clinic}/studies/{study.Study}", clinic + "/restores", clinic + "/restore-tests", clinic + "/audit", clinic + "/agents" })
+        foreach (string path in new[] { "/portal", clinic, clinic + "/studies", $"{clinic}/studies/{study.Study}", clinic + "/restores", clinic + "/restore-tests", clinic + "/audit", clinic + "/agents", clinic + "/access", clinic + "/alerts" })
         {
             PortalAnswer page = await browser.GetAsync(path);
             Assert.Equal(HttpStatusCode.OK, page.Status);
@@ -117,7 +117,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin", clinics: mine.Enrolled.Clinic.Value));
         Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync($"/portal/clinics/{mine.Enrolled.Clinic}")).Status);
         Assert.DoesNotContain(other.Enrolled.Clinic.Value, (await browser.GetAsync("/portal")).Html, StringComparison.Ordinal);
-        foreach (string page in new[] { "", "/studies", "/restores", "/restore-tests", "/audit", "/agents" })
+        foreach (string page in new[] { "", "/studies", "/restores", "/restore-tests", "/audit", "/agents", "/access", "/alerts", "/disclosures" })
         {
             Assert.Equal(HttpStatusCode.Forbidden, (await browser.GetAsync($"/portal/clinics/{other.Enrolled.Clinic}{page}")).Status);
         }
