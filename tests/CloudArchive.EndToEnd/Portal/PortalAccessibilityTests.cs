@@ -29,7 +29,8 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
         {
             ("overview", "/portal"), ("clinic", clinic), ("clinic-new", none), ("studies", clinic + "/studies"), ("studies-none", none + "/studies"),
             ("restores", clinic + "/restores"), ("restores-none", none + "/restores"), ("restore-tests", clinic + "/restore-tests"),
-            ("restore-tests-none", none + "/restore-tests"), ("audit", clinic + "/audit"), ("audit-search", clinic + "/audit?action=clinic/"), ("agents", clinic + "/agents"), ("retention", clinic + "/retention"), ("retention-none", none + "/retention"), ("clinic-damaged", damaged), ("restore-tests-damaged", damaged + "/restore-tests"),
+            ("restore-tests-none", none + "/restore-tests"), ("audit", clinic + "/audit"), ("audit-search", clinic + "/audit?action=clinic/"), ("agents", clinic + "/agents"), ("access", clinic + "/access"), ("access-archive", "/portal/access"), ("alerts", clinic + "/alerts"), ("alerts-damaged", damaged + "/alerts"), ("alerts-archive", "/portal/alerts"),
+            ("disclosures", clinic + "/disclosures"), ("retention", clinic + "/retention"), ("retention-none", none + "/retention"), ("clinic-damaged", damaged), ("restore-tests-damaged", damaged + "/restore-tests"),
             ("agents-none", none + "/agents"), ("not-found", "/portal/nowhere"), ("refused", "/portal/clinics/no-such-clinic"),
         })
         {
@@ -49,6 +50,11 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
         await admin.Page.Locator("tbody a").First.ClickAsync();
         await admin.Page.GetByText("Something did not come back").WaitForAsync();
         await LookAsync(admin, "restore-test-failed");
+        await admin.GoAsync(clinic + "/disclosures");
+        await admin.Page.GetByLabel("Patient ID").FillAsync("P-none");
+        await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Look up" }).ClickAsync();
+        await admin.Page.GetByText("Nothing was handed out").WaitForAsync();
+        await LookAsync(admin, "disclosures-none");
         await admin.GoAsync(clinic + "/retention");
         await admin.Page.GetByText("Change the policy").ClickAsync();
         await admin.Page.GetByText("Set a hold").ClickAsync();
@@ -65,7 +71,7 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
         await LookAsync(admin, "code");
 
         await using PortalVisitor compliance = await (await PortalVisitor.OpenAsync(portal, dark, phone)).SignInAsync("local-compliance");
-        foreach ((string name, string path) in new[] { ("compliance-studies", clinic + "/studies"), ("compliance-agents", clinic + "/agents"), ("compliance-restore-tests", clinic + "/restore-tests") })
+        foreach ((string name, string path) in new[] { ("compliance-studies", clinic + "/studies"), ("compliance-agents", clinic + "/agents"), ("compliance-restore-tests", clinic + "/restore-tests"), ("compliance-access", clinic + "/access"), ("compliance-alerts", damaged + "/alerts") })
         {
             await compliance.GoAsync(path);
             await LookAsync(compliance, name);

@@ -51,8 +51,15 @@ internal sealed class PortalVisitor : IAsyncDisposable
         await Page.GotoAsync(_archive.PortalUrl);
         await Page.Locator($"input[name=identity][value={subject}]").CheckAsync();
         await Page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
-        await Page.WaitForURLAsync("**/portal");
+        await ArriveAsync("/portal");
         return this;
+    }
+
+    /// <summary>Waits until the browser is at an address and has read all of the page. By asking again and again: an event can be missed.</summary>
+    public async Task ArriveAsync(string path)
+    {
+        await Assertions.Expect(Page).ToHaveURLAsync(_archive.Url + path);
+        await Assertions.Expect(Page.Locator("footer.foot")).ToBeVisibleAsync();
     }
 
     public Task GoAsync(string path) => Page.GotoAsync(_archive.Url + path);
