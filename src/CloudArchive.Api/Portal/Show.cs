@@ -48,9 +48,9 @@ internal static class Show
     /// <summary>How long after access was ended the last request was let in.</summary>
     public static string Effect(DateTimeOffset ended, DateTimeOffset? last) => last switch
     {
-        null => "at once: no request was ever let in",
-        { } at when at <= ended => $"at once: the last request was let in {Duration(ended - at)} before",
-        { } at => $"{Duration(at - ended)} later: then the last request was let in",
+        null => "at once; no request was ever let in",
+        { } at when at <= ended => $"at once; the last request was let in {Duration(ended - at)} before",
+        { } at => $"{Duration(at - ended)} later; then the last request was let in",
     };
 
     /// <summary>A duration in its largest unit.</summary>

@@ -84,7 +84,7 @@ public sealed partial class PortalAccessTests(SharedStorage shared)
         Assert.Equal((AuditActions.SubjectBlocked, leaver), (entry.Action, entry.Subject.Other));
 
         Assert.Equal(HttpStatusCode.Unauthorized, (await leaving.GetAsync(page)).Status);
-        Assert.Contains("at once: the last request was let in 3 minutes before", Row((await admin.GetAsync(page)).Html, leaver), StringComparison.Ordinal);
+        Assert.Contains("at once; the last request was let in 3 minutes before", Row((await admin.GetAsync(page)).Html, leaver), StringComparison.Ordinal);
         Assert.DoesNotContain($"Block {leaver}", (await admin.GetAsync(page)).Text, StringComparison.Ordinal);
 
         Assert.Equal("/portal/access#ended", (await admin.PostAsync("/portal/access/unblock", ("subject", leaver))).Location);
@@ -126,7 +126,7 @@ public sealed partial class PortalAccessTests(SharedStorage shared)
         foreach (string page in new[] { "/access", "/agents" })
         {
             string row = Row((await admin.GetAsync(clinic + page)).Html, agent.Enrolled.AgentId);
-            Assert.Contains("at once: the last request was let in 20 minutes before", row, StringComparison.Ordinal);
+            Assert.Contains("at once; the last request was let in 20 minutes before", row, StringComparison.Ordinal);
             Assert.Contains("ada", row, StringComparison.Ordinal);
             Assert.DoesNotContain("/revoke", row, StringComparison.Ordinal);
         }

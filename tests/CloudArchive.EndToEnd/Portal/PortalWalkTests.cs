@@ -167,15 +167,15 @@ public sealed class PortalWalkTests(PortalPractice portal)
         await admin.Page.GetByText("End access of somebody who is not listed").ClickAsync();
         await admin.Page.GetByLabel("Id", new() { Exact = true }).FillAsync("left-last-year");
         await admin.Page.GetByRole(AriaRole.Button, new() { Name = "End it" }).ClickAsync();
-        await Assertions.Expect(admin.Page.Locator("tr", new() { HasText = "left-last-year" })).ToContainTextAsync("at once: no request was ever let in");
+        await Assertions.Expect(admin.Page.Locator("tr", new() { HasText = "left-last-year" })).ToContainTextAsync("at once; no request was ever let in");
         await admin.LookAsync("walk-access-archive");
 
         await admin.GoAsync(damaged + "/access");
         await admin.Page.Locator("summary", new() { HasText = "Revoke" }).ClickAsync();
         await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Revoke it for good" }).ClickAsync();
-        await admin.Page.GetByText("at once: the last request was let in").WaitForAsync();
+        await admin.Page.GetByText("at once; the last request was let in").WaitForAsync();
         await admin.GoAsync(damaged + "/access");
-        await Assertions.Expect(admin.Page.Locator("section[aria-labelledby=ended] tr", new() { HasText = portal.Damaged + "." })).ToContainTextAsync("at once: the last request was let in");
+        await Assertions.Expect(admin.Page.Locator("section[aria-labelledby=ended] tr", new() { HasText = portal.Damaged + "." })).ToContainTextAsync("at once; the last request was let in");
         await admin.Page.GetByText("Attest this list").ClickAsync();
         await admin.LookAsync("walk-access-attest");
         await admin.Page.GetByRole(AriaRole.Button, new() { Name = "It is right: attest it" }).ClickAsync();
