@@ -220,7 +220,11 @@ sealed partial class Demo(Options options, string work)
         Step("The same with one recovered file more than there was, as somebody might wish it");
         string forged = Path.Combine(work, "evidence-forged");
         Directory.CreateDirectory(forged);
-        File.Copy(Path.Combine(folder, "evidence.jws"), Path.Combine(forged, "evidence.jws"), overwrite: true);
+        foreach (string file in Directory.GetFiles(folder))
+        {
+            File.Copy(file, Path.Combine(forged, Path.GetFileName(file)), overwrite: true);
+        }
+
         string json = await File.ReadAllTextAsync(Path.Combine(folder, "evidence.json"));
         await File.WriteAllTextAsync(Path.Combine(forged, "evidence.json"), ForgedCount().Replace(json, m => $"\"recoveredFiles\":{long.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) + 1}"));
         string found = await CliAsync(["evidence", "verify", forged, "--key", keys], allowed: [DoesNotHold]);

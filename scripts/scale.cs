@@ -37,6 +37,9 @@ sealed class Inputs
         ["block-mib"] = (8, "a staged block, MiB"),
         ["instances"] = (12, "instances in an average pack"),
         ["tests-per-clinic-day"] = (2, "packs that restore tests open, a clinic a day"),
+        ["runs-per-clinic-day"] = (1, "restore tests, a clinic a day"),
+        ["canaries"] = (9, "packs, damaged on purpose and sound, that each run opens besides"),
+        ["entries-per-pack"] = (4, "entries that a clinic's log has for each pack, all told"),
         ["restored-share"] = (0.005, "share of the archive that clinics restore in a year"),
         ["active-hours"] = (10, "hours a day in which a clinic's log grows, and so has a checkpoint"),
         ["hot-days"] = (30, "days before lifecycle.json moves a pack to cold"),
@@ -95,6 +98,7 @@ static class Scale
         double grownGb = i["clinics"] * i["growth-gb"] / 12;
         double newPacks = grownGb * 1e9 / packBytes;
         double checkpoints = i["clinics"] * i["active-hours"] * Month;
+        double runs = i["clinics"] * i["runs-per-clinic-day"] * Month;
         double tested = i["clinics"] * i["tests-per-clinic-day"] * Month;
         double testedGb = tested * packBytes / 1e9;
         double restoredGb = i["archive-tb"] * 1e3 * i["restored-share"] / 12;
@@ -102,16 +106,23 @@ static class Scale
 
         // A commit: the blocks and their list; sidecar and receipt; set and lock the policy on all three.
         double blocks = Math.Ceiling(i["pack-mib"] / i["block-mib"]);
-        double hotWrites = (newPacks * (blocks + 1 + 2 + 6)) + (checkpoints * 3);
+        // A run of restore tests: a checkpoint and four files of evidence, each written and locked; and storage listed, 5,000 blobs a time.
+        double listed = Math.Ceiling(packs / i["clinics"] * 3 / 5000);
+        double hotWrites = (newPacks * (blocks + 1 + 2 + 6)) + (checkpoints * 3) + (runs * ((5 * 3) + listed));
         // A commit looks, reads back, and reads the policies back.
-        double hotReads = newPacks * 6;
+        double hotReads = (newPacks * 6) + (runs * i["canaries"] * 3);
         double tierings = newPacks * 3;
         double coldReads = (tested + restored) * 3;
         // A commit: work in and out, pack and study, instances, audit; and the reads before them.
-        double rowOperations = (newPacks * 14) + (checkpoints * 3) + (tested * 8);
+        // Each clinic's log is read whole twice a day, 1,000 entries a time, for its check and for a run's population; its catalogue for
+        // the population and for retention's plan; and every hour some rows say that nothing is to be done.
+        double packsEach = packs / i["clinics"];
+        double logRead = Math.Ceiling(packsEach * i["entries-per-pack"] / 1000), catalogueRead = Math.Ceiling(packsEach / 1000);
+        double daily = i["clinics"] * Month * ((2 * logRead) + (2 * catalogueRead) + (24 * 6));
+        double rowOperations = (newPacks * 14) + (checkpoints * 3) + (tested * 8) + (runs * 20) + daily;
         double rowBytes = packs * (1_000 + (i["instances"] * 500) + 1_500);
-        // A receipt and its token; a checkpoint; a test or restore unwraps and asks for the key.
-        double keyOperations = (newPacks * 2) + checkpoints + ((tested + restored) * 2);
+        // A receipt and its token; a checkpoint; a test, a canary or a restore unwraps and asks for the key; a run signs checkpoint, evidence and report.
+        double keyOperations = (newPacks * 2) + checkpoints + ((tested + restored) * 2) + (runs * (i["canaries"] + 3));
         double computeSeconds = (grownGb + testedGb) * 1e3 / i["instance-mb-s"];
         double executions = (newPacks * 4) + tested + (24 * 31 * 4);
         double logGb = (hotWrites + hotReads + coldReads + rowOperations + keyOperations) * i["log-bytes"] / 1e9;

@@ -121,8 +121,11 @@ public static class CloudArchiveServices
         services.AddSingleton<StudyDestruction>();
         services.AddSingleton<ClinicRetention>();
         services.AddSingleton<RetentionRun>();
+        services.AddSingleton<TieringRun>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
+        services.AddSingleton<PackRelease>();
+        services.AddSingleton<RestoreRehydration>();
         services.AddSingleton<RestoreResults>();
         services.AddSingleton<DisclosureLog>();
         services.AddSingleton<ArchiveKeys>();
@@ -131,6 +134,7 @@ public static class CloudArchiveServices
         services.AddSingleton<Canaries>();
         services.AddSingleton<EvidenceStore>();
         services.AddSingleton<RestoreTestBudgets>();
+        services.AddSingleton<LoggedPacks>();
         services.AddSingleton<RestoreTestPopulation>();
         services.AddSingleton<RestoreTestDraw>();
         services.AddSingleton<RestoreTestDesk>();

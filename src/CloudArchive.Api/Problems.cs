@@ -73,6 +73,7 @@ public static class Problems
         [Refusal.RestoreUnknown] = (404, "restore-unknown", "No such restore"),
         [Refusal.NothingToRestore] = (422, "nothing-to-restore", "Nothing in the archive fits the request"),
         [Refusal.ApprovalMissing] = (409, "approval-missing", "A second admin has to approve first"),
+        [Refusal.PacksArchived] = (409, "packs-archived", "Packs are on their way back from the archive tier"),
         [Refusal.ApprovalByRequester] = (403, "approval-by-requester", "Nobody approves their own request"),
         [Refusal.ApprovalNotNeeded] = (409, "approval-not-needed", "There is nothing to approve"),
         [Refusal.RestoreOfAnother] = (403, "restore-of-another", "Only who asked for a restore gets its result"),

@@ -72,6 +72,9 @@ public enum Refusal
     /// <summary>A second admin has to approve first.</summary>
     ApprovalMissing,
 
+    /// <summary>What is asked for lies in the archive tier and is on its way back.</summary>
+    PacksArchived,
+
     /// <summary>Nobody approves their own request.</summary>
     ApprovalByRequester,
 

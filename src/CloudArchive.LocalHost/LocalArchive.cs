@@ -25,6 +25,7 @@ public sealed class LocalArchive : IAsyncDisposable
 {
     private const int PacksPerReconciliation = 1000;
     private const int StudiesPerRetention = 1000;
+    private const int TagsPerRun = 10_000;
 
     private static readonly ScheduledWork[] s_work =
     [
@@ -37,6 +38,7 @@ public sealed class LocalArchive : IAsyncDisposable
         new("silence", "0 0 6 * * *", (services, cancel) => services.GetRequiredService<SilenceWatch>().RunAsync(cancel)),
         new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
         new("retention", "45 */10 * * * *", (services, cancel) => services.GetRequiredService<RetentionRun>().RunAsync(StudiesPerRetention, cancel)),
+        new("tiering", "0 30 4 * * *", (services, cancel) => services.GetRequiredService<TieringRun>().RunAsync(TagsPerRun, cancel)),
         new("lifecycle", "0 0 5 * * *", (services, cancel) => services.GetRequiredService<LifecycleEngine>().RunAsync(cancel)),
         new("rewrap", "0 0 4 * * *", (services, cancel) => services.GetRequiredService<KeyRewrapRun>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
     ];

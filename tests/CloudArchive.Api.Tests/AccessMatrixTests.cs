@@ -87,20 +87,6 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         POST /v1/clinics/{clinic}/alerts/{alert}/retry            | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/alerts                                            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         POST /v1/alerts/{alert}/retry                             | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
-        GET /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 | 403 401 ok  ok  403 | agent
-        PUT /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/retention/plan                   | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/holds                           | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/holds                            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/holds/{hold}                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/holds/{hold}/clear              | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/holds/{hold}/approve            | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/destructions                    | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/destructions                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/destructions/{destruction}       | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/destructions/{destruction}/approve | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/destructions/{destruction}/reject | 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/destructions/{destruction}/certificate | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance

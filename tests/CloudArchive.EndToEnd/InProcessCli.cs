@@ -6,11 +6,12 @@ namespace CloudArchive.EndToEnd;
 internal static class InProcessCli
 {
     /// <summary>Whoever sits at that data folder.</summary>
-    public static CliEnvironment Environment(string home, TextWriter? output = null, TextWriter? error = null, Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage>? between = null) => new()
+    public static CliEnvironment Environment(string home, TextWriter? output = null, TextWriter? error = null, Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage>? between = null, TimeProvider? clock = null) => new()
     {
         Out = output ?? TextWriter.Null,
         Error = error ?? TextWriter.Null,
         In = TextReader.Null,
+        Clock = clock ?? TimeProvider.System,
         Variable = name => name == "CLOUDARCHIVE_HOME" ? home : null,
         HttpHandler = () => new Between(between ?? ((_, answer) => answer)),
     };

@@ -50,7 +50,7 @@ internal static class RetentionEndpoints
 
     private static async Task<Ok<RetentionPolicy>> ChangePolicyAsync(ClinicId clinic, RetentionPolicyRequest body, RetentionPolicies policies, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok(await policies.ChangeAsync(
-            clinic, new RetentionPolicy(0, body.Years, body.MinimumYears, body.From, body.MinorsUntilAge, body.MinorYears), context.Requester(), cancellationToken));
+            clinic, new RetentionPolicy(0, body.Years, body.MinimumYears, body.From, body.MinorsUntilAge, body.MinorYears, body.ArchiveAfterYears), context.Requester(), cancellationToken));
 
     private static async Task<Ok<Page<RetentionLineResponse>>> PlanAsync(
         ClinicId clinic, string? action, string? after, int? take, RetentionPlanner planner, IAuditLog log, HttpContext context, CancellationToken cancellationToken)

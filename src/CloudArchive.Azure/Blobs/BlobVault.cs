@@ -192,6 +192,19 @@ public sealed class BlobVault : IBlobVault
     }
 
     /// <inheritdoc/>
+    public async Task SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Blob(name).WithVersion(versionId).SetTagsAsync(new Dictionary<string, string>(tags), cancellationToken: cancellationToken);
+        }
+        catch (RequestFailedException e) when (IsMissing(e))
+        {
+            throw new BlobMissingException(name, e);
+        }
+    }
+
+    /// <inheritdoc/>
     public async Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken)
     {
         BlockBlobClient blob = Blob(name);

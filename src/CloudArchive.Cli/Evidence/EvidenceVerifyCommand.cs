@@ -35,7 +35,7 @@ internal static class EvidenceVerifyCommand
         return new(
             Read(Path.Combine(folder, EvidenceFiles.Document)),
             Text(Path.Combine(folder, EvidenceFiles.Signature)),
-            File.Exists(report) ? Read(report) : null,
+            File.Exists(report) ? (ReadOnlyMemory<byte>?)Read(report) : null, // a null array would become an empty report
             File.Exists(reportSignature) ? Text(reportSignature) : null);
     }
 

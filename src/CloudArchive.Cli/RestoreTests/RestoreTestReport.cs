@@ -49,6 +49,7 @@ internal static class RestoreTestReport
                 null => "not tested yet",
                 { Outcome: PackTestOutcome.Recovered } good => $"passed  {Texts.Count(good.Files, "instance")}, {Texts.Size(good.FileBytes)}, {good.Steps.Sum(s => s.Milliseconds):N0} ms",
                 { Outcome: PackTestOutcome.NotTestedArchived } => "not tested: it lies in the archive tier, beyond the budget",
+                { Outcome: PackTestOutcome.NotTestedDestroyed } => "not tested: its retention ended, and it was destroyed after the sample was drawn",
                 var bad => $"FAILED  {Name(bad.Cause)}: {bad.Cause!.Value.InPlainWords()}",
             };
             environment.Out.WriteLine($"  {pack.Pack}  {Reason(pack.Reason),-7} {result}");

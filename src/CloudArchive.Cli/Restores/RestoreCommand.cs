@@ -23,7 +23,7 @@ internal sealed class RestoreCommand
     private readonly Option<string> _purpose = new("--purpose") { Description = "Why; goes into the accounting of disclosures (45 CFR 164.528)", Required = true, HelpName = "text" };
     private readonly Option<string> _recipient = new("--recipient") { Description = "Who gets the images", Required = true, HelpName = "text" };
     private readonly Option<bool> _overwrite = new("--overwrite") { Description = "Replace files of the same name that have other bytes" };
-    private readonly Option<int> _wait = new("--wait") { Description = "Minutes to wait for a second admin's approval", DefaultValueFactory = _ => 60, HelpName = "minutes" };
+    private readonly Option<int> _wait = new("--wait") { Description = "Minutes to wait for a second admin's approval, and for packs that have to come back from the archive tier (up to 15 hours)", DefaultValueFactory = _ => 60, HelpName = "minutes" };
     private readonly Option<bool> _json = CommonOptions.Json();
 
     private RestoreCommand(CliEnvironment environment)
@@ -60,7 +60,7 @@ internal sealed class RestoreCommand
         }
 
         if (restore.Status != RestoreStatus.Ready) throw new ServiceRefusedException(409, "restore-over", $"Restore {restore.Id} is over before it began. Ask again.", null);
-        return (int)await new RestoreFetch(_environment, client).RunAsync(restore, key, target, json, cancellationToken);
+        return (int)await new RestoreFetch(_environment, client, TimeSpan.FromMinutes(parsed.GetValue(_wait))).RunAsync(restore, key, target, json, cancellationToken);
     }
 
     private async Task<RestoreRequest> ReadRequestAsync(ParseResult parsed, Jwk publicKey, CancellationToken cancellationToken)

@@ -6,15 +6,43 @@ using CloudArchive.Format.Wire;
 namespace CloudArchive.Cli.Restores;
 
 /// <summary>Fetches a restore that is ready, reports to the archive how it went, and says so.</summary>
-internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient client)
+/// <param name="environment">The terminal.</param>
+/// <param name="client">The service.</param>
+/// <param name="patience">How long to wait for packs that have to come back from the archive tier.</param>
+internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient client, TimeSpan patience)
 {
+    private static readonly TimeSpan PollEvery = TimeSpan.FromMinutes(5);
+
     public async Task<ExitCode> RunAsync(RestoreResponse restore, RSA key, TargetFolder target, bool json, CancellationToken cancellationToken)
     {
         CheckSpace(target, restore);
-        RestoreTally tally = await ProgressViews.RunAsync(environment, json, view => new RestoreRun(client, environment, restore, key, view).RunAsync(target, cancellationToken));
+        RestoreListing listing = new(client, restore);
+        IReadOnlyList<ListedPack> packs = await ListAsync(listing, json, cancellationToken);
+        RestoreTally tally = await ProgressViews.RunAsync(environment, json, view => new RestoreRun(listing, environment, restore, key, view).RunAsync(packs, target, cancellationToken));
         bool reported = await ReportAsync(restore, tally, cancellationToken);
         Tell(json, restore, target, tally, reported);
         return CodeOf(restore, tally);
+    }
+
+    private async Task<IReadOnlyList<ListedPack>> ListAsync(RestoreListing listing, bool json, CancellationToken cancellationToken)
+    {
+        long began = environment.Clock.GetTimestamp();
+        bool told = false;
+        return await listing.ReadAsync(WaitsAsync, cancellationToken);
+
+        async Task<bool> WaitsAsync(CancellationToken cancellation)
+        {
+            if (environment.Clock.GetElapsedTime(began) + PollEvery > patience) return false;
+            if (!told)
+            {
+                await (json ? environment.Error : environment.Out).WriteLineAsync(
+                    $"Packs of this restore lie in the archive tier and are on their way back, which takes up to 15 hours. Waiting up to {Texts.Duration(patience)}. Leave this running.");
+                told = true;
+            }
+
+            await Task.Delay(PollEvery, environment.Clock, cancellation);
+            return true;
+        }
     }
 
     private static void CheckSpace(TargetFolder target, RestoreResponse restore)

@@ -11,16 +11,14 @@ using CloudArchive.Format.Wire;
 namespace CloudArchive.Cli.Restores;
 
 /// <summary>Brings down and unpacks what a restore that is ready holds: one pack is unpacked while the next comes down.</summary>
-public sealed class RestoreRun(ArchiveClient client, CliEnvironment environment, RestoreResponse restore, RSA key, IProgressView view)
+internal sealed class RestoreRun(RestoreListing listing, CliEnvironment environment, RestoreResponse restore, RSA key, IProgressView view)
 {
     private static readonly TimeSpan RenewBefore = TimeSpan.FromMinutes(2);
-    private string ResultPath => $"v1/clinics/{restore.Clinic}/restores/{Uri.EscapeDataString(restore.Id)}/result";
 
     /// <summary>Restores into the folder.</summary>
-    public async Task<RestoreTally> RunAsync(TargetFolder target, CancellationToken cancellationToken)
+    public async Task<RestoreTally> RunAsync(IReadOnlyList<ListedPack> packs, TargetFolder target, CancellationToken cancellationToken)
     {
         RestoreTally tally = new(view);
-        List<Listed> packs = await ListAsync(cancellationToken);
         using IProgressStep step = view.Begin($"Restoring {Texts.Count(restore.Instances, "file")}", ProgressUnit.Bytes, packs.Sum(p => p.Pack.Length));
         using RangedDownload download = new(environment);
         Channel<(RestorePack Pack, FileStream? File, string? Why)> ready = Channel.CreateBounded<(RestorePack, FileStream?, string?)>(1);
@@ -58,31 +56,11 @@ public sealed class RestoreRun(ArchiveClient client, CliEnvironment environment,
         return tally;
     }
 
-    private async Task<List<Listed>> ListAsync(CancellationToken cancellationToken)
-    {
-        List<Listed> packs = [];
-        string? after = null;
-        do
-        {
-            Page<RestorePack> page = await PageAsync(after, cancellationToken);
-            packs.AddRange(page.Items.Select(pack => new Listed(pack, after)));
-            after = page.Next;
-        }
-        while (after is not null);
-
-        // Newest first: the newest version of a file has the plain name (TargetFolder). Ids sort by time (UUIDv7).
-        packs.Sort((a, b) => string.CompareOrdinal(b.Pack.Pack.ToString(), a.Pack.Pack.ToString()));
-        return packs;
-    }
-
-    private Task<Page<RestorePack>> PageAsync(string? after, CancellationToken cancellationToken) =>
-        client.GetAsync<Page<RestorePack>>(after is null ? ResultPath : $"{ResultPath}?after={Uri.EscapeDataString(after)}", cancellationToken);
-
-    private async Task DownloadAsync(List<Listed> packs, RangedDownload download, TargetFolder target, ChannelWriter<(RestorePack Pack, FileStream? File, string? Why)> ready, CancellationToken cancellationToken)
+    private async Task DownloadAsync(IReadOnlyList<ListedPack> packs, RangedDownload download, TargetFolder target, ChannelWriter<(RestorePack Pack, FileStream? File, string? Why)> ready, CancellationToken cancellationToken)
     {
         try
         {
-            foreach (Listed listed in packs)
+            foreach (ListedPack listed in packs)
             {
                 FileStream file = target.CreateTemporary();
                 try
@@ -112,7 +90,7 @@ public sealed class RestoreRun(ArchiveClient client, CliEnvironment environment,
     }
 
     /// <summary>The pack's URL; where it has run out or was refused, a fresh one from the page that listed it.</summary>
-    private async Task<Uri> UrlAsync(Listed listed, bool refused, CancellationToken cancellationToken)
+    private async Task<Uri> UrlAsync(ListedPack listed, bool refused, CancellationToken cancellationToken)
     {
         await listed.Gate.WaitAsync(cancellationToken);
         try
@@ -121,7 +99,7 @@ public sealed class RestoreRun(ArchiveClient client, CliEnvironment environment,
             bool justRenewed = listed.RenewedAt is { } at && now - at < TimeSpan.FromMinutes(1);
             if ((refused || listed.UrlExpiresAt - now < RenewBefore) && !justRenewed)
             {
-                Page<RestorePack> page = await PageAsync(listed.After, cancellationToken);
+                Page<RestorePack> page = await listing.PageAsync(listed.After, cancellationToken);
                 RestorePack? fresh = page.Items.FirstOrDefault(p => p.Pack == listed.Pack.Pack);
                 if (fresh is not null) (listed.Url, listed.UrlExpiresAt) = (fresh.Url, fresh.UrlExpiresAt);
                 listed.RenewedAt = now;
@@ -133,21 +111,5 @@ public sealed class RestoreRun(ArchiveClient client, CliEnvironment environment,
         {
             listed.Gate.Release();
         }
-    }
-
-    /// <summary>A pack of the result and the page that listed it.</summary>
-    private sealed class Listed(RestorePack pack, string? after)
-    {
-        public RestorePack Pack { get; } = pack;
-
-        public string? After { get; } = after;
-
-        public string Url { get; set; } = pack.Url;
-
-        public DateTimeOffset UrlExpiresAt { get; set; } = pack.UrlExpiresAt;
-
-        public DateTimeOffset? RenewedAt { get; set; }
-
-        public SemaphoreSlim Gate { get; } = new(1, 1);
     }
 }

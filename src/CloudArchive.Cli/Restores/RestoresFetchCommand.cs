@@ -34,7 +34,7 @@ internal static class RestoresFetchCommand
             }
 
             TargetFolder folder = new(parsed.GetValue(target)!, parsed.GetValue(overwrite));
-            return (int)await new RestoreFetch(environment, client).RunAsync(restore, rsa, folder, parsed.GetValue(json), cancellationToken);
+            return (int)await new RestoreFetch(environment, client, TimeSpan.Zero).RunAsync(restore, rsa, folder, parsed.GetValue(json), cancellationToken);
         });
         return command;
     }

@@ -11,7 +11,8 @@ internal static class RetentionTexts
     {
         string from = policy.From == RetentionBasis.LastTreatment ? "the patient's last study" : "the study's date";
         string minors = policy.MinorsUntilAge is { } age ? $"; studies of who was younger than {age} until that age and {Texts.Count(policy.MinorYears, "year")} more" : "";
-        return $"version {policy.Version}: {Texts.Count(policy.Years, "year")} after {from}, at least {Texts.Count(policy.MinimumYears, "year")} after archiving{minors}";
+        string archive = policy.ArchiveAfterYears is { } tier ? $"; in the archive tier {Texts.Count(tier, "year")} after archiving" : "";
+        return $"version {policy.Version}: {Texts.Count(policy.Years, "year")} after {from}, at least {Texts.Count(policy.MinimumYears, "year")} after archiving{minors}{archive}";
     }
 
     public static string Describe(DestructionResponse destruction) => destruction.Status switch

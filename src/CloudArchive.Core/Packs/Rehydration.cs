@@ -2,6 +2,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Packs;
 
 namespace CloudArchive.Core.Packs;
 
@@ -9,9 +10,25 @@ namespace CloudArchive.Core.Packs;
 /// Brings packs back from the archive tier. To change a tier takes the right to write the blob, which recovery has not: it asks with a row
 /// <c>rehydrate:{pack}</c>, and the ingest host's reconciler does it.
 /// </summary>
-public sealed class Rehydration(IRowStore rows, IBlobVault vault, Outbox outbox)
+public sealed class Rehydration(IRowStore rows, IBlobVault vault, ReceiptIssuer receipts, Outbox outbox)
 {
     private const string Prefix = "rehydrate:";
+
+    /// <summary>The receipt of a pack that lies in the archive tier, or is on its way back from there; null of any other, whatever is the matter with it.</summary>
+    public async Task<Receipt?> FindArchivedAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await receipts.FindAsync(BlobName.Receipt(clinic, pack), cancellationToken) is { } issued
+                && await vault.FindAsync(BlobName.Pack(clinic, pack), issued.Receipt.VersionId, cancellationToken) is { Archived: true }
+                ? issued.Receipt
+                : null;
+        }
+        catch (IntegrityException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Asks for a version to be brought back. Repeating it changes nothing.</summary>
     public async Task RequestAsync(ClinicId clinic, PackId pack, string versionId, Requester by, CancellationToken cancellationToken)
@@ -32,7 +49,7 @@ public sealed class Rehydration(IRowStore rows, IBlobVault vault, Outbox outbox)
     public async Task<int> RunAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
         int done = 0;
-        foreach (Row row in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(Prefix), 100, cancellationToken))
+        foreach (Row row in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(Prefix), 1000, cancellationToken))
         {
             try
             {

@@ -88,11 +88,17 @@ public sealed class EvidenceReport
 
         if (_evidence.Verdict == RunVerdict.NothingTested)
         {
-            sentences.Add(_evidence.Population.Count == 0 ? "The archive holds nothing of this clinic yet." : "Every pack of the sample lies in the archive tier, beyond this run's budget.");
+            sentences.Add(_evidence.Population.Count == 0 ? "The archive holds nothing of this clinic yet." : "Nothing of the sample was tested.");
         }
-        else if (summary.NotTested > 0)
+
+        if (_evidence.Results.Count(result => result.Outcome == PackTestOutcome.NotTestedArchived) is var archived and > 0)
         {
-            sentences.Add($"{ReportText.Count(summary.NotTested, "pack of the sample lies", "packs of the sample lie")} in the archive tier and {(summary.NotTested == 1 ? "was" : "were")} not tested.");
+            sentences.Add($"{ReportText.Count(archived, "pack of the sample lies", "packs of the sample lie")} in the archive tier, beyond this run's budget, and {(archived == 1 ? "was" : "were")} not tested.");
+        }
+
+        if (_evidence.Results.Count(result => result.Outcome == PackTestOutcome.NotTestedDestroyed) is var destroyed and > 0)
+        {
+            sentences.Add($"{ReportText.Count(destroyed, "pack of the sample was", "packs of the sample were")} destroyed after the sample was drawn, because {(destroyed == 1 ? "its" : "their")} retention had ended.");
         }
 
         PdfTextStyle font = ReportStyle.Regular(10);
@@ -266,7 +272,8 @@ public sealed class EvidenceReport
                     {
                         PackTestOutcome.Recovered => "came back",
                         PackTestOutcome.Failed => Name(result.Cause ?? PackFailure.Missing),
-                        _ => "not tested: archived",
+                        PackTestOutcome.NotTestedArchived => "not tested: archived",
+                        _ => "not tested: destroyed",
                     },
                     ReportText.Count(result.Files),
                     Size(result.Pack),

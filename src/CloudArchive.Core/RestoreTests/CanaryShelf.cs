@@ -46,7 +46,7 @@ internal static class CanaryShelf
 
         public Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken) => inner.LockAsync(Place(name), versionId, until, cancellationToken);
 
-        // Nobody uploads, hands out, holds, brings back, deletes or lists canaries.
+        // Nobody uploads, hands out, holds, brings back, tags, deletes or lists canaries.
         Task<BlobGrant> IBlobVault.GrantWriteAsync(BlobName name, TimeSpan lifetime, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         Task<BlobGrant> IBlobVault.GrantReadAsync(BlobName name, string versionId, TimeSpan lifetime, CancellationToken cancellationToken) => throw new NotSupportedException();
@@ -54,6 +54,8 @@ internal static class CanaryShelf
         Task IBlobVault.SetLegalHoldAsync(BlobName name, string versionId, bool hold, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         Task IBlobVault.RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        Task IBlobVault.SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         Task IBlobVault.DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -8,10 +8,11 @@ using CloudArchive.Format.Packs;
 namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>
-/// Every pack of a clinic under the archive's promise: those in the catalogue with a receipt, and those whose receipt lies in storage
-/// though the catalogue does not know them. A pack that somebody took out of the catalogue is tested, and found.
+/// Every pack of a clinic under the archive's promise: those in the catalogue with a receipt, those whose receipt lies in storage
+/// though the catalogue does not know them, and those that only the audit log knows. A pack that somebody took out of the catalogue, or of
+/// which every trace was removed, is tested, and found.
 /// </summary>
-public sealed class RestoreTestPopulation(IRowStore rows, CatalogReader catalog, IBlobVault vault, ReceiptIssuer receipts, TimeProvider clock)
+public sealed class RestoreTestPopulation(IRowStore rows, CatalogReader catalog, IBlobVault vault, ReceiptIssuer receipts, LoggedPacks log, TimeProvider clock)
 {
     private const string Extension = ".receipt.jws";
 
@@ -47,6 +48,14 @@ public sealed class RestoreTestPopulation(IRowStore rows, CatalogReader catalog,
                 {
                     packs[pack] = new PopulationPack(pack, bytes, issuedAt, LastTested(pack));
                 }
+            }
+        }
+
+        foreach (LoggedPack pack in await log.ReadAsync(clinic, cancellationToken))
+        {
+            if (!packs.ContainsKey(pack.Pack) && pack.CommittedAt < clock.GetUtcNow() - s_settled)
+            {
+                packs[pack.Pack] = new PopulationPack(pack.Pack, pack.Bytes, pack.CommittedAt.ToUniversalTime(), LastTested(pack.Pack));
             }
         }
 

@@ -63,7 +63,7 @@ internal sealed record RestoreTestRun(
             Sample ?? 0,
             Outcome?.Summary.Recovered ?? Count(PackTestOutcome.Recovered),
             Outcome?.Summary.Failed ?? Count(PackTestOutcome.Failed),
-            Outcome?.Summary.NotTested ?? Count(PackTestOutcome.NotTestedArchived),
+            Outcome?.Summary.NotTested ?? results.Count(result => !result.IsTested),
             Outcome?.Summary.RecoveredFiles ?? results.Where(result => result.Outcome == PackTestOutcome.Recovered).Sum(result => (long)result.Files),
             Outcome?.Summary.RecoveredBytes ?? results.Where(result => result.Outcome == PackTestOutcome.Recovered).Sum(result => result.FileBytes),
             Outcome?.Faults ?? [],

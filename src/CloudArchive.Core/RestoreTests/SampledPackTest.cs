@@ -2,13 +2,12 @@ using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
-using CloudArchive.Format.Packs;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>Tests one pack of a run's sample and keeps what came of it; waits for one that has to come back from the archive tier first.</summary>
-public sealed class SampledPackTest(IRowStore rows, IBlobVault vault, PackTest test, ReceiptIssuer receipts, Rehydration rehydration, TimeProvider clock)
+public sealed class SampledPackTest(IRowStore rows, PackTest test, LoggedPacks log, Rehydration rehydration, TimeProvider clock)
 {
     /// <summary>Standard priority takes up to 15 hours; what takes two days does not come.</summary>
     public static readonly TimeSpan RehydrationPatience = TimeSpan.FromHours(48);
@@ -27,54 +26,43 @@ public sealed class SampledPackTest(IRowStore rows, IBlobVault vault, PackTest t
     internal async Task<(Row Row, PackTestResult? Result)> RunAsync(RestoreTestRun run, Row row, long archivedBytesLeft, Requester by, CancellationToken cancellationToken)
     {
         RestoreTestPackResponse pack = RestoreTestRows.Read<RestoreTestPackResponse>(row);
-        (Receipt Receipt, BlobState State)? archived = await FindArchivedAsync(run.Clinic, pack.Pack, cancellationToken);
-        if (archived is not { } found)
+        if (await rehydration.FindArchivedAsync(run.Clinic, pack.Pack, cancellationToken) is not { } archived)
         {
-            return await KeepAsync(run, row, pack, await test.RunAsync(run.Clinic, pack.Pack, cancellationToken), cancellationToken);
+            PackTestResult result = await test.RunAsync(run.Clinic, pack.Pack, cancellationToken);
+            if (result.Cause is PackFailure.Missing or PackFailure.CatalogueMismatch && await log.IsDestroyedAsync(run.Clinic, pack.Pack, run.StartedAt, cancellationToken))
+            {
+                result = NotTested(pack.Pack, PackTestOutcome.NotTestedDestroyed);
+            }
+
+            return await KeepAsync(run, row, pack, result, cancellationToken);
         }
 
         if (row.Time(Since) is { } since)
         {
             return clock.GetUtcNow() - since < RehydrationPatience
                 ? (row, null)
-                : await KeepAsync(run, row, pack, NotTested(pack.Pack) with { Outcome = PackTestOutcome.Failed, Cause = PackFailure.TimedOut, Detail = "rehydration" }, cancellationToken);
+                : await KeepAsync(run, row, pack, NotTested(pack.Pack, PackTestOutcome.Failed) with { Cause = PackFailure.TimedOut, Detail = "rehydration" }, cancellationToken);
         }
 
-        if (found.Receipt.Length > archivedBytesLeft)
+        if (archived.Length > archivedBytesLeft)
         {
-            return await KeepAsync(run, row, pack, NotTested(pack.Pack), cancellationToken);
+            return await KeepAsync(run, row, pack, NotTested(pack.Pack, PackTestOutcome.NotTestedArchived), cancellationToken);
         }
 
-        await rehydration.RequestAsync(run.Clinic, pack.Pack, found.State.VersionId, by, cancellationToken);
-        Dictionary<string, object> values = new(row.Values) { [Since] = clock.GetUtcNow(), ["archivedBytes"] = found.Receipt.Length };
+        await rehydration.RequestAsync(run.Clinic, pack.Pack, archived.VersionId, by, cancellationToken);
+        Dictionary<string, object> values = new(row.Values) { [Since] = clock.GetUtcNow(), ["archivedBytes"] = archived.Length };
         IReadOnlyList<string> etags = await rows.SubmitAsync(RowTable.Work, run.Clinic.Value, [new RowWrite.Replace(row.Key, values, row.ETag!)], cancellationToken);
         return (row with { Values = values, ETag = etags[0] }, null);
     }
 
-    private PackTestResult NotTested(PackId pack) => new(pack, PackTestOutcome.NotTestedArchived, Audit.AuditLog.ToMilliseconds(clock.GetUtcNow()), 0, 0, 0, []);
-
-    /// <summary>The receipt and the version, where it lies in the archive tier. Whatever else is the matter the test finds out.</summary>
-    private async Task<(Receipt Receipt, BlobState State)?> FindArchivedAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await receipts.FindAsync(BlobName.Receipt(clinic, pack), cancellationToken) is { } issued
-                && await vault.FindAsync(BlobName.Pack(clinic, pack), issued.Receipt.VersionId, cancellationToken) is { Archived: true } state
-                ? (issued.Receipt, state)
-                : null;
-        }
-        catch (IntegrityException)
-        {
-            return null;
-        }
-    }
+    private PackTestResult NotTested(PackId pack, PackTestOutcome outcome) => new(pack, outcome, Audit.AuditLog.ToMilliseconds(clock.GetUtcNow()), 0, 0, 0, []);
 
     private async Task<(Row Row, PackTestResult? Result)> KeepAsync(RestoreTestRun run, Row row, RestoreTestPackResponse pack, PackTestResult result, CancellationToken cancellationToken)
     {
         Dictionary<string, object> values = RestoreTestRows.Values(pack with { Result = result });
         values["archivedBytes"] = ArchivedBytes(row);
         List<RowWrite> writes = [new RowWrite.Replace(row.Key, values, row.ETag!)];
-        if (result.Outcome != PackTestOutcome.NotTestedArchived)
+        if (result.IsTested)
         {
             writes.Add(new RowWrite.Upsert(RestoreTestRows.Tested + pack.Pack, new Dictionary<string, object> { ["at"] = result.StartedAt, ["passed"] = result.Outcome == PackTestOutcome.Recovered }));
         }

@@ -53,6 +53,22 @@ public sealed partial class ClinicRetention(
         HashSet<Uid> requested = [.. open.Select(order => order.Study)];
         RetentionLine[] lines = [.. (await planner.PlanAsync(clinic, cancellationToken)).Where(line => !going.Contains(line.Study))];
         await enforcement.RunAsync(clinic, unsettled, [.. lines.Select(line => line.Facts)], cancellationToken);
+        Dictionary<Uid, DestructionOrder> waiting = open.Where(order => order.Status == DestructionStatus.PendingApproval).ToDictionary(order => order.Study);
+        foreach (RetentionLine line in lines)
+        {
+            // Nobody is to approve what is not to go any more, or not as it was asked for. It is asked for anew when its time comes.
+            if (waiting.TryGetValue(line.Study, out DestructionOrder? order) && StudyDestruction.WhyNot(order, line) is { } why)
+            {
+                if (!tally.Take())
+                {
+                    return;
+                }
+
+                await desk.WithdrawAsync(order, why, by, cancellationToken);
+                requested.Remove(order.Study);
+            }
+        }
+
         foreach (RetentionLine line in lines
             .Where(line => line.Action == RetentionAction.Extend || (line.Action == RetentionAction.Destroy && !requested.Contains(line.Study)))
             .OrderBy(line => line.Action))

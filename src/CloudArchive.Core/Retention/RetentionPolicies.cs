@@ -70,6 +70,11 @@ public sealed class RetentionPolicies(IRowStore rows, ClinicDirectory clinics, O
             ["version"] = policy.Version.ToString(CultureInfo.InvariantCulture),
             ["years"] = policy.Years.ToString(CultureInfo.InvariantCulture),
         };
+        if (policy.ArchiveAfterYears is { } archive)
+        {
+            details["archiveAfterYears"] = archive.ToString(CultureInfo.InvariantCulture);
+        }
+
         if (policy.MinorsUntilAge is { } age)
         {
             details["minorsUntilAge"] = age.ToString(CultureInfo.InvariantCulture);

@@ -29,6 +29,12 @@ public enum DestructionOutcome
 /// </summary>
 public sealed class StudyDestruction(DestructionDesk desk, RetentionPlanner planner, PackRows inFlight, Destruction destruction, CatalogRemoval catalog, DestructionCertificateStore certificates)
 {
+    /// <summary>Why an order stands no more, as far as the study's line tells: it must be kept, or packs have come since. Null where it stands.</summary>
+    internal static string? WhyNot(DestructionOrder order, RetentionLine line) =>
+        line.Action != RetentionAction.Destroy ? Name(line.Hold is null ? line.Reason : RetentionReason.Held)
+        : line.Facts.Packs.Count != order.Packs ? Name(RetentionReason.LatePack)
+        : null;
+
     /// <summary>Executes the order as far as it goes.</summary>
     public async Task<DestructionOutcome> RunAsync(DestructionOrder order, Requester by, CancellationToken cancellationToken)
     {
@@ -73,14 +79,16 @@ public sealed class StudyDestruction(DestructionDesk desk, RetentionPlanner plan
             return "not-in-catalogue";
         }
 
-        if (line.Action != RetentionAction.Destroy)
+        if (WhyNot(order, line) is { } why)
         {
-            return JsonNamingPolicy.KebabCaseLower.ConvertName((line.Hold is null ? line.Reason : RetentionReason.Held).ToString());
+            return why;
         }
 
         IReadOnlyList<OrderedPack> packs = await desk.PacksAsync(order, cancellationToken);
-        return packs.Select(pack => pack.Pack.Pack).ToHashSet().SetEquals(line.Facts.Packs.Select(pack => pack.Pack)) ? null : JsonNamingPolicy.KebabCaseLower.ConvertName(nameof(RetentionReason.LatePack));
+        return packs.Select(pack => pack.Pack.Pack).ToHashSet().SetEquals(line.Facts.Packs.Select(pack => pack.Pack)) ? null : Name(RetentionReason.LatePack);
     }
+
+    private static string Name(RetentionReason reason) => JsonNamingPolicy.KebabCaseLower.ConvertName(reason.ToString());
 
     private async Task<bool> IsInFlightAsync(DestructionOrder order, CancellationToken cancellationToken)
     {

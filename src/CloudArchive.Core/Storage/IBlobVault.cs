@@ -96,6 +96,9 @@ public interface IBlobVault
     /// <summary>Asks storage to bring a version back from the archive tier, at standard priority: up to 15 hours. Nothing where it is on its way or not there. Allowed on what is locked.</summary>
     Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken);
 
+    /// <summary>Sets a version's index tags to these and no others. Allowed on what is locked.</summary>
+    Task SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken);
+
     /// <summary>Deletes a version. <see cref="BlobProtectedException"/> where a policy or hold protects it; no error where it is gone already.</summary>
     Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken);
 

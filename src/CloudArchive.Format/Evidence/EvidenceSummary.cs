@@ -4,7 +4,7 @@ namespace CloudArchive.Format.Evidence;
 /// <param name="Tested">Packs tested to an end, good or bad.</param>
 /// <param name="Recovered">Of them, those that came back.</param>
 /// <param name="Failed">Of them, those that did not.</param>
-/// <param name="NotTested">Sampled packs that lie in the archive tier beyond the budget.</param>
+/// <param name="NotTested">Sampled packs that lie in the archive tier beyond the budget, or were destroyed meanwhile because their retention had ended.</param>
 /// <param name="Causes">How many failed for each cause; causes that did not occur are left out.</param>
 /// <param name="RecoveredFiles">Files that came back.</param>
 /// <param name="RecoveredBytes">Their bytes.</param>
@@ -36,7 +36,7 @@ public sealed record EvidenceSummary(
     /// <summary>The numbers of a run that ended at <paramref name="finishedAt"/>.</summary>
     public static EvidenceSummary Of(IReadOnlyList<PopulationPack> population, IReadOnlyList<PackTestResult> results, DateTimeOffset finishedAt)
     {
-        PackTestResult[] tested = [.. results.Where(result => result.Outcome != PackTestOutcome.NotTestedArchived)];
+        PackTestResult[] tested = [.. results.Where(result => result.IsTested)];
         PackTestResult[] recovered = [.. tested.Where(result => result.Outcome == PackTestOutcome.Recovered)];
         SortedDictionary<PackFailure, int> causes = [];
         foreach (PackTestResult result in tested.Where(result => result.Cause is not null))
@@ -98,7 +98,7 @@ public sealed record Judgement(RunVerdict Verdict, IReadOnlyList<RunFault> Fault
 
         return new(
             faults.Count > 0 ? RunVerdict.Failed
-                : results.All(result => result.Outcome == PackTestOutcome.NotTestedArchived) ? RunVerdict.NothingTested
+                : !results.Any(result => result.IsTested) ? RunVerdict.NothingTested
                 : RunVerdict.Passed,
             faults);
     }

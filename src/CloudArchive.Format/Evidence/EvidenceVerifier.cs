@@ -45,9 +45,14 @@ public sealed class EvidenceVerifier
     {
         EvidenceVerifier verifier = new(keys);
         string? signedBy = verifier.CheckSignature(EvidenceFiles.Signature, bundle.Signature, bundle.Document, EvidenceDocument.JwsType);
-        if (bundle.Report is { } report)
+        switch (bundle.Report, bundle.ReportSignature)
         {
-            verifier.CheckSignature(EvidenceFiles.ReportSignature, bundle.ReportSignature ?? "", report, EvidenceDocument.ReportJwsType);
+            case ({ } report, { } signature):
+                verifier.CheckSignature(EvidenceFiles.ReportSignature, signature, report, EvidenceDocument.ReportJwsType);
+                break;
+            case ({ }, null):
+                verifier.Add(EvidenceFiles.ReportSignature, $"It is missing: nothing vouches for {EvidenceFiles.Report}.");
+                break;
         }
 
         EvidenceDocument? document = verifier.CheckDocument(bundle.Document);

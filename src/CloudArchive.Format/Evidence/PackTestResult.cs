@@ -21,7 +21,12 @@ public sealed record PackTestResult(
     long FileBytes,
     IReadOnlyList<PackTestStep> Steps,
     PackFailure? Cause = null,
-    string? Detail = null);
+    string? Detail = null)
+{
+    /// <summary>Whether it was tested to an end, good or bad.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool IsTested => Outcome is PackTestOutcome.Recovered or PackTestOutcome.Failed;
+}
 
 /// <summary>How the test of a pack ended.</summary>
 public enum PackTestOutcome
@@ -34,6 +39,9 @@ public enum PackTestOutcome
 
     /// <summary>It lies in the archive tier, and bringing it back was beyond the budget.</summary>
     NotTestedArchived,
+
+    /// <summary>Its retention ended and its study was destroyed after the sample was drawn; the audit log and a certificate say so.</summary>
+    NotTestedDestroyed,
 }
 
 /// <summary>A step that was taken, and how long it took. Steps that share one pass over the bytes share its time as it was spent.</summary>

@@ -22,8 +22,13 @@ public enum RetentionBasis
 /// <param name="From">From when <paramref name="Years"/> count.</param>
 /// <param name="MinorsUntilAge">Studies of who was younger are kept until that age and <paramref name="MinorYears"/> more; null: no rule for minors.</param>
 /// <param name="MinorYears">After <paramref name="MinorsUntilAge"/>.</param>
-public sealed record RetentionPolicy(int Version, int Years, int MinimumYears, RetentionBasis From = RetentionBasis.StudyDate, int? MinorsUntilAge = null, int MinorYears = 0)
+/// <param name="ArchiveAfterYears">Packs go to the archive tier so many years after archiving, one of <see cref="ArchiveAges"/>; null: they stay online.</param>
+public sealed record RetentionPolicy(
+    int Version, int Years, int MinimumYears, RetentionBasis From = RetentionBasis.StudyDate, int? MinorsUntilAge = null, int MinorYears = 0, int? ArchiveAfterYears = null)
 {
+    /// <summary>The ages for which there is a lifecycle rule (infra/lifecycle.json).</summary>
+    public static readonly IReadOnlyList<int> ArchiveAges = [1, 2, 3, 5];
+
     /// <summary>The largest number of years of any term.</summary>
     public const int MostYears = 100;
 
@@ -40,6 +45,7 @@ public sealed record RetentionPolicy(int Version, int Years, int MinimumYears, R
         : MinorsUntilAge is < 1 or > HighestAge ? $"minorsUntilAge: 1 to {HighestAge}."
         : MinorYears is < 0 or > MostYears ? $"minorYears: 0 to {MostYears}."
         : MinorsUntilAge is null && MinorYears != 0 ? "minorYears: give minorsUntilAge with it."
+        : ArchiveAfterYears is { } age && !ArchiveAges.Contains(age) ? $"archiveAfterYears: one of {string.Join(", ", ArchiveAges)}."
         : null;
 
     /// <summary>The policy of a clinic that only knows a number of years: after the later of the study's date and its archiving.</summary>

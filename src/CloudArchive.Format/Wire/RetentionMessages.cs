@@ -8,7 +8,9 @@ namespace CloudArchive.Format.Wire;
 /// <param name="From">From when <paramref name="Years"/> count.</param>
 /// <param name="MinorsUntilAge">Studies of who was younger are kept until that age and <paramref name="MinorYears"/> more; null: no rule for minors.</param>
 /// <param name="MinorYears">After <paramref name="MinorsUntilAge"/>.</param>
-public sealed record RetentionPolicyRequest(int Years, int MinimumYears, RetentionBasis From = RetentionBasis.StudyDate, int? MinorsUntilAge = null, int MinorYears = 0);
+/// <param name="ArchiveAfterYears">Packs go to the archive tier so many years after archiving: 1, 2, 3 or 5; null: they stay online.</param>
+public sealed record RetentionPolicyRequest(
+    int Years, int MinimumYears, RetentionBasis From = RetentionBasis.StudyDate, int? MinorsUntilAge = null, int MinorYears = 0, int? ArchiveAfterYears = null);
 
 /// <summary>A version of a policy.</summary>
 public sealed record RetentionVersionResponse(RetentionPolicy Policy, DateTimeOffset ChangedAt, string ChangedBy);

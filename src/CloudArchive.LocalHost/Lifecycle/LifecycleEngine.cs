@@ -27,7 +27,7 @@ internal sealed partial class LifecycleEngine(LocalStorage storage, LifecycleRul
         foreach (string container in s_containers)
         {
             BlobContainerClient blobs = service.GetBlobContainerClient(container);
-            await foreach (Page<BlobItem> page in blobs.GetBlobsAsync(BlobTraits.None, BlobStates.None, null, cancellationToken).AsPages())
+            await foreach (Page<BlobItem> page in blobs.GetBlobsAsync(BlobTraits.Tags, BlobStates.None, null, cancellationToken).AsPages())
             {
                 seen += page.Values.Count;
                 foreach (LifecycleStep step in LifecyclePlan.For(rules, page.Values.Select(item => Read(container, item)), clock.GetUtcNow()))
@@ -54,7 +54,8 @@ internal sealed partial class LifecycleEngine(LocalStorage storage, LifecycleRul
         item.Properties.AccessTier is { } tier && Enum.TryParse(tier.ToString(), ignoreCase: true, out BlobTier known) ? known : BlobTier.Hot,
         item.Properties.CreatedOn ?? item.Properties.LastModified!.Value,
         item.Properties.LastModified!.Value,
-        item.Properties.AccessTierChangedOn);
+        item.Properties.AccessTierChangedOn,
+        item.Tags?.AsReadOnly());
 
     [LoggerMessage(431, LogLevel.Warning, "Lifecycle rule {Rule} would delete a blob in {Container}. Deletion is ignored where versions are immutable, here as on Azure; retention deletes.")]
     private static partial void LogNotDeleted(ILogger logger, string rule, string container);

@@ -15,7 +15,8 @@ internal enum BlobTier
 /// <param name="CreatedAt">When it was made.</param>
 /// <param name="ModifiedAt">When it was last written.</param>
 /// <param name="TierChangedAt">When it was last moved; null if never.</param>
-internal sealed record LifecycleBlob(string Path, BlobTier Tier, DateTimeOffset CreatedAt, DateTimeOffset ModifiedAt, DateTimeOffset? TierChangedAt);
+/// <param name="Tags">Its index tags; null: none.</param>
+internal sealed record LifecycleBlob(string Path, BlobTier Tier, DateTimeOffset CreatedAt, DateTimeOffset ModifiedAt, DateTimeOffset? TierChangedAt, IReadOnlyDictionary<string, string>? Tags = null);
 
 /// <summary>What is to become of a blob, by which rule. Null for where to: the rule would delete it, and nothing is deleted.</summary>
 internal sealed record LifecycleStep(string Path, BlobTier? To, string Rule);
@@ -34,7 +35,7 @@ internal static class LifecyclePlan
             LifecycleStep[] due =
             [
                 .. rules.Rules
-                    .Where(rule => rule.Enabled && rule.Definition.Filters.Match(blob.Path))
+                    .Where(rule => rule.Enabled && rule.Definition.Filters.Match(blob))
                     .SelectMany(rule => Moves(rule.Definition.Actions.BaseBlob).Where(move => move.When.Holds(blob, now)).Select(move => new LifecycleStep(blob.Path, move.To, rule.Name))),
             ];
             if (due.FirstOrDefault(step => step.To is null) is { } deletion)

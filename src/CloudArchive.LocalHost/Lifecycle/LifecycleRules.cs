@@ -12,6 +12,7 @@ internal sealed record LifecycleRules(IReadOnlyList<LifecycleRule> Rules)
 {
     private const int MostRules = 100;
     private const int MostPrefixes = 10;
+    private const int MostTags = 10;
 
     private static readonly JsonSerializerOptions s_options = new()
     {
@@ -55,6 +56,8 @@ internal sealed record LifecycleRules(IReadOnlyList<LifecycleRule> Rules)
         rule.Type != "Lifecycle" ? $"rule {rule.Name}: type is Lifecycle"
         : rule.Definition.Filters.BlobTypes is not ["blockBlob"] ? $"rule {rule.Name}: blobTypes is blockBlob, which is all that the archive writes"
         : rule.Definition.Filters.PrefixMatch is { Count: 0 or > MostPrefixes } ? $"rule {rule.Name}: 1 to {MostPrefixes} prefixes, or none named"
+        : rule.Definition.Filters.BlobIndexMatch is { Count: 0 or > MostTags } ? $"rule {rule.Name}: 1 to {MostTags} tags, or none named"
+        : rule.Definition.Filters.BlobIndexMatch?.Any(tag => tag.Op != "==") == true ? $"rule {rule.Name}: the only op of a tag is =="
         : rule.Definition.Actions is { BaseBlob: null, Version: null } ? $"rule {rule.Name}: it does nothing"
         : rule.Definition.Actions.All().Select(action => Violation(rule.Name, action)).FirstOrDefault(violation => violation is not null);
 
@@ -74,11 +77,17 @@ internal sealed record LifecycleDefinition(LifecycleFilters Filters, LifecycleAc
 /// <summary>Which blobs.</summary>
 /// <param name="BlobTypes">Kinds of blobs.</param>
 /// <param name="PrefixMatch">Beginnings of <c>container/name</c>; null for all.</param>
-internal sealed record LifecycleFilters(IReadOnlyList<string> BlobTypes, IReadOnlyList<string>? PrefixMatch = null)
+/// <param name="BlobIndexMatch">Index tags, all of which a blob must have; null for any.</param>
+internal sealed record LifecycleFilters(IReadOnlyList<string> BlobTypes, IReadOnlyList<string>? PrefixMatch = null, IReadOnlyList<LifecycleTag>? BlobIndexMatch = null)
 {
     /// <summary>Whether a blob is among them.</summary>
-    public bool Match(string path) => PrefixMatch is null || PrefixMatch.Any(prefix => path.StartsWith(prefix, StringComparison.Ordinal));
+    public bool Match(LifecycleBlob blob) =>
+        (PrefixMatch is null || PrefixMatch.Any(prefix => blob.Path.StartsWith(prefix, StringComparison.Ordinal)))
+        && (BlobIndexMatch is null || BlobIndexMatch.All(tag => blob.Tags?.GetValueOrDefault(tag.Name) == tag.Value));
 }
+
+/// <summary>An index tag and its value.</summary>
+internal sealed record LifecycleTag(string Name, string Op, string Value);
 
 /// <summary>What becomes of current versions, and of previous ones, of which this machine keeps none (docs/localhost.md).</summary>
 internal sealed record LifecycleActions(LifecycleMoves? BaseBlob = null, LifecycleMoves? Version = null)

@@ -168,6 +168,19 @@ public abstract class StoredBlobContract
     }
 
     [Fact]
+    public async Task Tags_are_set_and_taken_off_on_what_is_locked_and_change_nothing_else()
+    {
+        BlobName name = Name("pack");
+        string version = await WriteAsync(name);
+        await Vault.LockAsync(name, version, InDays(10), Cancel);
+        BlobState before = (await Vault.FindAsync(name, version, Cancel))!;
+        await Vault.SetTagsAsync(name, version, new Dictionary<string, string> { ["archive_after_years"] = "2" }, Cancel);
+        await Vault.SetTagsAsync(name, version, new Dictionary<string, string>(), Cancel);
+        BlobState after = (await Vault.FindAsync(name, version, Cancel))!;
+        Assert.Equal((before.ImmutableUntil, before.Locked, before.Length, before.VersionId), (after.ImmutableUntil, after.Locked, after.Length, after.VersionId));
+    }
+
+    [Fact]
     public async Task A_legal_hold_protects_until_it_is_cleared()
     {
         BlobName name = Name("pack");

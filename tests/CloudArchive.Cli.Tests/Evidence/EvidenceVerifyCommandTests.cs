@@ -70,6 +70,17 @@ public sealed class EvidenceVerifyCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Evidence_without_its_report_holds_by_itself()
+    {
+        await WriteAsync();
+        File.Delete(_folder[EvidenceFiles.Report]);
+        File.Delete(_folder[EvidenceFiles.ReportSignature]);
+        (int exit, string output, _) = await RunAsync("evidence", "verify", _folder.Path, "--key", _folder["keys.json"]);
+        Assert.Equal((int)ExitCode.Ok, exit);
+        Assert.Contains("holds", output);
+    }
+
+    [Fact]
     public async Task The_answer_as_a_document_holds_the_findings()
     {
         await WriteAsync();

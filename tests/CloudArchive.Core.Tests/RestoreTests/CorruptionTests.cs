@@ -38,7 +38,7 @@ public sealed class CorruptionTests
             PackId keyless = (await clinic.BackUpAsync(files: 1)).Pack.Opened.Pack;
             await keys.RotateAsync(clinic.Id, Cancel);
             expected[keyless] = (PackFailure.KeyUnavailable, "key removed");
-            for (int i = 0; i < Flips + Sound + 6; i++)
+            for (int i = 0; i < Flips + Sound + 7; i++)
             {
                 packs.Add((await clinic.BackUpAsync(files: 1)).Pack.Opened.Pack);
             }
@@ -49,6 +49,11 @@ public sealed class CorruptionTests
             Dictionary<string, object> values = new(row.Values) { ["wrappedKey"] = new byte[384] };
             await storage.Rows.SubmitAsync(RowTable.Catalog, clinic.Id.Value, [new RowWrite.Replace(row.Key, values, row.ETag!)], Cancel);
             expected[altered] = (PackFailure.CatalogueMismatch, "catalogue altered");
+
+            // With its blobs, below: every trace of it but the log's.
+            IReadOnlyList<Row> rows = await storage.Rows.QueryAsync(RowTable.Catalog, clinic.Id.Value, "!", "~", 10_000, Cancel);
+            await storage.Rows.TryDeleteAsync(RowTable.Catalog, clinic.Id.Value, [.. rows.Where(row => row.Key.Contains(packs[^2].ToString(), StringComparison.Ordinal))], Cancel);
+            expected[packs[^2]] = (PackFailure.Missing, "erased");
         }
 
         string Name(PackId pack) => $"{clinic.Id}/{pack}";
@@ -82,15 +87,21 @@ public sealed class CorruptionTests
         expected[rest[2]] = expected[rest[3]] = (PackFailure.HashMismatch, "swapped");
         disk.DropPolicy("packs", Name(rest[4]));
         expected[rest[4]] = (PackFailure.ImmutabilityLost, "policy dropped");
+        foreach (string suffix in (string[])["", ".sidecar.json", ".receipt.jws"])
+        {
+            disk.Delete("packs", Name(rest[5]) + suffix);
+        }
+
         disk.Save();
         string[] versions = [.. Directory.GetFiles(folder["keys"], "*.pem", SearchOption.AllDirectories).Where(file => file.Contains($"kek-{clinic.Id}", StringComparison.Ordinal)).OrderBy(File.GetLastWriteTimeUtc)];
         Assert.Equal(2, versions.Length);
         File.Delete(versions[0]);
 
+        clock.Advance(TimeSpan.FromHours(2)); // What only the log knows may be a commit that is under way.
         await using LocalStorage again = await LocalStorage.StartAsync(new LocalStorageOptions(folder["storage"]), TimeProvider.System, Cancel);
         Archive archive = new(again.Rows, again.Vault, keys, keys, keys, clock);
         RestoreTestResponse started = await archive.Tests.StartAsync(clinic.Id, TestBudget.Everything with { Packs = 1000, Bytes = 1L << 40, ArchivedBytes = 0 }, new RunTrigger(RunTriggerKind.OnDemand), Archive.Admin, Cancel);
-        Assert.Equal(Flips + Sound + 7, started.Sample);
+        Assert.Equal(Flips + Sound + 8, started.Sample);
         Assert.True(await archive.TestRunner.RunAsync(clinic.Id, TimeSpan.FromHours(1), Requester.System("timer", "test"), Cancel));
         RestoreTestResponse run = await archive.Tests.GetAsync(clinic.Id, WorkId.Parse(started.Id), Cancel);
         foreach (PackTestResult result in run.Packs!.Select(pack => pack.Result!))

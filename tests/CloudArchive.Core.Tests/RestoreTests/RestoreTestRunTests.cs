@@ -3,6 +3,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Tests.Retention;
 using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -67,6 +68,36 @@ public sealed class RestoreTestRunTests(SharedStorage shared)
         }
 
         Assert.Equal(run.Id, (await clinic.Archive.Evidence.FindLatestAsync(clinic.Id, Cancel)).ToString());
+    }
+
+    [Fact]
+    public async Task A_pack_that_was_destroyed_in_its_time_after_the_draw_is_no_failure_and_one_that_was_merely_removed_is()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        SealedPack due = await archive.BackUpAsync();
+        archive.Clock.Advance(TimeSpan.FromDays(4000));
+        SealedPack kept = await archive.BackUpAsync();
+        SealedPack removed = await archive.BackUpAsync();
+        archive.Clock.Advance(TimeSpan.FromDays(20));
+        RestoreTestResponse started = await StartAsync(archive.Clinic, 3);
+        Assert.Equal(1, (await archive.RunAsync()).Destroyed);
+        archive.Vault.Lose(BlobName.Receipt(archive.Clinic.Id, removed.Opened.Pack));
+
+        RestoreTestResponse run = await RunAsync(archive.Clinic, started);
+        Assert.Equal(
+            new Dictionary<PackId, (PackTestOutcome, PackFailure?)>
+            {
+                [due.Opened.Pack] = (PackTestOutcome.NotTestedDestroyed, null),
+                [kept.Opened.Pack] = (PackTestOutcome.Recovered, null),
+                [removed.Opened.Pack] = (PackTestOutcome.Failed, PackFailure.Missing),
+            },
+            run.Packs!.ToDictionary(pack => pack.Pack, pack => (pack.Result!.Outcome, pack.Result.Cause)));
+        Assert.Equal((1, 1, 1), (run.Passed, run.Failed, run.NotTested));
+        EvidenceVerification evidence = await VerifyAsync(archive.Clinic, run);
+        Assert.Empty(evidence.Findings);
+
+        // The next run does not look for what is gone by right.
+        Assert.Equal(2, (await StartAsync(archive.Clinic, 3)).Population);
     }
 
     [Fact]

@@ -10,6 +10,7 @@ using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Time.Testing;
 
 namespace CloudArchive.Core.Tests.Restores;
 
@@ -31,6 +32,30 @@ public sealed class RestoreTests(SharedStorage shared)
         RestorePack released = Assert.Single((await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel)).Items);
         Assert.Null(released.Wanted);
         Assert.Equal(pack.Files.Select(file => Sha256Digest.Of(file.Content)), await OpenAsync(released));
+    }
+
+    [Fact]
+    public async Task Packs_in_the_archive_tier_are_asked_back_all_at_once_and_handed_out_when_they_are_there()
+    {
+        Tiers tiers = new(shared.Storage.Vault);
+        TestClinic clinic = await TestClinic.CreateAsync(new Archive(shared.Storage.Rows, tiers, shared.Keys, shared.Keys, shared.Keys, new FakeTimeProvider(DateTimeOffset.UtcNow)), requireApproval: false);
+        PackId[] packs = [.. (await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => clinic.BackUpAsync(files: 1)))).Select(backup => backup.Pack.Opened.Pack)];
+        tiers.Archived.UnionWith(packs.Skip(1).Select(pack => BlobName.Pack(clinic.Id, pack)));
+        Restore restore = await RequestAsync(clinic, Request(everything: true));
+        for (int i = 0; i < 2; i++)
+        {
+            RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel));
+            Assert.Equal(Refusal.PacksArchived, refused.Refusal);
+            Assert.StartsWith("Packs of this page (2 of 3)", refused.Message, StringComparison.Ordinal);
+        }
+
+        // Asked for once each, by name, by who restores; and nothing was handed out yet.
+        IReadOnlyList<AuditEntry> log = await clinic.LogAsync();
+        Assert.Equal(packs.Skip(1).Select(pack => pack.ToString()).Order(StringComparer.Ordinal), log.Where(entry => entry.Action == AuditActions.RehydrationRequested).Select(entry => entry.Subject.Pack!).Order(StringComparer.Ordinal));
+        Assert.DoesNotContain(log, entry => entry.Action == AuditActions.RestoreResultRead && entry.Outcome == AuditOutcome.Success);
+
+        Assert.Equal(2, await clinic.Archive.Rehydration.RunAsync(clinic.Id, Cancel));
+        Assert.Equal(3, (await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel)).Items.Count);
     }
 
     [Fact]
@@ -325,5 +350,20 @@ public sealed class RestoreTests(SharedStorage shared)
         }
 
         return hashes;
+    }
+
+    /// <summary>Storage of which some blobs lie in the archive tier until they are asked back.</summary>
+    private sealed class Tiers(IBlobVault inner) : VaultDecorator(inner)
+    {
+        public HashSet<BlobName> Archived { get; } = [];
+
+        public override async Task<BlobState?> FindAsync(BlobName name, string versionId, CancellationToken cancellationToken) =>
+            await base.FindAsync(name, versionId, cancellationToken) is { } state ? state with { Archived = Archived.Contains(name) } : null;
+
+        public override Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+        {
+            Archived.Remove(name);
+            return Task.CompletedTask;
+        }
     }
 }

@@ -181,6 +181,7 @@ public sealed class RetentionPropertyTests(SharedStorage shared)
             Assert.Equal(3 * study.Images.Count, blobs.Length);
             Assert.All(blobs, blob => Assert.Equal(held, blob.State.LegalHold));
             Assert.All(blobs, blob => Assert.True(study.Promised <= Now || (blob.State.Locked && blob.State.ImmutableUntil >= study.Promised), $"{blob.Name} is locked until {blob.State.ImmutableUntil:O}, and promised until {study.Promised:O}"));
+            Assert.True(orders.All(order => !order.IsOpen || (!held && study.Promised <= Now)), "somebody may still approve the destruction of a study that is to be kept");
             bool excused = held || study.Promised > Now || orders.Any(order =>
                 order.Status == DestructionStatus.PendingApproval || (order.Why == DestructionDesk.ByAdmin && order.DecidedAt + DestructionDesk.NotAgainFor > Now));
             Assert.True(excused, $"a study that was promised until {study.Promised:O} is there at {Now:O}, and nothing says why");

@@ -111,6 +111,31 @@ public sealed class StudyDestructionTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task What_waits_for_an_approval_and_is_not_due_any_more_ends_with_the_next_plan_and_is_asked_for_anew_in_its_time()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        SealedPack held = await archive.BackUpAsync();
+        SealedPack late = await archive.BackUpAsync();
+        archive.Clock.Advance(_elevenYears);
+        await archive.RunAsync();
+        await archive.Core.Holds.SetAsync(archive.Clinic.Id, held.Sidecar.Study, null, "case", Archive.Admin, Cancel);
+        await archive.BackUpAsync(study: late.Sidecar.Study);
+        await archive.RunAsync();
+        Assert.Empty(await archive.Core.Destructions.OpenAsync(archive.Clinic.Id, Cancel));
+        Assert.Equal(
+            [("held", held.Sidecar.Study.Value), ("late-pack", late.Sidecar.Study.Value)],
+            (await archive.Core.Destructions.ListAsync(archive.Clinic.Id, null, 10, Cancel)).Select(order => (order.Why ?? "", order.Study.Value)).OrderBy(order => order.Item1, StringComparer.Ordinal));
+
+        // Found by RetentionPropertyTests: an order of before the late pack was approved when the study was due again, and nothing was destroyed.
+        archive.Clock.Advance(_elevenYears);
+        await archive.RunAsync();
+        DestructionOrder order = Assert.Single(await archive.Core.Destructions.OpenAsync(archive.Clinic.Id, Cancel));
+        Assert.Equal((late.Sidecar.Study, 2), (order.Study, order.Packs));
+        await archive.ApproveAllAsync();
+        Assert.Equal(1, (await archive.RunAsync()).Destroyed);
+    }
+
+    [Fact]
     public async Task What_was_approved_is_kept_after_all_where_a_hold_a_late_pack_or_a_longer_policy_came_before_it_was_done()
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);

@@ -45,7 +45,7 @@ internal sealed class Archive
         Intake = new PackIntake(Clinics, wrapping, vault, Packs, Outbox, clock);
         Commit = new PackCommit(Clinics, Packs, vault, completion, Catalog, Receipts, clock);
         Reconciliation = new PackReconciliation(Packs, completion, removal, clock, NullLogger<PackReconciliation>.Instance);
-        Rehydration = new Rehydration(rows, vault, Outbox);
+        Rehydration = new Rehydration(rows, vault, Receipts, Outbox);
         Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Outbox, clock, NullLogger<Reconciler>.Instance);
         RewrapRecords rewraps = new(vault, Stored, signer);
         PackStatements statements = new(Receipts, rewraps);
@@ -62,18 +62,19 @@ internal sealed class Archive
         StudyDestruction studies = new(Destructions, Planner, Packs, Destruction, new CatalogRemoval(rows), Certificates);
         Retention = new RetentionRun(
             rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock, NullLogger<RetentionRun>.Instance);
-        Results = new RestoreResults(Restores, rows, Catalog, vault, Outbox, keys);
+        Results = new RestoreResults(Restores, rows, new PackRelease(rows, Catalog, vault, keys, clock), new RestoreRehydration(rows, Rehydration), Outbox);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);
         Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
         Budgets = new RestoreTestBudgets(rows, Clinics, Outbox);
-        Population = new RestoreTestPopulation(rows, Catalog, vault, Receipts, clock);
+        LoggedPacks logged = new(Reader, new AuditSearch(Reader), Destructions);
+        Population = new RestoreTestPopulation(rows, Catalog, vault, Receipts, logged, clock);
         RestoreTestDraw draw = new(rows, Log, Reader, checkpoints);
         Tests = new RestoreTestDesk(rows, Clinics, Population, draw, Outbox, clock);
         RestoreTestFinish end = new(rows, Canaries, Evidence, new RestoreTestLedger(Clinics, Outbox, Alerts), new EvidenceIssuer("CloudArchive/test", new EvidenceContact("Operator", "op@example.org")), clock);
-        TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, vault, PackTest, Receipts, Rehydration, clock), end, clock, NullLogger<RestoreTestRunner>.Instance);
+        TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, PackTest, logged, Rehydration, clock), end, clock, NullLogger<RestoreTestRunner>.Instance);
         Schedule = new RestoreTestSchedule(Clinics, Tests, Budgets, Alerts, NullLogger<RestoreTestSchedule>.Instance);
         Watch = new RestoreTestWatch(Clinics, Tests, Catalog, Alerts, clock);
     }

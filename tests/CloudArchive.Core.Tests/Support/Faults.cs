@@ -99,6 +99,8 @@ internal class VaultDecorator(IBlobVault inner) : IBlobVault
 
     public virtual Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => inner.RehydrateAsync(name, versionId, cancellationToken);
 
+    public virtual Task SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken) => inner.SetTagsAsync(name, versionId, tags, cancellationToken);
+
     public virtual Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken) => inner.DeleteAsync(name, versionId, cancellationToken);
 
     public virtual IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => inner.ListVersionsAsync(area, prefix, cancellationToken);

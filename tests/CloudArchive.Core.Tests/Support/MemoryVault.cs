@@ -97,7 +97,34 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
         }
     }
 
+    public Task SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            Get(name, versionId).Tags = new Dictionary<string, string>(tags);
+            return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>A blob's index tags, as lifecycle rules see them.</summary>
+    public IReadOnlyDictionary<string, string> TagsOf(BlobName name)
+    {
+        lock (_gate)
+        {
+            return _blobs[name].Values[^1].Tags;
+        }
+    }
+
     public Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Takes a blob away with all its versions, as no storage should.</summary>
+    public void Lose(BlobName name)
+    {
+        lock (_gate)
+        {
+            _blobs.Remove(name);
+        }
+    }
 
     public Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken)
     {
@@ -164,5 +191,7 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
         public byte[] Content => content;
 
         public BlobState State { get; set; } = state;
+
+        public IReadOnlyDictionary<string, string> Tags { get; set; } = s_none;
     }
 }

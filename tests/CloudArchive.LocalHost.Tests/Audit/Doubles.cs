@@ -31,6 +31,8 @@ internal sealed class DyingVault(IBlobVault inner, int fatal, bool after) : IBlo
 
     public Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => inner.RehydrateAsync(name, versionId, cancellationToken);
 
+    public Task SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken) => inner.SetTagsAsync(name, versionId, tags, cancellationToken);
+
     public Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken) => CallAsync(async () =>
     {
         await inner.LockAsync(name, versionId, until, cancellationToken);

@@ -1,5 +1,6 @@
 using Azure.Storage;
 using Azure.Storage.Blobs;
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.LocalHost.Lifecycle;
 using CloudArchive.LocalHost.Storage;
@@ -42,6 +43,31 @@ public sealed class LifecycleEngineTests
         await using Stream content = await storage.Vault.OpenReadAsync(pack, version, Cancel);
         using StreamReader reader = new(content);
         Assert.Equal("pack", await reader.ReadToEndAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task A_pack_with_its_clinic_s_tag_goes_to_the_archive_tier_in_its_year_and_no_other_blob_does()
+    {
+        using TemporaryFolder folder = new();
+        FakeTimeProvider clock = new(TimeProvider.System.GetUtcNow());
+        await using LocalStorage storage = await LocalStorage.StartAsync(new LocalStorageOptions(folder.Path), clock, Cancel);
+        BlobName pack = new(VaultArea.Packs, "clinic/pack"), sidecar = new(VaultArea.Packs, "clinic/pack.sidecar.json"), other = new(VaultArea.Packs, "other/pack");
+        foreach (BlobName name in (BlobName[])[pack, sidecar, other])
+        {
+            string version = await storage.Vault.WriteNewAsync(name, "content"u8.ToArray(), "text/plain", Cancel);
+            await storage.Vault.LockAsync(name, version, clock.GetUtcNow().AddYears(5), Cancel);
+        }
+
+        string tagged = (await storage.Vault.FindAsync(pack, Cancel))!.VersionId;
+        await storage.Vault.SetTagsAsync(pack, tagged, new Dictionary<string, string> { [TieringRun.Tag] = "2" }, Cancel);
+        LifecycleEngine engine = new(storage, LifecycleRules.Deployed(), clock, NullLogger<LifecycleEngine>.Instance);
+        clock.Advance(TimeSpan.FromDays(729));
+        await engine.RunAsync(Cancel);
+        Assert.Equal(("Cold", "Cold", "Cold"), (await TierAsync(storage, pack), await TierAsync(storage, sidecar), await TierAsync(storage, other)));
+        clock.Advance(TimeSpan.FromDays(40));
+        Assert.Equal(new LifecycleRun(3, 1, 0), await engine.RunAsync(Cancel));
+        Assert.Equal(("Archive", "Cold", "Cold"), (await TierAsync(storage, pack), await TierAsync(storage, sidecar), await TierAsync(storage, other)));
+        Assert.True((await storage.Vault.FindAsync(pack, tagged, Cancel)) is { Archived: true, Locked: true });
     }
 
     [Fact]

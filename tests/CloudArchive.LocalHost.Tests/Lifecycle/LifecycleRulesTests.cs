@@ -1,3 +1,5 @@
+using CloudArchive.Core.Retention;
+using CloudArchive.Format.Retention;
 using CloudArchive.LocalHost.Lifecycle;
 
 namespace CloudArchive.LocalHost.Tests.Lifecycle;
@@ -10,7 +12,11 @@ public sealed class LifecycleRulesTests
     public void The_deployed_rules_are_those_of_infra()
     {
         LifecycleRules deployed = LifecycleRules.Deployed();
-        Assert.Equal(["packs-to-cold", "records-to-cool"], deployed.Rules.Select(rule => rule.Name));
+        Assert.Equal(["packs-to-cold", "records-to-cool", .. RetentionPolicy.ArchiveAges.Select(years => $"packs-to-archive-{years}")], deployed.Rules.Select(rule => rule.Name));
+        Assert.All(deployed.Rules.Skip(2), rule => Assert.Equal(
+            (rule.Name, TieringRun.Tag, "=="),
+            ($"packs-to-archive-{rule.Definition.Filters.BlobIndexMatch!.Single().Value}", rule.Definition.Filters.BlobIndexMatch!.Single().Name, rule.Definition.Filters.BlobIndexMatch!.Single().Op)));
+        Assert.Equal(RetentionPolicy.ArchiveAges.Select(years => (int?)(years * 365)), deployed.Rules.Skip(2).Select(rule => rule.Definition.Actions.BaseBlob!.TierToArchive!.DaysAfterModificationGreaterThan));
         Assert.Equal(30, deployed.Rules[0].Definition.Actions.BaseBlob!.TierToCold!.DaysAfterModificationGreaterThan);
     }
 

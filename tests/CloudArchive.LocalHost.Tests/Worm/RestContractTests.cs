@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Azure.Core;
 using Azure.Core.Pipeline;
+using Azure.Storage;
 using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
 using CloudArchive.Azure.Blobs;
 using CloudArchive.Core.Storage;
 using CloudArchive.LocalHost.Tests.Storage;
@@ -14,8 +16,8 @@ namespace CloudArchive.LocalHost.Tests.Worm;
 /// what the service documents. A member that begins to send something else fails here, whatever the emulator makes of it.
 /// </summary>
 /// <remarks>
-/// The table is from learn.microsoft.com/rest/api/storageservices: put-blob, set-blob-immutability-policy, set-blob-legal-hold, set-blob-tier, delete-blob
-/// (and Azure/azure-rest-api-specs, Microsoft.BlobStorage/stable/2025-01-05/blob.json: BlockBlob_Upload, Blob_SetImmutabilityPolicy, Blob_SetLegalHold, Blob_SetTier, Blob_Delete).
+/// The table is from learn.microsoft.com/rest/api/storageservices: put-blob, set-blob-immutability-policy, set-blob-legal-hold, set-blob-tier, set-blob-tags, delete-blob
+/// (and Azure/azure-rest-api-specs, Microsoft.BlobStorage/stable/2025-01-05/blob.json: BlockBlob_Upload, Blob_SetImmutabilityPolicy, Blob_SetLegalHold, Blob_SetTier, Blob_SetTags, Blob_Delete).
 /// </remarks>
 public sealed partial class RestContractTests : IDisposable
 {
@@ -27,12 +29,14 @@ public sealed partial class RestContractTests : IDisposable
     private static readonly string[] s_always = ["Authorization", "x-ms-date", "Date", Version, "x-ms-client-request-id", "x-ms-return-client-request-id", "User-Agent", "Accept", "traceparent", "Content-Length", "Content-Type"];
 
     private static int s_blobs;
+    private readonly SharedStorage _shared;
     private readonly Recorder _recorder = new();
     private readonly BlobVault _vault;
     private readonly BlobName _name = new(VaultArea.Packs, $"rest/{Interlocked.Increment(ref s_blobs)}");
 
     public RestContractTests(SharedStorage shared)
     {
+        _shared = shared;
         BlobClientOptions options = new();
         options.AddPolicy(_recorder, HttpPipelinePosition.PerRetry);
         _vault = BlobVault.Connect(shared.Storage.BlobUrl, shared.Storage.Account.Name, shared.Storage.Account.Key, TimeProvider.System, options);
@@ -90,6 +94,35 @@ public sealed partial class RestContractTests : IDisposable
         await _vault.SetLegalHoldAsync(_name, version, hold, Cancel);
         Check(Assert.Single(_recorder.Changes), "PUT", [("comp", "legalhold"), ("versionid", version)], 200, ("x-ms-legal-hold", hold ? "true" : "false"));
         await _vault.SetLegalHoldAsync(_name, version, false, Cancel);
+    }
+
+    [Fact]
+    public async Task Bringing_back_from_the_archive_tier_is_one_Set_Blob_Tier_on_the_version_and_of_what_is_online_none()
+    {
+        string version = await WriteAsync();
+        await _vault.LockAsync(_name, version, InDays(2), Cancel);
+        _recorder.Clear();
+        await _vault.RehydrateAsync(_name, version, Cancel);
+        Assert.Empty(_recorder.Changes);
+
+        // As a lifecycle rule does, which no lock stops.
+        BlobServiceClient storage = new(_shared.Storage.BlobUrl, new StorageSharedKeyCredential(_shared.Storage.Account.Name, _shared.Storage.Account.Key));
+        await storage.GetBlobContainerClient("packs").GetBlobClient(_name.Path).SetAccessTierAsync(AccessTier.Archive, cancellationToken: Cancel);
+        Assert.True((await _vault.FindAsync(_name, version, Cancel))!.Archived);
+        _recorder.Clear();
+        await _vault.RehydrateAsync(_name, version, Cancel);
+        Check(Assert.Single(_recorder.Changes), "PUT", [("comp", "tier"), ("versionid", version)], null, ("x-ms-access-tier", "Hot"), ("x-ms-rehydrate-priority", "Standard"));
+        Assert.InRange(_recorder.Changes[0].Status, 200, 202); // 202 where it takes hours, as on Azure
+    }
+
+    [Fact]
+    public async Task Index_tags_are_one_Set_Blob_Tags_on_the_version()
+    {
+        string version = await WriteAsync();
+        await _vault.LockAsync(_name, version, InDays(2), Cancel);
+        _recorder.Clear();
+        await _vault.SetTagsAsync(_name, version, new Dictionary<string, string> { ["archive_after_years"] = "2" }, Cancel);
+        Check(Assert.Single(_recorder.Changes), "PUT", [("comp", "tags"), ("versionid", version)], 204);
     }
 
     [Fact]

@@ -52,7 +52,8 @@ internal static class RetentionPages
             Number(context, "minimum"),
             context.Field("from") == "last-treatment" ? RetentionBasis.LastTreatment : RetentionBasis.StudyDate,
             age,
-            age is null ? 0 : Number(context, "more"));
+            age is null ? 0 : Number(context, "more"),
+            context.Field("tier") is null ? null : Number(context, "tier"));
         await policies.ChangeAsync(clinic, wanted, context.Requester(), cancellationToken);
         return Back(clinic);
     }

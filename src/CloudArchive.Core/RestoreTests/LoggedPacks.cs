@@ -1,0 +1,99 @@
+using System.Globalization;
+using System.Text.Json;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Retention;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Core.RestoreTests;
+
+/// <summary>A pack as the entry of its commit has it.</summary>
+public sealed record LoggedPack(PackId Pack, Uid Study, long Bytes, DateTimeOffset CommittedAt);
+
+/// <summary>
+/// What the audit log says is in the archive. Catalogue and storage can lose a pack without a trace; the log, which every clinic witnesses, cannot.
+/// </summary>
+public sealed class LoggedPacks(AuditReader reader, AuditSearch search, DestructionDesk destructions)
+{
+    // Hosts' clocks differ, and an entry may be older than the run that it is compared with.
+    private static readonly TimeSpan s_skew = TimeSpan.FromHours(1);
+
+    /// <summary>Every pack of a clinic that was committed, and whose study was not destroyed after that. Reads the log whole.</summary>
+    public async Task<IReadOnlyCollection<LoggedPack>> ReadAsync(ClinicId clinic, CancellationToken cancellationToken)
+    {
+        Dictionary<Uid, List<LoggedPack>> studies = [];
+        IReadOnlyList<StoredEntry> page;
+        long next = 0;
+        do
+        {
+            page = await reader.ReadAsync(clinic.Value, next, AuditReader.LargestRead, cancellationToken);
+            foreach (StoredEntry stored in page)
+            {
+                next = stored.Index + 1;
+                if (stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) && Read(stored) is { } committed && Committed(committed) is { } pack)
+                {
+                    (studies.TryGetValue(pack.Study, out List<LoggedPack>? packs) ? packs : studies[pack.Study] = []).Add(pack);
+                }
+                else if (stored.Json.Contains(AuditActions.StudyDestroyed, StringComparison.Ordinal) && Destroyed(stored) is { } study)
+                {
+                    studies.Remove(study);
+                }
+            }
+        }
+        while (page.Count == AuditReader.LargestRead);
+        return [.. studies.Values.SelectMany(packs => packs)];
+    }
+
+    /// <summary>Whether a pack's study was destroyed since <paramref name="since"/>, or is being destroyed.</summary>
+    public async Task<bool> IsDestroyedAsync(ClinicId clinic, PackId pack, DateTimeOffset since, CancellationToken cancellationToken)
+    {
+        AuditFilter destroyed = new(From: since - s_skew, Action: AuditActions.StudyDestroyed);
+        HashSet<Uid> gone = [.. (await FindAsync(clinic, destroyed, cancellationToken).Select(Destroyed).ToListAsync(cancellationToken)).OfType<Uid>()];
+        gone.UnionWith((await destructions.OpenAsync(clinic, cancellationToken)).Where(order => order.Status == DestructionStatus.Destroying).Select(order => order.Study));
+
+        // The study of a pack whose every trace is gone: in the entry of its commit, which is not long after its id was made.
+        return gone.Count > 0
+            && await FindAsync(clinic, new AuditFilter(From: pack.CreatedAt - s_skew, Action: AuditActions.PackCommitted), cancellationToken)
+                .Select(stored => Read(stored) is { } entry ? Committed(entry) : null)
+                .FirstOrDefaultAsync(committed => committed?.Pack == pack, cancellationToken) is { } found
+            && gone.Contains(found.Study);
+    }
+
+    private async IAsyncEnumerable<StoredEntry> FindAsync(ClinicId clinic, AuditFilter filter, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        long? after = null;
+        do
+        {
+            (IReadOnlyList<StoredEntry> entries, after) = await search.FindAsync(clinic.Value, filter, after, AuditReader.LargestRead, cancellationToken);
+            foreach (StoredEntry entry in entries)
+            {
+                yield return entry;
+            }
+        }
+        while (after is not null);
+    }
+
+    private static Uid? Destroyed(StoredEntry stored) =>
+        Read(stored) is { Action: AuditActions.StudyDestroyed, Outcome: AuditOutcome.Success, Subject.Study: { } uid } && Uid.TryParse(uid, null, out Uid study) ? study : null;
+
+    private static LoggedPack? Committed(AuditEntry entry) =>
+        entry is { Action: AuditActions.PackCommitted, Outcome: AuditOutcome.Success, Subject: { Pack: { } id, Study: { } uid } }
+        && PackId.TryParse(id, null, out PackId pack)
+        && Uid.TryParse(uid, null, out Uid study)
+            ? new LoggedPack(pack, study, entry.Details is { } details && details.TryGetValue("bytes", out string? text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long bytes) ? bytes : 0, entry.Time)
+            : null;
+
+    /// <summary>Null of what somebody made unreadable: the check of the log tells of that.</summary>
+    private static AuditEntry? Read(StoredEntry stored)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<AuditEntry>(stored.Json, FormatJson.Options);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+using System.Globalization;
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Storage;
+using CloudArchive.Format;
+using Microsoft.Extensions.Logging;
+
+namespace CloudArchive.Core.Retention;
+
+/// <summary>
+/// Tags packs with their clinic's <see cref="Format.Retention.RetentionPolicy.ArchiveAfterYears"/>, so that the lifecycle rule of that many years finds them (docs/retention.md,
+/// "Tiers by age"). Packs alone: sidecars and receipts are read by every restore test and stay online. For the host that may change packs.
+/// </summary>
+public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, CatalogReader catalog, IBlobVault vault, TimeProvider clock, ILogger<TieringRun> logger)
+{
+    /// <summary>The index tag that infra/lifecycle.json matches.</summary>
+    public const string Tag = "archive_after_years";
+
+    /// <summary>Row of <see cref="RowTable.Work"/> in the clinic's partition: which tag packs have, since when, and where a pass was cut off.</summary>
+    private const string StateKey = "tiering";
+    private const int PageSize = 100;
+
+    private static readonly TimeSpan s_every = TimeSpan.FromHours(20);
+
+    // Hosts' clocks differ, and what a crash left is finished later.
+    private static readonly TimeSpan s_overlap = TimeSpan.FromDays(2);
+
+    /// <summary>One run over all clinics; at most <paramref name="most"/> packs of each. Returns how many packs were tagged.</summary>
+    public async Task<int> RunAsync(int most, CancellationToken cancellationToken)
+    {
+        int tagged = 0;
+        IReadOnlyList<ClinicId> page;
+        ClinicId? after = null;
+        do
+        {
+            page = await clinics.ListAsync(after, PageSize, cancellationToken);
+            foreach (ClinicId clinic in page)
+            {
+                after = clinic;
+                try
+                {
+                    tagged += await RunAsync(clinic, most, cancellationToken);
+                }
+                catch (Exception e) when (e is not OperationCanceledException)
+                {
+                    // One clinic's trouble must not keep the others waiting.
+                    LogFailed(logger, e, clinic);
+                }
+            }
+        }
+        while (page.Count == PageSize);
+        return tagged;
+    }
+
+    /// <summary>
+    /// One run for one clinic: all packs where the policy has another age than the last time; else, once a day, those that were committed since.
+    /// What was cut off is gone on with.
+    /// </summary>
+    public async Task<int> RunAsync(ClinicId id, int most, CancellationToken cancellationToken)
+    {
+        long years = (await clinics.GetAsync(id, cancellationToken)).Retention.ArchiveAfterYears ?? 0;
+        if (Next(await rows.FindAsync(RowTable.Work, id.Value, StateKey, cancellationToken), years) is not { } pass)
+        {
+            return 0;
+        }
+
+        Dictionary<string, string> tags = years == 0 ? [] : new() { [Tag] = years.ToString(CultureInfo.InvariantCulture) };
+        int tagged = 0;
+        await foreach ((PackId pack, CatalogPack? found) in catalog.ReadKnownPacksAsync(id, cancellationToken))
+        {
+            // A row with nonsense in it is the restore tests' to find.
+            if (found is null || (pass.After is { } after && string.CompareOrdinal(pack.ToString(), after) <= 0) || found.CommittedAt < pass.Since)
+            {
+                continue;
+            }
+
+            await TagAsync(id, found, tags, cancellationToken);
+            if (++tagged == most)
+            {
+                await SaveAsync(id, years, pass with { After = pack.ToString() }, cancellationToken);
+                return tagged;
+            }
+        }
+
+        await SaveAsync(id, years, pass with { After = null }, cancellationToken);
+        return tagged;
+    }
+
+    private Pass? Next(Row? state, long years)
+    {
+        DateTimeOffset now = clock.GetUtcNow();
+        return state is null ? years == 0 ? null : new Pass(DateTimeOffset.MinValue, now, null) // no clinic without this term has ever had a tag
+            : state.Number("years") != years ? new Pass(DateTimeOffset.MinValue, now, null)
+            : state.Text("after") is { } after ? new Pass(state.Time("since") ?? DateTimeOffset.MinValue, state.Time("begun")!.Value, after)
+            : years == 0 || state.Time("begun") + s_every > now ? null
+            : new Pass(state.Time("begun")!.Value - s_overlap, now, null);
+    }
+
+    private async Task SaveAsync(ClinicId id, long years, Pass pass, CancellationToken cancellationToken)
+    {
+        Dictionary<string, object> values = new() { ["years"] = years, ["begun"] = pass.Begun };
+        if (pass.After is { } after)
+        {
+            values["after"] = after;
+            if (pass.Since > DateTimeOffset.MinValue)
+            {
+                values["since"] = pass.Since;
+            }
+        }
+
+        await rows.SubmitAsync(RowTable.Work, id.Value, [new RowWrite.Upsert(StateKey, values)], cancellationToken);
+    }
+
+    private async Task TagAsync(ClinicId clinic, CatalogPack pack, Dictionary<string, string> tags, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await vault.SetTagsAsync(BlobName.Pack(clinic, pack.Pack), pack.VersionId, tags, cancellationToken);
+        }
+        catch (BlobMissingException)
+        {
+            // Destroyed since, or lost: the restore tests' to find.
+        }
+    }
+
+    [LoggerMessage(124, LogLevel.Error, "Tags of clinic {Clinic}'s packs could not be set; the next run tries again.", EventName = "TieringFailed")]
+    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
+
+    /// <summary>What a pass looks at: packs committed since a time, after an id.</summary>
+    private sealed record Pass(DateTimeOffset Since, DateTimeOffset Begun, string? After);
+}
