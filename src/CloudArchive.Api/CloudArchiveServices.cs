@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
+using CloudArchive.Api.Portal.Pages;
 using CloudArchive.Api.Portal.Session;
 using CloudArchive.Core;
 using CloudArchive.Core.Access;
@@ -48,6 +49,7 @@ public static class CloudArchiveServices
         services.AddSingleton<BearerTokens>();
         services.AddSingleton<ClientAssertions>();
         services.AddSingleton<PortalSessions>();
+        services.AddSingleton<ClinicCheck>();
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<RestoreTestWorker>();
         if (options.Role.HasFlag(ArchiveRole.Recovery))

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 
 namespace CloudArchive.Core;
@@ -8,6 +9,16 @@ public readonly record struct WorkId : IParsable<WorkId>
     private readonly Guid _value;
 
     private WorkId(Guid value) => _value = value;
+
+    /// <summary>When it was made, to the millisecond (RFC 9562 §5.7).</summary>
+    public DateTimeOffset MadeAt
+    {
+        get
+        {
+            ReadOnlySpan<byte> bytes = _value.ToByteArray(bigEndian: true);
+            return DateTimeOffset.FromUnixTimeMilliseconds(BinaryPrimitives.ReadInt64BigEndian(bytes) >> 16);
+        }
+    }
 
     /// <summary>A new one.</summary>
     public static WorkId New(TimeProvider clock) => new(Guid.CreateVersion7(clock.GetUtcNow()));

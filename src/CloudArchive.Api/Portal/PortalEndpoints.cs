@@ -19,5 +19,8 @@ internal static class PortalEndpoints
         RetentionPages.Map(portal);
         AuditPages.Map(portal);
         AgentPages.Map(portal);
+        AccessPages.Map(portal);
+        AlertPages.Map(portal);
+        DisclosurePages.Map(portal);
     }
 }

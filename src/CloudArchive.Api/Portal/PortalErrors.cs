@@ -1,12 +1,14 @@
+using System.Text.RegularExpressions;
 using CloudArchive.Api.Identity;
 using CloudArchive.Api.Portal.Pages;
 using CloudArchive.Api.Portal.Session;
+using CloudArchive.Core;
 using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api.Portal;
 
 /// <summary>Errors of the portal as pages: the same problems that the API answers, for people.</summary>
-internal static class PortalErrors
+internal static partial class PortalErrors
 {
     /// <summary>Writes a problem.</summary>
     public static Task WriteAsync(HttpContext context, Problem problem) => problem switch
@@ -14,7 +16,7 @@ internal static class PortalErrors
         { Status: StatusCodes.Status404NotFound, Slug: "not-found" } => PageAsync(context, problem with { Title = "There is no such page", Detail = "Check the address, or begin at the overview." }),
         { Slug: "forbidden" } => PageAsync(context, problem with { Title = "Your role does not allow that", Detail = problem.Detail.Replace("The token", "Your sign-in", StringComparison.Ordinal) }),
         { Status: StatusCodes.Status401Unauthorized } => PageAsync(context, problem with { Title = "Sign in again" }),
-        _ => PageAsync(context, problem),
+        _ => PageAsync(context, problem with { Detail = ApiHint().Replace(problem.Detail, "") }),
     };
 
     /// <summary>To where one signs in, and back afterwards.</summary>
@@ -40,6 +42,18 @@ internal static class PortalErrors
         _ => "",
     };
 
-    private static Task PageAsync(HttpContext context, Problem problem) =>
-        PortalPage.Of<ErrorPage, ErrorModel>(problem.Title, new ErrorModel(problem, context.Info().CorrelationId), problem.Status).ExecuteAsync(context);
+    private static Task PageAsync(HttpContext context, Problem problem)
+    {
+        if (problem.Slug == Problems.Refusals[Refusal.ClinicUnknown].Slug)
+        {
+            // No navigation into a clinic that there is not.
+            context.Request.RouteValues.Remove("clinic");
+        }
+
+        return PortalPage.Of<ErrorPage, ErrorModel>(problem.Title, new ErrorModel(problem, context.Info().CorrelationId), problem.Status).ExecuteAsync(context);
+    }
+
+    /// <summary>What an error says to programs: which address lists what there is. People have the navigation.</summary>
+    [GeneratedRegex(@"\s*\bGET \S+ (lists|says|describes) .*$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ApiHint();
 }

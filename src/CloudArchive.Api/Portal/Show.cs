@@ -45,6 +45,14 @@ internal static class Show
         return past.Duration() < TimeSpan.FromMinutes(1) ? "just now" : past > TimeSpan.Zero ? $"{length} ago" : $"in {length}";
     }
 
+    /// <summary>How long after access was ended the last request was let in.</summary>
+    public static string Effect(DateTimeOffset ended, DateTimeOffset? last) => last switch
+    {
+        null => "at once; no request was ever let in",
+        { } at when at <= ended => $"at once; the last request was let in {Duration(ended - at)} before",
+        { } at => $"{Duration(at - ended)} later; then the last request was let in",
+    };
+
     /// <summary>A duration in its largest unit.</summary>
     public static string Duration(TimeSpan span) => span switch
     {

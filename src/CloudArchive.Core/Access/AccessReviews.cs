@@ -34,7 +34,7 @@ public sealed class AccessReviews(StaffRegister staff, ClinicDirectory clinics, 
             IReadOnlyList<ClinicId> ids = await clinics.ListAsync(null, MostClinics + 1, cancellationToken);
             if (ids.Count > MostClinics)
             {
-                throw new RefusedException(Refusal.RequestInvalid, $"There are more than {MostClinics} clinics: review them one by one, at /v1/clinics/{{clinic}}/access.");
+                throw new RefusedException(Refusal.RequestInvalid, $"There are more than {MostClinics} clinics: review access clinic by clinic.");
             }
 
             foreach (ClinicId id in ids)

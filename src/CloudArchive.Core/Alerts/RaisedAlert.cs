@@ -18,8 +18,11 @@ public readonly record struct AlertId : IParsable<AlertId>
     public static AlertId Of(Alert alert, DateTimeOffset at)
     {
         string same = Sha256Digest.Of(Encoding.UTF8.GetBytes($"{alert.Cause} {alert.Subject}")).Hex[..DigestLength];
-        return new AlertId($"{at.UtcDateTime.ToString("yyyyMMdd", CultureInfo.InvariantCulture)}-{same}");
+        return new AlertId($"{Day(at)}-{same}");
     }
+
+    /// <summary>An id that sorts before every one of that day (UTC) and later.</summary>
+    public static AlertId Before(DateTimeOffset at) => new($"{Day(at)}-{new string('0', DigestLength)}");
 
     /// <inheritdoc/>
     public static AlertId Parse(string s, IFormatProvider? provider = null) => TryParse(s, provider, out AlertId id) ? id : throw new FormatException("An alert's id is a day, '-', and 32 hex digits.");
@@ -34,6 +37,8 @@ public readonly record struct AlertId : IParsable<AlertId>
 
     /// <inheritdoc/>
     public override string ToString() => _value ?? "";
+
+    private static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("yyyyMMdd", CultureInfo.InvariantCulture);
 }
 
 /// <summary>An alert that was raised, and how far its delivery got.</summary>

@@ -59,9 +59,15 @@ internal sealed partial class PortalBrowser : IDisposable
 }
 
 /// <summary>A response.</summary>
-internal sealed record PortalAnswer(HttpStatusCode Status, string Html, string? Location, IReadOnlyDictionary<string, string> Headers)
+internal sealed partial record PortalAnswer(HttpStatusCode Status, string Html, string? Location, IReadOnlyDictionary<string, string> Headers)
 {
+    /// <summary>What one reads on the page.</summary>
+    public string Text => WebUtility.HtmlDecode(Tag().Replace(Html, ""));
+
     public string CorrelationId => Headers["x-ms-client-request-id"];
+
+    [GeneratedRegex("<[^>]*>", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+    private static partial Regex Tag();
 }
 
 /// <summary>A door with one code.</summary>

@@ -43,6 +43,20 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         GET /portal/clinics/{clinic}/agents                         | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/enrollments                   | 401 401 | 403 ok  403 | ok
         POST /portal/clinics/{clinic}/agents/{agent}/revoke         | 401 401 | 403 403 403 | ok
+        GET /portal/clinics/{clinic}/access                         | 303 401 | ok  ok  403 | ok
+        POST /portal/clinics/{clinic}/access/reviews                | 401 401 | 403 403 403 | ok
+        GET /portal/clinics/{clinic}/access/reviews/{review}/{file} | 303 401 | ok  ok  403 | ok
+        GET /portal/access                                          | 303 401 | ok  ok  403 | ok
+        POST /portal/access/reviews                                 | 401 401 | 403 403 403 | ok
+        GET /portal/access/reviews/{review}/{file}                  | 303 401 | ok  ok  403 | ok
+        POST /portal/access/block                                   | 401 401 | 403 403 403 | ok
+        POST /portal/access/unblock                                 | 401 401 | 403 403 403 | ok
+        GET /portal/clinics/{clinic}/alerts                         | 303 401 | ok  ok  403 | ok
+        POST /portal/clinics/{clinic}/alerts/{alert}/retry          | 401 401 | 403 ok  403 | ok
+        GET /portal/alerts                                          | 303 401 | ok  ok  403 | ok
+        POST /portal/alerts/{alert}/retry                           | 401 401 | 403 ok  403 | ok
+        GET /portal/clinics/{clinic}/disclosures                    | 303 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/disclosures                   | 401 401 | 403 403 403 | ok
         GET /portal/clinics/{clinic}/retention                      | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/retention                     | 401 401 | 403 403 403 | ok
         POST /portal/clinics/{clinic}/holds                         | 401 401 | 403 403 403 | ok
@@ -54,6 +68,10 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         """;
 
     private const string Id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    private const string Alert = "20261126-0123456789abcdef0123456789abcdef";
+
+    /// <summary>Those that are about all clinics, for who reaches all.</summary>
+    private static readonly string[] _ofAll = ["/portal", "/portal/access", "/portal/alerts"];
 
     [Fact]
     public async Task Every_page_answers_every_visitor_as_the_table_says_and_logs_each_refusal_once()
@@ -80,7 +98,7 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         foreach ((string method, string path, string[] expected) in rows)
         {
             string url = path.Replace("{clinic}", clinic, StringComparison.Ordinal).Replace("{study}", "1.2.3", StringComparison.Ordinal).Replace("{agent}", $"{clinic}.0000000000000000", StringComparison.Ordinal)
-                .Replace("{restore}", Id, StringComparison.Ordinal).Replace("{hold}", Id, StringComparison.Ordinal).Replace("{destruction}", Id, StringComparison.Ordinal).Replace("{run}", Id, StringComparison.Ordinal).Replace("{file}", "evidence.json", StringComparison.Ordinal).Replace("{period}", $"{host.Clock.GetUtcNow():yyyy-MM}", StringComparison.Ordinal);
+                .Replace("{restore}", Id, StringComparison.Ordinal).Replace("{hold}", Id, StringComparison.Ordinal).Replace("{destruction}", Id, StringComparison.Ordinal).Replace("{run}", Id, StringComparison.Ordinal).Replace("{review}", Id, StringComparison.Ordinal).Replace("{alert}", Alert, StringComparison.Ordinal).Replace("{file}", "evidence.json", StringComparison.Ordinal).Replace("{period}", $"{host.Clock.GetUtcNow():yyyy-MM}", StringComparison.Ordinal);
             for (int i = 0; i < visitors.Length; i++)
             {
                 if (visitors[i] == forged)
@@ -96,7 +114,7 @@ public sealed class PortalMatrixTests(SharedStorage shared)
                     wrong.Add($"not {expected[i]}: {what}");
                 }
 
-                if (answer.Html.Contains(other, StringComparison.Ordinal) && visitors[i] != elsewhere && path != "/portal")
+                if (answer.Html.Contains(other, StringComparison.Ordinal) && visitors[i] != elsewhere && !_ofAll.Contains(path))
                 {
                     wrong.Add($"tells of another clinic: {what}");
                 }

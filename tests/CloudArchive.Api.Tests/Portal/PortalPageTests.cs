@@ -21,7 +21,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         ApiAgent agent = await ApiAgent.CreateAsync(host);
         string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
-        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/restores", clinic + "/restore-tests", clinic + "/reports", clinic + "/retention", clinic + "/audit", clinic + "/agents", "/portal/nowhere" })
+        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/restores", clinic + "/restore-tests", clinic + "/reports", clinic + "/retention", clinic + "/audit", clinic + "/agents", clinic + "/access", clinic + "/alerts", clinic + "/disclosures", "/portal/access", "/portal/alerts", "/portal/nowhere" })
         {
             PortalAnswer page = await browser.GetAsync(path);
             Assert.StartsWith("text/html", page.Headers["Content-Type"], StringComparison.Ordinal);
@@ -85,7 +85,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         Sidecar study = (await agent.BackUpAsync(await agent.TokenAsync())).Sidecar;
         string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("compliance"));
-        foreach (string path in new[] { "/portal", clinic, clinic + "/studies", $"{clinic}/studies/{study.Study}", clinic + "/restores", clinic + "/restore-tests", clinic + "/reports", clinic + "/audit", clinic + "/agents" })
+        foreach (string path in new[] { "/portal", clinic, clinic + "/studies", $"{clinic}/studies/{study.Study}", clinic + "/restores", clinic + "/restore-tests", clinic + "/reports", clinic + "/audit", clinic + "/agents", clinic + "/access", clinic + "/alerts" })
         {
             PortalAnswer page = await browser.GetAsync(path);
             Assert.Equal(HttpStatusCode.OK, page.Status);
@@ -117,9 +117,28 @@ public sealed class PortalPageTests(SharedStorage shared)
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin", clinics: mine.Enrolled.Clinic.Value));
         Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync($"/portal/clinics/{mine.Enrolled.Clinic}")).Status);
         Assert.DoesNotContain(other.Enrolled.Clinic.Value, (await browser.GetAsync("/portal")).Html, StringComparison.Ordinal);
-        foreach (string page in new[] { "", "/studies", "/restores", "/restore-tests", "/reports", "/audit", "/agents" })
+        foreach (string page in new[] { "", "/studies", "/restores", "/restore-tests", "/reports", "/audit", "/agents", "/access", "/alerts", "/disclosures" })
         {
             Assert.Equal(HttpStatusCode.Forbidden, (await browser.GetAsync($"/portal/clinics/{other.Enrolled.Clinic}{page}")).Status);
+        }
+    }
+
+    [Fact]
+    public async Task An_error_is_told_to_people_without_addresses_of_the_API_or_a_way_into_a_clinic_that_there_is_not()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
+        PortalAnswer nowhere = await browser.GetAsync("/portal/clinics/no-such-clinic/agents");
+        Assert.Equal(HttpStatusCode.NotFound, nowhere.Status);
+        Assert.Contains("There is no clinic no-such-clinic.", nowhere.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("/portal/clinics/", nowhere.Html, StringComparison.Ordinal);
+        foreach (string page in new[] { "restores", "restore-tests" })
+        {
+            PortalAnswer unknown = await browser.GetAsync($"/portal/clinics/{agent.Enrolled.Clinic}/{page}/01890a5d-ac96-774b-bcce-b302099a8057");
+            Assert.Equal(HttpStatusCode.NotFound, unknown.Status);
+            Assert.DoesNotContain("GET ", unknown.Text, StringComparison.Ordinal);
+            Assert.Contains($"/portal/clinics/{agent.Enrolled.Clinic}/{page}\"", unknown.Html, StringComparison.Ordinal);
         }
     }
 
@@ -154,8 +173,8 @@ public sealed class PortalPageTests(SharedStorage shared)
         Assert.Equal(HttpStatusCode.Forbidden, (await ada.PostAsync(restore + "/approve")).Status);
         Assert.Contains("/approve", (await bob.GetAsync(restore)).Html, StringComparison.Ordinal);
         Assert.Equal(restore, (await bob.PostAsync(restore + "/approve")).Location);
-        Assert.Contains("cloudarchive restores fetch", (await ada.GetAsync(restore)).Html, StringComparison.Ordinal);
-        Assert.DoesNotContain("cloudarchive restores fetch", (await bob.GetAsync(restore)).Html, StringComparison.Ordinal);
+        Assert.Contains("cloudarchive restores fetch", (await ada.GetAsync(restore)).Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("cloudarchive restores fetch", (await bob.GetAsync(restore)).Text, StringComparison.Ordinal);
         Assert.Contains("Dr. Okafor", (await bob.GetAsync(clinic + "/restores")).Html, StringComparison.Ordinal);
     }
 
@@ -240,7 +259,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         await browser.GetAsync(clinic + "/agents");
         PortalAnswer code = await browser.PostAsync(clinic + "/enrollments");
         Assert.Equal(HttpStatusCode.Created, code.Status);
-        Assert.Contains("cloudarchive enroll --url https://archive.test --code ", code.Html, StringComparison.Ordinal);
+        Assert.Contains("cloudarchive enroll --url https://archive.test --code ", code.Text, StringComparison.Ordinal);
         Assert.Equal(clinic + "/agents", (await browser.PostAsync($"{clinic}/agents/{agent.Enrolled.AgentId}/revoke")).Location);
         Assert.Contains("Revoked", (await browser.GetAsync(clinic + "/agents")).Html, StringComparison.Ordinal);
         Assert.Equal(401, (await agent.AskTokenAsync(agent.Assertion())).Status);

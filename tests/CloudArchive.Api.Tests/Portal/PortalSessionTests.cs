@@ -89,6 +89,21 @@ public sealed class PortalSessionTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task What_a_page_asks_by_itself_keeps_no_session()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Portal = _withDoor });
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
+        for (int minutes = 5; minutes < 15; minutes += 5)
+        {
+            host.Clock.Advance(TimeSpan.FromMinutes(5));
+            Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/portal", ("X-Portal-Refresh", "1"))).Status);
+        }
+
+        host.Clock.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal("/portal/sign-in?reason=idle", (await browser.GetAsync("/portal", ("X-Portal-Refresh", "1"))).Location);
+    }
+
+    [Fact]
     public async Task Signing_in_and_out_is_audited_and_the_cookie_is_gone()
     {
         await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Portal = _withDoor });

@@ -62,6 +62,9 @@ internal sealed record ApiHostOptions
 
     public bool WithUnwrapper { get; init; } = true;
 
+    /// <summary>Null for what a service has that was told nothing.</summary>
+    public TimeSpan? SilentAfter { get; init; }
+
     /// <summary>Another issuer than that of <see cref="ApiHost.Staff"/>.</summary>
     public StaffIssuer? Staff { get; init; }
 
@@ -117,14 +120,16 @@ internal sealed class ApiHost : IAsyncDisposable
             builder.Services.AddSingleton<IKeyUnwrapper>(shared.Keys);
         }
 
-        builder.Services.AddCloudArchive(new CloudArchiveOptions
+        CloudArchiveOptions configured = new()
         {
             Role = options.Role,
             PublicUrl = new Uri("https://archive.test/"),
             Staff = options.Staff ?? new StaffIssuer(StaffIssuer, StaffAudience, _ => Task.FromResult(new JwkSet([StaffKey]))),
             Limits = options.Limits,
             Portal = options.Portal,
-        });
+        };
+        configured.SilentAfter = options.SilentAfter ?? configured.SilentAfter;
+        builder.Services.AddCloudArchive(configured);
         WebApplication app = builder.Build();
         app.UseRouting();
         app.UseCloudArchive();

@@ -5,7 +5,7 @@ namespace CloudArchive.EndToEnd.Portal;
 /// <summary>Every page, as both roles, in light and dark, on a desk and on a phone: axe-core finds nothing, and nothing is wider than the screen.</summary>
 public sealed class PortalAccessibilityTests(PortalPractice portal)
 {
-    [Theory(Explicit = true)]
+    [Theory]
     [InlineData(false, false)]
     [InlineData(true, false)]
     [InlineData(false, true)]
@@ -13,7 +13,8 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
     public async Task Axe_finds_no_violation_on_any_page(bool dark, bool phone)
     {
         await portal.ReadyAsync();
-        string clinic = "/portal/clinics/" + portal.Practice.Clinic, kind = $"{(phone ? "phone" : "desk")}-{(dark ? "dark" : "light")}";
+        string clinic = "/portal/clinics/" + portal.Practice.Clinic, damaged = "/portal/clinics/" + portal.Damaged, none = "/portal/clinics/" + portal.Empty;
+        string kind = $"{(phone ? "phone" : "desk")}-{(dark ? "dark" : "light")}";
         List<string> violations = [];
         await using (PortalVisitor nobody = await PortalVisitor.OpenAsync(portal, dark, phone))
         {
@@ -26,11 +27,11 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
         await using PortalVisitor admin = await (await PortalVisitor.OpenAsync(portal, dark, phone)).SignInAsync("local-admin");
         foreach ((string name, string path) in new[]
         {
-            ("overview", "/portal"), ("clinic", clinic), ("clinic-new", "/portal/clinics/new-practice"), ("studies", clinic + "/studies"), ("studies-none", "/portal/clinics/new-practice/studies"),
-            ("restores", clinic + "/restores"), ("restores-none", "/portal/clinics/new-practice/restores"), ("restore-tests", clinic + "/restore-tests"),
-            ("restore-tests-none", "/portal/clinics/new-practice/restore-tests"), ("audit", clinic + "/audit"), ("audit-search", clinic + "/audit?action=clinic/"), ("agents", clinic + "/agents"),
-            ("reports", clinic + "/reports"),
-            ("agents-none", "/portal/clinics/new-practice/agents"), ("not-found", "/portal/nowhere"), ("refused", "/portal/clinics/no-such-clinic"),
+            ("overview", "/portal"), ("clinic", clinic), ("clinic-new", none), ("studies", clinic + "/studies"), ("studies-none", none + "/studies"),
+            ("restores", clinic + "/restores"), ("restores-none", none + "/restores"), ("restore-tests", clinic + "/restore-tests"),
+            ("reports", clinic + "/reports"), ("reports-none", none + "/reports"), ("restore-tests-none", none + "/restore-tests"), ("audit", clinic + "/audit"), ("audit-search", clinic + "/audit?action=clinic/"), ("agents", clinic + "/agents"), ("access", clinic + "/access"), ("access-archive", "/portal/access"), ("alerts", clinic + "/alerts"), ("alerts-damaged", damaged + "/alerts"), ("alerts-archive", "/portal/alerts"),
+            ("disclosures", clinic + "/disclosures"), ("retention", clinic + "/retention"), ("retention-none", none + "/retention"), ("clinic-damaged", damaged), ("restore-tests-damaged", damaged + "/restore-tests"),
+            ("agents-none", none + "/agents"), ("not-found", "/portal/nowhere"), ("refused", "/portal/clinics/no-such-clinic"),
         })
         {
             await admin.GoAsync(path);
@@ -45,6 +46,19 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
         await admin.Page.Locator("tbody a").First.ClickAsync();
         await admin.Page.GetByRole(AriaRole.Heading, new() { Name = "The sample" }).WaitForAsync();
         await LookAsync(admin, "restore-test");
+        await admin.GoAsync(damaged + "/restore-tests");
+        await admin.Page.Locator("tbody a").First.ClickAsync();
+        await admin.Page.GetByText("Something did not come back").WaitForAsync();
+        await LookAsync(admin, "restore-test-failed");
+        await admin.GoAsync(clinic + "/disclosures");
+        await admin.Page.GetByLabel("Patient ID").FillAsync("P-none");
+        await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Look up" }).ClickAsync();
+        await admin.Page.GetByText("Nothing was handed out").WaitForAsync();
+        await LookAsync(admin, "disclosures-none");
+        await admin.GoAsync(clinic + "/retention");
+        await admin.Page.GetByText("Change the policy").ClickAsync();
+        await admin.Page.GetByText("Set a hold").ClickAsync();
+        await LookAsync(admin, "retention-forms");
         await admin.GoAsync(clinic + "/audit");
         await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Verify the log now" }).ClickAsync();
         await admin.Page.GetByText("Without trusting this page").WaitForAsync();
@@ -57,7 +71,7 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
         await LookAsync(admin, "code");
 
         await using PortalVisitor compliance = await (await PortalVisitor.OpenAsync(portal, dark, phone)).SignInAsync("local-compliance");
-        foreach ((string name, string path) in new[] { ("compliance-studies", clinic + "/studies"), ("compliance-agents", clinic + "/agents"), ("compliance-restore-tests", clinic + "/restore-tests") })
+        foreach ((string name, string path) in new[] { ("compliance-studies", clinic + "/studies"), ("compliance-agents", clinic + "/agents"), ("compliance-restore-tests", clinic + "/restore-tests"), ("compliance-access", clinic + "/access"), ("compliance-alerts", damaged + "/alerts") })
         {
             await compliance.GoAsync(path);
             await LookAsync(compliance, name);

@@ -36,12 +36,59 @@
     dialog.addEventListener("cancel", event => { event.preventDefault(); stay(); });
   }
 
+  // On a narrow screen, the place where one is must be among those that are seen.
+  const places = document.querySelector("nav.clinic"), place = places && places.querySelector("[aria-current]");
+  if (place) places.scrollLeft = place.offsetLeft - (places.clientWidth - place.offsetWidth) / 2;
+
+  // A table that is wider than the screen is moved by keyboard too.
+  const reach = () => {
+    for (const table of document.querySelectorAll(".table")) {
+      const wide = table.scrollWidth > table.clientWidth;
+      if (wide) {
+        table.tabIndex = 0;
+        table.setAttribute("role", "region");
+        table.setAttribute("aria-label", "Table, wider than the screen");
+      } else {
+        for (const name of ["tabindex", "role", "aria-label"]) table.removeAttribute(name);
+      }
+    }
+  };
+  reach();
+  addEventListener("resize", reach);
+
   // Back from the browser's memory: what a person saw before they signed out is not shown again.
   addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
 
-  // A page that shows work under way asks again, unless somebody is about to type.
-  const busy = document.querySelector("[data-reload-seconds]");
-  if (busy) setTimeout(() => { if (!dialog || !dialog.open) location.reload(); }, Number(busy.dataset.reloadSeconds) * 1000);
+  // A page that shows work under way asks again, unless somebody is about to act on it. It says that it asks by itself: that keeps no session.
+  const main = document.getElementById("main");
+  const stops = () => [...main.querySelectorAll("a[href], button, summary, [tabindex]")];
+  const again = () => {
+    const busy = main.querySelector("[data-reload-seconds]");
+    if (busy) setTimeout(ask, Number(busy.dataset.reloadSeconds) * 1000);
+  };
+  const ask = async () => {
+    const acting = () => (dialog && dialog.open) || main.querySelector("details[open], input:focus, textarea:focus, select:focus");
+    try {
+      const answer = acting() ? null : await fetch(location.href, { headers: { "X-Portal-Refresh": "1" }, redirect: "manual" });
+      if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) {
+        location.reload();
+        return;
+      }
+      if (answer && answer.ok) {
+        const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
+        if (!acting()) {
+          const stop = stops().indexOf(document.activeElement);
+          main.replaceChildren(...next.childNodes);
+          reach();
+          if (stop >= 0 && stops()[stop]) stops()[stop].focus();
+        }
+      }
+    } catch {
+      // The archive cannot be reached: the next time asks again.
+    }
+    again();
+  };
+  again();
 
   // A key for a restore, made here: its private half goes into a file of the person's and nowhere else.
   for (const maker of document.querySelectorAll("[data-make-key]")) {

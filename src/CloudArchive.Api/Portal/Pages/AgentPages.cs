@@ -23,11 +23,11 @@ internal static class AgentPages
         table.Form("/clinics/{clinic}/agents/{agent}/revoke", RevokeAsync, _revoke);
     }
 
-    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? after, ClinicDirectory clinics, Agents agents, CancellationToken cancellationToken)
+    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? after, ClinicDirectory clinics, Agents agents, SilenceLimit limit, CancellationToken cancellationToken)
     {
         await clinics.GetAsync(clinic, cancellationToken);
         IReadOnlyList<Agent> page = await agents.ListAsync(clinic, Paging.After<AgentId>(after), AgentsAPage, cancellationToken);
-        return PortalPage.Of<AgentsPage, AgentsModel>("Agents", new AgentsModel(page, after is not null, page.Count == AgentsAPage ? page[^1].Id.ToString() : null));
+        return PortalPage.Of<AgentsPage, AgentsModel>("Agents", new AgentsModel(page, limit, after is not null, page.Count == AgentsAPage ? page[^1].Id.ToString() : null));
     }
 
     private static async Task<PortalPage> CreateCodeAsync(ClinicId clinic, Enrollments enrollments, HttpContext context, CancellationToken cancellationToken)
@@ -50,9 +50,10 @@ internal static class AgentPages
 
 /// <summary>A page of agents.</summary>
 /// <param name="Agents">The page.</param>
+/// <param name="Limit">How long nothing may be heard of them.</param>
 /// <param name="Later">Whether others come before.</param>
 /// <param name="Next">Where the next one begins.</param>
-public sealed record AgentsModel(IReadOnlyList<Agent> Agents, bool Later, string? Next);
+public sealed record AgentsModel(IReadOnlyList<Agent> Agents, SilenceLimit Limit, bool Later, string? Next);
 
 /// <summary>A code, shown once.</summary>
 /// <param name="Code">The code.</param>

@@ -23,8 +23,6 @@ public sealed record ClinicHealth(
     /// <summary>A day without a test, and one that may run late.</summary>
     private static readonly TimeSpan _testedWithin = TimeSpan.FromHours(48);
 
-    private static readonly TimeSpan _month = TimeSpan.FromDays(30);
-
     /// <summary>The state in a word.</summary>
     public string Word => Findings switch { [] => "Safe", [{ Bad: true }, ..] => "Not safe", _ => "Needs attention" };
 
@@ -32,7 +30,14 @@ public sealed record ClinicHealth(
     public string Kind => Findings switch { [] => "good", [{ Bad: true }, ..] => "bad", _ => "warn" };
 
     /// <summary>Judges.</summary>
-    public static ClinicHealth Of(Clinic clinic, DateTimeOffset? lastBackup, IReadOnlyList<Agent> agents, IReadOnlyList<RestoreTestResponse> runs, DateTimeOffset now)
+    /// <param name="clinic">The clinic.</param>
+    /// <param name="lastBackup">When a pack was last committed.</param>
+    /// <param name="agents">Its agents.</param>
+    /// <param name="runs">Its restore tests of the last month, the oldest first.</param>
+    /// <param name="limit">How long nothing may be heard of its agents.</param>
+    /// <param name="now">The time.</param>
+    public static ClinicHealth Of(
+        Clinic clinic, DateTimeOffset? lastBackup, IReadOnlyList<Agent> agents, IReadOnlyList<RestoreTestResponse> runs, SilenceLimit limit, DateTimeOffset now)
     {
         Agent[] active = [.. agents.Where(agent => !agent.Revoked)];
         DateTimeOffset? seen = active.Length == 0 ? null : active.Max(agent => agent.LastSeenAt ?? agent.EnrolledAt);
@@ -47,7 +52,7 @@ public sealed record ClinicHealth(
         {
             findings.Add(new(false, agents.Count == 0 ? "No computer is enrolled yet." : "All of its computers are revoked.", "agents"));
         }
-        else if (seen is { } heard && now - heard > SilenceLimit.Default.Longest)
+        else if (seen is { } heard && now - heard > limit.Longest)
         {
             findings.Add(new(false, $"None of its computers was heard of for {Show.Duration(now - heard)}.", "agents"));
         }
@@ -67,14 +72,20 @@ public sealed record ClinicHealth(
 
         return new(clinic, lastBackup, seen, active.Length, last, findings);
     }
+}
 
-    /// <summary>Reads what it takes: four queries a clinic.</summary>
-    internal static async Task<ClinicHealth> ReadAsync(Clinic clinic, ClinicDirectory clinics, Agents agents, RestoreTestDesk desk, TimeProvider clock, CancellationToken cancellationToken)
+/// <summary>Looks whether a clinic is safe: four queries.</summary>
+internal sealed class ClinicCheck(ClinicDirectory clinics, Agents agents, RestoreTestDesk desk, SilenceLimit limit, TimeProvider clock)
+{
+    private static readonly TimeSpan _month = TimeSpan.FromDays(30);
+
+    /// <summary>Looks.</summary>
+    public async Task<ClinicHealth> RunAsync(Clinic clinic, CancellationToken cancellationToken)
     {
         DateTimeOffset now = clock.GetUtcNow();
         Task<DateTimeOffset?> backup = clinics.LastCommitAsync(clinic.Id, cancellationToken);
         Task<IReadOnlyList<Agent>> enrolled = agents.ListAsync(clinic.Id, null, 100, cancellationToken);
         Task<IReadOnlyList<RestoreTestResponse>> runs = desk.ListSinceAsync(clinic.Id, now - _month, cancellationToken);
-        return Of(clinic, await backup, await enrolled, await runs, now);
+        return ClinicHealth.Of(clinic, await backup, await enrolled, await runs, limit, now);
     }
 }

@@ -2,7 +2,6 @@ using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
-using CloudArchive.Core.RestoreTests;
 using CloudArchive.Format;
 using Microsoft.AspNetCore.Http;
 
@@ -17,11 +16,11 @@ internal static class OverviewPages
     public static void Map(PortalTable table) => table.Page("", ShowAsync, _own);
 
     private static async Task<PortalPage> ShowAsync(
-        string? after, ClinicDirectory clinics, Agents agents, RestoreTestDesk desk, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
+        string? after, ClinicDirectory clinics, ClinicCheck check, HttpContext context, CancellationToken cancellationToken)
     {
         IReadOnlyList<ClinicId> ids = await ClinicEndpoints.InReachAsync(context.Caller(), Paging.After<ClinicId>(after), ClinicsAPage, clinics, cancellationToken);
         Clinic?[] found = await Task.WhenAll(ids.Select(id => clinics.FindAsync(id, cancellationToken)));
-        ClinicHealth[] health = await Task.WhenAll(found.OfType<Clinic>().Select(clinic => ClinicHealth.ReadAsync(clinic, clinics, agents, desk, clock, cancellationToken)));
+        ClinicHealth[] health = await Task.WhenAll(found.OfType<Clinic>().Select(clinic => check.RunAsync(clinic, cancellationToken)));
         return PortalPage.Of<OverviewPage, OverviewModel>("Overview", new OverviewModel(health, after is not null, ids.Count == ClinicsAPage ? ids[^1].Value : null));
     }
 }

@@ -20,6 +20,9 @@ internal sealed class PortalSessions : IDisposable
     /// <summary>So that no other JWS of the archive passes for a session.</summary>
     private const string TokenType = "cloudarchive-session+jws";
 
+    /// <summary>The header of what a page asks by itself, as nobody's click. Only our own script can send it, and it only takes something away.</summary>
+    internal const string Refresh = "X-Portal-Refresh";
+
     private const string PlatformToken = "X-MS-TOKEN-AAD-ID-TOKEN";
     private const int MostCharacters = 16 * 1024;
 
@@ -89,7 +92,7 @@ internal sealed class PortalSessions : IDisposable
             throw new SignInNeededException(SignInReason.Expired);
         }
 
-        if (now - seen >= _renewAfter)
+        if (now - seen >= _renewAfter && !context.Request.Headers.ContainsKey(Refresh))
         {
             session = session with { SeenAt = now.ToUnixTimeSeconds() };
             await WriteAsync(context, session, cancellationToken);
