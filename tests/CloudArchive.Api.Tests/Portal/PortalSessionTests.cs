@@ -7,6 +7,7 @@ using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Signing;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Routing.Patterns;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CloudArchive.Api.Tests.Portal;
@@ -36,7 +37,12 @@ public sealed class PortalSessionTests(SharedStorage shared)
         Assert.True(guarded.Length >= 18, $"{guarded.Length} endpoints");
         foreach (RouteEndpoint endpoint in guarded)
         {
-            string path = "/" + string.Join('/', endpoint.RoutePattern.PathSegments.Select(segment => segment.Parts[0] is Microsoft.AspNetCore.Routing.Patterns.RoutePatternLiteralPart literal ? literal.Content : "x"));
+            string path = "/" + string.Join('/', endpoint.RoutePattern.PathSegments.Select(segment => string.Concat(segment.Parts.Select(part => part switch
+            {
+                RoutePatternLiteralPart literal => literal.Content,
+                RoutePatternSeparatorPart separator => separator.Content,
+                _ => "x",
+            }))));
             bool form = endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Contains("POST");
             PortalAnswer answer = await browser.SendAsync(form ? HttpMethod.Post : HttpMethod.Get, path, form ? [("x", "y")] : null, [("Authorization", "Bearer " + host.Staff("admin"))]);
             Assert.True(answer.Status == (form ? HttpStatusCode.Unauthorized : HttpStatusCode.SeeOther), $"{answer.Status} for {path}");
