@@ -20,7 +20,7 @@ public enum RestoreTestStatus
     /// <summary>At least one pack did not come back, or the canaries show that the test cannot be trusted.</summary>
     Failed,
 
-    /// <summary>All of the sample lies in the archive tier, beyond the budget.</summary>
+    /// <summary>All of the sample lies in the archive tier, beyond the budget, or was destroyed in its time.</summary>
     NothingTested,
 }
 
@@ -43,7 +43,7 @@ public sealed record RestoreTestPackResponse(PackId Pack, SampleReason Reason, P
 /// <param name="Sample">How many were chosen; 0 until the sample is drawn.</param>
 /// <param name="Passed">How many came back.</param>
 /// <param name="Failed">How many did not.</param>
-/// <param name="NotTested">How many lie in the archive tier, beyond the budget.</param>
+/// <param name="NotTested">How many lie in the archive tier, beyond the budget, or were destroyed in their time.</param>
 /// <param name="Instances">Instances that came back.</param>
 /// <param name="Bytes">Their bytes.</param>
 /// <param name="Faults">Why it failed.</param>
