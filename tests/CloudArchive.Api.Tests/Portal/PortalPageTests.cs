@@ -110,6 +110,18 @@ public sealed class PortalPageTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task The_overviews_counts_lead_to_what_they_count()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        string clinic = (await ApiAgent.CreateAsync(host)).Enrolled.Clinic.Value;
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("compliance", clinics: clinic));
+        PortalAnswer page = await browser.GetAsync("/portal");
+        Assert.Equal("1 clinic: 0 safe, 1 needing attention, 0 not safe.", page.Text.Split("Overview")[^1].Trim()[..50]);
+        Assert.Contains($"<a href=\"#c-{clinic}\">1 needing attention</a>", page.Html, StringComparison.Ordinal);
+        Assert.Contains($"id=\"c-{clinic}\"", page.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Another_clinics_pages_are_out_of_reach()
     {
         await using ApiHost host = await ApiHost.StartAsync(shared, _options);
