@@ -100,7 +100,7 @@ public sealed class PortalWalkTests(PortalPractice portal)
     {
         await portal.ReadyAsync();
         await using PortalVisitor visitor = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-compliance");
-        foreach (string path in new[] { "", Clinic, Clinic + "/studies", Clinic + "/restores", Clinic + "/restore-tests", Clinic + "/retention", Clinic + "/audit", Clinic + "/agents", Clinic + "/access", Clinic + "/alerts", "/portal/access", "/portal/alerts" }.Select(path => path.Length == 0 ? "/portal" : path))
+        foreach (string path in new[] { "", Clinic, Clinic + "/studies", Clinic + "/restores", Clinic + "/restore-tests", Clinic + "/reports", Clinic + "/retention", Clinic + "/audit", Clinic + "/agents", Clinic + "/access", Clinic + "/alerts", "/portal/access", "/portal/alerts" }.Select(path => path.Length == 0 ? "/portal" : path))
         {
             await visitor.GoAsync(path);
             string html = await visitor.Page.ContentAsync();
