@@ -71,7 +71,7 @@ public sealed class AccessTests(SharedStorage shared)
         ["PUT /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/reports/{period}.csv"] = Roles.Admin | Roles.Compliance,
         ["GET /v1/clinics/{clinic}/reports/{period}.pdf"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/retention"] = Roles.Agent | Roles.Admin | Roles.Compliance,
+        ["GET /v1/clinics/{clinic}/retention"] = Roles.Admin | Roles.Compliance,
         ["PUT /v1/clinics/{clinic}/retention"] = Roles.Admin,
         ["GET /v1/clinics/{clinic}/retention/plan"] = Roles.Admin | Roles.Compliance,
         ["POST /v1/clinics/{clinic}/holds"] = Roles.Admin,

@@ -17,14 +17,13 @@ namespace CloudArchive.Api.Endpoints;
 /// <summary>How long studies are kept, what keeps them longer, and their destruction after that.</summary>
 internal static class RetentionEndpoints
 {
-    private static readonly EndpointPolicy _published = new(Roles.Agent | Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Both, AuditActions.RequestRefused);
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
     private static readonly EndpointPolicy _plan = _read with { Action = AuditActions.StudiesQueried };
     private static readonly EndpointPolicy _admin = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Mfa: true);
 
     public static void Map(EndpointTable table)
     {
-        table.Get("/v1/clinics/{clinic}/retention", GetPolicyAsync, _published)?.WithSummary("The retention policy that stands, and all that there were.");
+        table.Get("/v1/clinics/{clinic}/retention", GetPolicyAsync, _read)?.WithSummary("The retention policy that stands, and all that there were.");
         table.Put("/v1/clinics/{clinic}/retention", ChangePolicyAsync, _admin with { Action = AuditActions.RetentionPolicyChanged })?.WithSummary("A new version of the policy. What is locked is only ever extended.");
         table.Get("/v1/clinics/{clinic}/retention/plan", PlanAsync, _plan)?.WithSummary("What retention asks for now, study by study, with the reason.");
 
