@@ -172,7 +172,7 @@ public sealed class EvidenceReport
                 value => $"{value:0}%",
                 100);
             PreviousRun[] timed = [.. runs.Where(run => run.FullRestoreSeconds is not null)];
-            (double unit, string name) = timed.Length == 0 || timed.Max(run => run.FullRestoreSeconds!.Value) < 7200 ? (60.0, "min") : (3600.0, "h");
+            (double unit, string name) = ReportText.UnitOf(timed.Max(run => run.FullRestoreSeconds));
             charts.Line(
                 new PdfBox(box.X + half + 24, box.Y, half, box.Height),
                 "Recovery time: estimate for everything",

@@ -37,6 +37,9 @@ internal static class ReportText
         _ => $"{Count((long)span.TotalDays, "day", "days")} {span.Hours} h",
     };
 
+    /// <summary>The unit of an axis that reaches up to so many seconds: small enough that no two of its labels are the same.</summary>
+    public static (double Seconds, string Name) UnitOf(long? seconds) => seconds switch { > 7200 => (3600, "h"), > 120 => (60, "min"), _ => (1, "s") };
+
     public static string Days(TimeSpan span) => span.TotalDays < 1 ? "less than a day" : Count((long)span.TotalDays, "day", "days");
 
     private static string Scaled(long bytes, double unit, string name) =>

@@ -202,7 +202,7 @@ internal sealed class RollUpReport
     private void Halves(Action<PdfBox> left, Action<PdfBox, double, string> right) => _pages.Box(ChartHeight, box =>
     {
         double half = (box.Width - 24) / 2;
-        (double unit, string name) = _whole.Tests.LongestRecoverySeconds switch { > 7200 => (3600.0, "h"), > 120 => (60.0, "min"), _ => (1.0, "s") };
+        (double unit, string name) = ReportText.UnitOf(_whole.Tests.LongestRecoverySeconds);
         left(new PdfBox(box.X, box.Y, half, box.Height));
         right(new PdfBox(box.X + half + 24, box.Y, half, box.Height), unit, name);
     });

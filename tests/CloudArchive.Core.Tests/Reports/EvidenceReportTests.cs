@@ -50,6 +50,17 @@ public sealed class EvidenceReportTests : IDisposable
     }
 
     [Fact]
+    public async Task An_archive_that_comes_back_in_seconds_has_an_axis_in_seconds()
+    {
+        using EvidenceSample sample = Sample("first-run");
+        EvidenceDocument evidence = await sample.DocumentAsync();
+        Assert.InRange(evidence.Summary.FullRestoreSeconds!.Value, 1, 60);
+        string text = await TextAsync(EvidenceReport.Render(evidence));
+        Assert.DoesNotContain("0 min", text, StringComparison.Ordinal); // The axis went from "0 min" to "0.02 min", twice.
+        Assert.Contains("0 s", text);
+    }
+
+    [Fact]
     public async Task A_canary_that_passed_makes_the_report_say_that_good_results_mean_nothing()
     {
         using EvidenceSample sample = Sample("canary-passed");
