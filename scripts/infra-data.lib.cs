@@ -192,8 +192,14 @@ sealed partial class InfraRules
                 Fault("lifecycle.json", "lifecycle", $"{name}: 1 to {LifecyclePrefixes} prefixes, each beginning with a container of the archive.");
             }
 
+            bool tagged = definition.GetProperty("filters").TryGetProperty("blobIndexMatch", out JsonElement tags) && tags.GetArrayLength() > 0;
             foreach (JsonProperty of in definition.GetProperty("actions").EnumerateObject())
             {
+                if (!tagged && prefixes.Any(p => p.Split('/')[0] == "packs") && of.Value.TryGetProperty("tierToArchive", out _))
+                {
+                    Fault("lifecycle.json", "lifecycle", $"{name}: a prefix alone takes sidecars and receipts to the archive tier, which every restore test reads: match the packs' tag.");
+                }
+
                 foreach (JsonProperty action in of.Value.EnumerateObject())
                 {
                     if (action.Name == "delete")

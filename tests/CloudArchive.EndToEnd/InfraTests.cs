@@ -56,6 +56,8 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
         ["an alert less"] = new("alerts.json", "\"restore-test-failed\"", "\"restore-test-done\"", "alerts: There is no alert 'restore-test-failed'"),
         ["lifecycle deletes packs"] = new("lifecycle.json", "\"version\": { \"tierToCold\":", "\"version\": { \"delete\":", "lifecycle: packs-to-cold deletes"),
         ["lifecycle archives what was just rehydrated"] = new("lifecycle.json", "\"baseBlob\": { \"tierToCold\":", "\"baseBlob\": { \"tierToArchive\":", "lifecycle: packs-to-cold: without daysAfterLastTierChangeGreaterThan"),
+        ["lifecycle archives sidecars and receipts too"] = new(
+            "lifecycle.json", "\"prefixMatch\": [\"packs/\"],\n          \"blobIndexMatch\": [{ \"name\": \"archive_after_years\", \"op\": \"==\", \"value\": \"1\" }]", "\"prefixMatch\": [\"packs/\"]", "lifecycle: packs-to-archive-1: a prefix alone takes sidecars"),
         ["lifecycle of a container that is not there"] = new("lifecycle.json", "\"records/\"", "\"evidence/\"", "lifecycle: records-to-cool: 1 to 10 prefixes"),
         ["lifecycle is not JSON"] = new("lifecycle.json", "\"rules\": [", "\"rules\": ", "lifecycle: This is not JSON"),
     };
