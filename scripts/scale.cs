@@ -110,7 +110,7 @@ static class Scale
         double listed = Math.Ceiling(packs / i["clinics"] * 3 / 5000);
         double hotWrites = (newPacks * (blocks + 1 + 2 + 6)) + (checkpoints * 3) + (runs * ((5 * 3) + listed));
         // A commit looks, reads back, and reads the policies back.
-        double hotReads = (newPacks * 6) + (runs * i["canaries"] * 3);
+        double hotReads = newPacks * 6, canaryReads = runs * i["canaries"] * 3;
         double tierings = newPacks * 3;
         double coldReads = (tested + restored) * 3;
         // A commit: work in and out, pack and study, instances, audit; and the reads before them.
@@ -125,7 +125,7 @@ static class Scale
         double keyOperations = (newPacks * 2) + checkpoints + ((tested + restored) * 2) + (runs * (i["canaries"] + 3));
         double computeSeconds = (grownGb + testedGb) * 1e3 / i["instance-mb-s"];
         double executions = (newPacks * 4) + tested + (24 * 31 * 4);
-        double logGb = (hotWrites + hotReads + coldReads + rowOperations + keyOperations) * i["log-bytes"] / 1e9;
+        double logGb = (hotWrites + hotReads + canaryReads + coldReads + rowOperations + keyOperations) * i["log-bytes"] / 1e9;
 
         double hotGb = grownGb * i["hot-days"] / Month;
         double coldGb = Math.Max((i["archive-tb"] * 1e3) - hotGb, 0);
@@ -138,7 +138,7 @@ static class Scale
             ("blob writes, policies, locks", $"{hotWrites / 1e6:#,0.0} M", hotWrites / 1e4 * i["hot-write"]),
             ("moves to cold", $"{tierings / 1e6:#,0.0} M", tierings / 1e4 * i["cold-write"]),
             ("verification of new packs", $"{grownGb / 1e3:#,0.0} TB", hotReads / 1e4 * i["hot-read"]),
-            ("restore tests", $"{testedGb / 1e3:#,0.0} TB", (testedGb * i["cold-retrieval-gb"]) + (tested * 3 / 1e4 * i["cold-read"])),
+            ("restore tests", $"{testedGb / 1e3:#,0.0} TB", (testedGb * i["cold-retrieval-gb"]) + (tested * 3 / 1e4 * i["cold-read"]) + (canaryReads / 1e4 * i["hot-read"])),
             ("restores", $"{restoredGb / 1e3:#,0.0} TB", (restoredGb * (i["cold-retrieval-gb"] + i["egress-gb"])) + (restored * 3 / 1e4 * i["cold-read"])),
             ("rows at rest", $"{rowBytes / 1e9:#,0} GB", rowBytes / 1e9 * i["row-gb"]),
             ("row transactions", $"{rowOperations / 1e6:#,0.0} M", rowOperations / 1e4 * i["row-operation"]),

@@ -30,7 +30,7 @@ internal static class AuditVerifyCommand
                 throw new UsageException("Verify what? Name an export's folder, or give --live.");
             }
 
-            JwkSet keys = Keys(environment, parsed.GetValue(key));
+            JwkSet keys = TrustedKeys.Read(environment, parsed.GetValue(key));
             List<string> kept = [.. parsed.GetValue(seen)!.SelectMany(File.ReadLines).Where(line => line.Length > 0)];
             AuditReport report;
             if (export is not null)
@@ -73,24 +73,6 @@ internal static class AuditVerifyCommand
         catch (JsonException e)
         {
             throw new IntegrityException($"{Path.Combine(folder, AuditExport.HeadFile)} is not what audit export writes: {e.Message}", e);
-        }
-    }
-
-    private static JwkSet Keys(CliEnvironment environment, string? file)
-    {
-        if (file is null)
-        {
-            return AgentIdentity.TryLoad(AgentHome.Of(environment))?.SigningKeys
-                ?? throw new UsageException("Whose signatures? Give the service's public keys with --key: a JWKS file that you saved from GET /v1/keys when you trusted the service.");
-        }
-
-        try
-        {
-            return JsonSerializer.Deserialize<JwkSet>(File.ReadAllBytes(file), FormatJson.Options) ?? throw new JsonException("null");
-        }
-        catch (JsonException e)
-        {
-            throw new UsageException($"{file} is no JSON Web Key Set: {e.Message}");
         }
     }
 

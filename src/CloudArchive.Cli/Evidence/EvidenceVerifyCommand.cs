@@ -1,6 +1,5 @@
 using System.CommandLine;
-using System.Text.Json;
-using CloudArchive.Cli.Agent;
+using CloudArchive.Cli.Service;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Signing;
@@ -21,7 +20,7 @@ internal static class EvidenceVerifyCommand
         Command command = new("verify", "Check a restore test's evidence, without a connection: signatures, the proof that nobody chose the sample, every number. Says what does not hold.") { folder, key, json };
         command.SetAction((parsed, cancellationToken) =>
         {
-            JwkSet keys = Keys(environment, parsed.GetValue(key));
+            JwkSet keys = TrustedKeys.Read(environment, parsed.GetValue(key));
             EvidenceVerification verification = EvidenceVerifier.Verify(Open(parsed.GetValue(folder)!), keys);
             Write(environment, verification, parsed.GetValue(json));
             return Task.FromResult((int)(verification.Holds ? ExitCode.Ok : ExitCode.Integrity));
@@ -42,24 +41,6 @@ internal static class EvidenceVerifyCommand
     private static byte[] Read(string file) => new FileInfo(file).Length <= MostBytes ? File.ReadAllBytes(file) : throw new IntegrityException($"{file} is too large to be what its name says.");
 
     private static string Text(string file) => System.Text.Encoding.UTF8.GetString(Read(file));
-
-    private static JwkSet Keys(CliEnvironment environment, string? file)
-    {
-        if (file is null)
-        {
-            return AgentIdentity.TryLoad(AgentHome.Of(environment))?.SigningKeys
-                ?? throw new UsageException("Whose signatures? Give the service's public keys with --key: a JWKS file that you saved from GET /v1/keys when you trusted the service.");
-        }
-
-        try
-        {
-            return JsonSerializer.Deserialize<JwkSet>(File.ReadAllBytes(file), FormatJson.Options) ?? throw new JsonException("null");
-        }
-        catch (JsonException e)
-        {
-            throw new UsageException($"{file} is no JSON Web Key Set: {e.Message}");
-        }
-    }
 
     private static void Write(CliEnvironment environment, EvidenceVerification verification, bool json)
     {

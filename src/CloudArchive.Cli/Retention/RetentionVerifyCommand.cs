@@ -1,10 +1,8 @@
 using System.CommandLine;
-using System.Text.Json;
-using CloudArchive.Cli.Agent;
+using CloudArchive.Cli.Service;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Format;
 using CloudArchive.Format.Retention;
-using CloudArchive.Format.Signing;
 
 namespace CloudArchive.Cli.Retention;
 
@@ -24,7 +22,7 @@ internal static class RetentionVerifyCommand
         {
             string path = parsed.GetValue(folder)!;
             CertificateVerification verification = DestructionCertificates.Verify(
-                Read(Path.Combine(path, DestructionCertificate.File)), System.Text.Encoding.UTF8.GetString(Read(Path.Combine(path, DestructionCertificate.SignatureFile))), Keys(environment, parsed.GetValue(key)));
+                Read(Path.Combine(path, DestructionCertificate.File)), System.Text.Encoding.UTF8.GetString(Read(Path.Combine(path, DestructionCertificate.SignatureFile))), TrustedKeys.Read(environment, parsed.GetValue(key)));
             if (parsed.GetValue(json)) environment.WriteJson(new { verification.Holds, verification.Certificate, verification.SignedBy, verification.Findings });
             else Write(environment, verification);
             return Task.FromResult((int)(verification.Holds ? ExitCode.Ok : ExitCode.Integrity));
@@ -49,22 +47,4 @@ internal static class RetentionVerifyCommand
     }
 
     private static byte[] Read(string file) => new FileInfo(file).Length <= MostBytes ? File.ReadAllBytes(file) : throw new IntegrityException($"{file} is too large to be what its name says.");
-
-    private static JwkSet Keys(CliEnvironment environment, string? file)
-    {
-        if (file is null)
-        {
-            return AgentIdentity.TryLoad(AgentHome.Of(environment))?.SigningKeys
-                ?? throw new UsageException("Whose signature? Give the service's public keys with --key: a JWKS file that you saved from GET /v1/keys when you trusted the service.");
-        }
-
-        try
-        {
-            return JsonSerializer.Deserialize<JwkSet>(File.ReadAllBytes(file), FormatJson.Options) ?? throw new JsonException("null");
-        }
-        catch (JsonException e)
-        {
-            throw new UsageException($"{file} is no JSON Web Key Set: {e.Message}");
-        }
-    }
 }

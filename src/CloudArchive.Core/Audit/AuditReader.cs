@@ -1,3 +1,4 @@
+using System.Text.Json;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -7,7 +8,21 @@ namespace CloudArchive.Core.Audit;
 /// <summary>An entry as it lies in storage: nothing about it has been checked.</summary>
 /// <param name="Index">Its row's place.</param>
 /// <param name="Json">Its row's text: canonical JSON, if nobody changed it.</param>
-public sealed record StoredEntry(long Index, string Json);
+public sealed record StoredEntry(long Index, string Json)
+{
+    /// <summary>The entry; null of what somebody made unreadable, which the check of the log tells of.</summary>
+    public AuditEntry? TryRead()
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<AuditEntry>(Json, FormatJson.Options);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}
 
 /// <summary>Reads logs: entries, heads, proofs. A proof at a million entries costs about six reads of the table.</summary>
 public sealed class AuditReader(IRowStore rows)

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Text;
-using System.Text.Json;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 
@@ -38,7 +37,7 @@ public sealed class AuditSearch(AuditReader reader)
             IReadOnlyList<StoredEntry> page = await reader.ReadAsync(log, next, AuditReader.LargestRead, cancellationToken);
             foreach (StoredEntry stored in page)
             {
-                AuditEntry? entry = Read(stored);
+                AuditEntry? entry = stored.TryRead();
                 if (entry is not null && filter.To is { } to && entry.Time >= to)
                 {
                     return (found, null);
@@ -85,7 +84,7 @@ public sealed class AuditSearch(AuditReader reader)
 
             foreach (StoredEntry stored in page)
             {
-                AuditEntry entry = (stored.Index == tree.Size ? Read(stored) : throw new AuditLogDamagedException(log, $"entry {tree.Size} is missing"))
+                AuditEntry entry = (stored.Index == tree.Size ? stored.TryRead() : throw new AuditLogDamagedException(log, $"entry {tree.Size} is missing"))
                     ?? throw new AuditLogDamagedException(log, $"entry {tree.Size} cannot be read");
                 if (entry.Time >= to)
                 {
@@ -104,18 +103,6 @@ public sealed class AuditSearch(AuditReader reader)
         }
     }
 
-    private static AuditEntry? Read(StoredEntry stored)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<AuditEntry>(stored.Json, FormatJson.Options);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
-
     private async Task<long> FirstAtOrAfterAsync(string log, DateTimeOffset time, CancellationToken cancellationToken)
     {
         long low = 0, high = (await reader.GetHeadAsync(log, cancellationToken)).Size;
@@ -123,7 +110,7 @@ public sealed class AuditSearch(AuditReader reader)
         {
             long middle = low + ((high - low) / 2);
             IReadOnlyList<StoredEntry> at = await reader.ReadAsync(log, middle, 1, cancellationToken);
-            if (at.Count == 0 || (Read(at[0])?.Time ?? DateTimeOffset.MaxValue) >= time)
+            if (at.Count == 0 || (at[0].TryRead()?.Time ?? DateTimeOffset.MaxValue) >= time)
             {
                 high = middle;
             }

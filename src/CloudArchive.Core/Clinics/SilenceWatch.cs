@@ -21,24 +21,16 @@ public sealed partial class SilenceWatch(ClinicDirectory clinics, Agents agents,
         DateTimeOffset now = clock.GetUtcNow();
         Requester by = Requester.System("silence-watch", "silence-" + Guid.CreateVersion7(now).ToString("N"));
         List<ClinicId> silent = [];
-        IReadOnlyList<ClinicId> page;
-        ClinicId? after = null;
-        do
+        await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
         {
-            page = await clinics.ListAsync(after, PageSize, cancellationToken);
-            foreach (ClinicId clinic in page)
+            if (await LastHeardAsync(clinic, cancellationToken) is { } last && now - last > limit.Longest)
             {
-                if (await LastHeardAsync(clinic, cancellationToken) is { } last && now - last > limit.Longest)
-                {
-                    silent.Add(clinic);
-                    LogSilent(logger, clinic, (int)(now - last).TotalDays);
-                    await RaiseAsync(clinic, last, by, cancellationToken);
-                }
-
-                after = clinic;
+                silent.Add(clinic);
+                LogSilent(logger, clinic, (int)(now - last).TotalDays);
+                await RaiseAsync(clinic, last, by, cancellationToken);
             }
         }
-        while (page.Count == PageSize);
+
         ArchiveMetrics.SilentClinics.Record(silent.Count);
         return silent;
     }

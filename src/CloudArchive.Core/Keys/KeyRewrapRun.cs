@@ -32,33 +32,25 @@ public sealed partial class KeyRewrapRun(IRowStore rows, ClinicDirectory clinics
         Requester by = Requester.System("rewrap", "rewrap-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
         int rewrapped = 0;
         int failed = 0;
-        IReadOnlyList<ClinicId> page;
-        ClinicId? last = null;
-        do
+        await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
         {
-            page = await clinics.ListAsync(last, PageSize, cancellationToken);
-            foreach (ClinicId clinic in page)
+            TimeSpan left = budget - clock.GetElapsedTime(start);
+            if (left <= TimeSpan.Zero)
             {
-                TimeSpan left = budget - clock.GetElapsedTime(start);
-                if (left <= TimeSpan.Zero)
-                {
-                    return new RewrapRunResult(rewrapped, failed, Finished: false);
-                }
+                return new RewrapRunResult(rewrapped, failed, Finished: false);
+            }
 
-                try
-                {
-                    rewrapped += await RunClinicAsync(clinic, left, by, cancellationToken);
-                }
-                catch (Exception e) when (e is not OperationCanceledException)
-                {
-                    failed++;
-                    LogFailed(logger, e, clinic);
-                }
-
-                last = clinic;
+            try
+            {
+                rewrapped += await RunClinicAsync(clinic, left, by, cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                failed++;
+                LogFailed(logger, e, clinic);
             }
         }
-        while (page.Count == PageSize);
+
         return new RewrapRunResult(rewrapped, failed, Finished: true);
     }
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Retention;
 using CloudArchive.Format;
@@ -31,7 +30,7 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
             foreach (StoredEntry stored in page)
             {
                 next = stored.Index + 1;
-                if (stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) && Read(stored) is { } committed && Committed(committed) is { } pack)
+                if (stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) && stored.TryRead() is { } committed && Committed(committed) is { } pack)
                 {
                     (studies.TryGetValue(pack.Study, out List<LoggedPack>? packs) ? packs : studies[pack.Study] = []).Add(pack);
                 }
@@ -55,7 +54,7 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
         // The study of a pack whose every trace is gone: in the entry of its commit, which is not long after its id was made.
         return gone.Count > 0
             && await FindAsync(clinic, new AuditFilter(From: pack.CreatedAt - s_skew, Action: AuditActions.PackCommitted), cancellationToken)
-                .Select(stored => Read(stored) is { } entry ? Committed(entry) : null)
+                .Select(stored => stored.TryRead() is { } entry ? Committed(entry) : null)
                 .FirstOrDefaultAsync(committed => committed?.Pack == pack, cancellationToken) is { } found
             && gone.Contains(found.Study);
     }
@@ -75,7 +74,7 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
     }
 
     private static Uid? Destroyed(StoredEntry stored) =>
-        Read(stored) is { Action: AuditActions.StudyDestroyed, Outcome: AuditOutcome.Success, Subject.Study: { } uid } && Uid.TryParse(uid, null, out Uid study) ? study : null;
+        stored.TryRead() is { Action: AuditActions.StudyDestroyed, Outcome: AuditOutcome.Success, Subject.Study: { } uid } && Uid.TryParse(uid, null, out Uid study) ? study : null;
 
     private static LoggedPack? Committed(AuditEntry entry) =>
         entry is { Action: AuditActions.PackCommitted, Outcome: AuditOutcome.Success, Subject: { Pack: { } id, Study: { } uid } }
@@ -83,17 +82,4 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
         && Uid.TryParse(uid, null, out Uid study)
             ? new LoggedPack(pack, study, entry.Details is { } details && details.TryGetValue("bytes", out string? text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long bytes) ? bytes : 0, entry.Time)
             : null;
-
-    /// <summary>Null of what somebody made unreadable: the check of the log tells of that.</summary>
-    private static AuditEntry? Read(StoredEntry stored)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<AuditEntry>(stored.Json, FormatJson.Options);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
 }

@@ -86,9 +86,6 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
     public async Task<Restore> GetAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken) =>
         await FindAsync(clinic, id, cancellationToken) ?? throw new RefusedException(Refusal.RestoreUnknown, $"Clinic {clinic} has no restore {id}. GET .../restores lists those there are.");
 
-    /// <summary>The time by which restores are judged.</summary>
-    internal DateTimeOffset Now => clock.GetUtcNow();
-
     /// <summary>Where a restore stands now.</summary>
     public RestoreStatus StatusOf(Restore restore) => restore.StatusAt(clock.GetUtcNow());
 

@@ -13,7 +13,6 @@ public sealed partial class RetentionRun(IRowStore rows, ClinicDirectory clinics
 {
     /// <summary>Row of <see cref="RowTable.Work"/> in the clinic's partition: when and under which policy its last whole plan was carried out.</summary>
     private const string StateKey = "retention";
-    private const int PageSize = 100;
     private static readonly TimeSpan s_planEvery = TimeSpan.FromHours(20);
 
     /// <summary>One run over all clinics; at most <paramref name="most"/> studies of each.</summary>
@@ -21,28 +20,21 @@ public sealed partial class RetentionRun(IRowStore rows, ClinicDirectory clinics
     {
         Requester by = Requester.System("retention", "retention-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
         RetentionResult all = new(0, 0, 0, 0, Finished: true);
-        IReadOnlyList<ClinicId> page;
-        ClinicId? after = null;
-        do
+        await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
         {
-            page = await clinics.ListAsync(after, PageSize, cancellationToken);
-            foreach (ClinicId clinic in page)
+            try
             {
-                after = clinic;
-                try
-                {
-                    RetentionResult one = await RunAsync(clinic, most, by, cancellationToken);
-                    all = new(all.Extended + one.Extended, all.Requested + one.Requested, all.Destroyed + one.Destroyed, all.Failed + one.Failed, all.Finished && one.Finished);
-                }
-                catch (Exception e) when (e is not OperationCanceledException)
-                {
-                    // One clinic's trouble must not keep the others waiting.
-                    all = all with { Failed = all.Failed + 1 };
-                    LogFailed(logger, e, clinic);
-                }
+                RetentionResult one = await RunAsync(clinic, most, by, cancellationToken);
+                all = new(all.Extended + one.Extended, all.Requested + one.Requested, all.Destroyed + one.Destroyed, all.Failed + one.Failed, all.Finished && one.Finished);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // One clinic's trouble must not keep the others waiting.
+                all = all with { Failed = all.Failed + 1 };
+                LogFailed(logger, e, clinic);
             }
         }
-        while (page.Count == PageSize);
+
         return all;
     }
 

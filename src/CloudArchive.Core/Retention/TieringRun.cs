@@ -18,7 +18,6 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
 
     /// <summary>Row of <see cref="RowTable.Work"/> in the clinic's partition: which tag packs have, since when, and where a pass was cut off.</summary>
     private const string StateKey = "tiering";
-    private const int PageSize = 100;
 
     private static readonly TimeSpan s_every = TimeSpan.FromHours(20);
 
@@ -29,26 +28,19 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
     public async Task<int> RunAsync(int most, CancellationToken cancellationToken)
     {
         int tagged = 0;
-        IReadOnlyList<ClinicId> page;
-        ClinicId? after = null;
-        do
+        await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
         {
-            page = await clinics.ListAsync(after, PageSize, cancellationToken);
-            foreach (ClinicId clinic in page)
+            try
             {
-                after = clinic;
-                try
-                {
-                    tagged += await RunAsync(clinic, most, cancellationToken);
-                }
-                catch (Exception e) when (e is not OperationCanceledException)
-                {
-                    // One clinic's trouble must not keep the others waiting.
-                    LogFailed(logger, e, clinic);
-                }
+                tagged += await RunAsync(clinic, most, cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // One clinic's trouble must not keep the others waiting.
+                LogFailed(logger, e, clinic);
             }
         }
-        while (page.Count == PageSize);
+
         return tagged;
     }
 

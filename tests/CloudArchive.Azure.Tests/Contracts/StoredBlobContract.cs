@@ -82,6 +82,8 @@ public abstract class StoredBlobContract
             await Assert.ThrowsAsync<BlobMissingException>(() => Vault.OpenReadAsync(gone, version, Cancel));
             await Assert.ThrowsAsync<BlobMissingException>(() => Vault.LockAsync(gone, version, InDays(1), Cancel));
             await Assert.ThrowsAsync<BlobMissingException>(() => Vault.SetLegalHoldAsync(gone, version, true, Cancel));
+            await Assert.ThrowsAsync<BlobMissingException>(() => Vault.RehydrateAsync(gone, version, Cancel));
+            await Assert.ThrowsAsync<BlobMissingException>(() => Vault.SetTagsAsync(gone, version, new Dictionary<string, string> { ["archive_after_years"] = "2" }, Cancel));
             await Vault.DeleteAsync(gone, version, Cancel);
         }
     }

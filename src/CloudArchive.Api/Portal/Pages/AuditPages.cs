@@ -66,17 +66,7 @@ public sealed record AuditQuery(string? From, string? To, string? Action, string
 /// <param name="Entry">Null where it is none.</param>
 public sealed record ShownEntry(long Index, AuditEntry? Entry)
 {
-    internal static ShownEntry Of(StoredEntry stored)
-    {
-        try
-        {
-            return new(stored.Index, JsonSerializer.Deserialize<AuditEntry>(stored.Json, FormatJson.Options));
-        }
-        catch (JsonException)
-        {
-            return new(stored.Index, null);
-        }
-    }
+    internal static ShownEntry Of(StoredEntry stored) => new(stored.Index, stored.TryRead());
 }
 
 /// <summary>Entries that were found.</summary>
