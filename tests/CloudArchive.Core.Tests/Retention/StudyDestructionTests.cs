@@ -136,6 +136,20 @@ public sealed class StudyDestructionTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task An_order_of_before_a_late_pack_is_asked_for_anew_also_where_no_plan_was_made_until_all_of_it_was_due()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        SealedPack pack = await archive.BackUpAsync();
+        archive.Clock.Advance(_elevenYears);
+        await archive.RunAsync();
+        await archive.BackUpAsync(study: pack.Sidecar.Study);
+        archive.Clock.Advance(_elevenYears);
+        await archive.RunAsync();
+        IReadOnlyList<DestructionOrder> orders = await archive.Core.Destructions.ListAsync(archive.Clinic.Id, null, 10, Cancel);
+        Assert.Equal([(DestructionStatus.Rejected, "late-pack", 1), (DestructionStatus.PendingApproval, "", 2)], orders.Select(order => (order.Status, order.Why ?? "", order.Packs)));
+    }
+
+    [Fact]
     public async Task What_was_approved_is_kept_after_all_where_a_hold_a_late_pack_or_a_longer_policy_came_before_it_was_done()
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
