@@ -115,7 +115,15 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
         }
     }
 
-    public Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken) => Task.CompletedTask;
+    /// <summary>Nothing here is ever in the archive tier.</summary>
+    public Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            Get(name, versionId);
+            return Task.CompletedTask;
+        }
+    }
 
     /// <summary>Takes a blob away with all its versions, as no storage should.</summary>
     public void Lose(BlobName name)
