@@ -48,6 +48,9 @@ public enum VerdictCause
     /// <summary>The last complete backup is too old.</summary>
     NoCompleteBackup,
 
+    /// <summary>The last complete backup is dated in the future: a clock was wrong, and nobody knows how old the backup is.</summary>
+    ClockWrong,
+
     /// <summary>The last backup failed or was cut off.</summary>
     BackupFailed,
 

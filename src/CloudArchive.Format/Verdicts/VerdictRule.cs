@@ -1,0 +1,144 @@
+namespace CloudArchive.Format.Verdicts;
+
+/// <summary>
+/// The one rule. SAFE must only be said where every file found is archived or excluded on purpose, the last complete backup is recent, and nothing
+/// looks like an attack. Pure: facts in, verdict out; agents work it out, everything else shows it.
+/// </summary>
+public static class VerdictRule
+{
+    /// <summary>A backup a day, and two hours for it.</summary>
+    public static readonly TimeSpan DefaultMaxAge = TimeSpan.FromHours(26);
+
+    /// <summary>How long the audit log may go unchecked.</summary>
+    public static readonly TimeSpan LogCheckAge = TimeSpan.FromDays(7);
+
+    /// <summary>A time so little ahead is two clocks' difference.</summary>
+    public static readonly TimeSpan ClockSlack = TimeSpan.FromMinutes(10);
+
+    /// <summary>The verdict on a computer and each of its folders.</summary>
+    public static AgentVerdict For(AgentFacts facts)
+    {
+        FolderVerdict[] folders = [.. facts.Folders.Select(folder => For(folder, facts.Now, facts.MaxAge))];
+        VerdictFinding[] findings = InOrder(Find(facts));
+        return new AgentVerdict(AgentVerdict.CurrentVersion, facts.Now, !findings.Any(f => f.NotSafe) && folders.All(f => f.Safe), folders, findings);
+    }
+
+    /// <summary>The verdict on one folder.</summary>
+    public static FolderVerdict For(FolderFacts folder, DateTimeOffset now, TimeSpan maxAge)
+    {
+        VerdictFinding[] findings = InOrder(Find(folder, now, maxAge));
+        FileTally found = folder.Found;
+        return new FolderVerdict(
+            folder.Folder, !findings.Any(f => f.NotSafe), found.Files, folder.Archived.Files, folder.Excluded.Files, found.Bytes, folder.LastCompleteAt, findings);
+    }
+
+    /// <summary>The grave ones first, each kind in the order of its cause.</summary>
+    public static VerdictFinding[] InOrder(IEnumerable<VerdictFinding> findings) => [.. findings.OrderByDescending(f => f.NotSafe).ThenBy(f => f.Cause)];
+
+    private static IEnumerable<VerdictFinding> Find(AgentFacts facts)
+    {
+        if (facts.LastRunAt is null || facts.Folders.Count == 0)
+        {
+            yield return Grave(VerdictCause.NeverBackedUp);
+        }
+
+        if (facts.LogAlarm)
+        {
+            yield return Grave(VerdictCause.LogAlarm);
+        }
+        else if (facts.LogCheckedAt is { } checkedAt && facts.Now - checkedAt > LogCheckAge)
+        {
+            yield return Remark(VerdictCause.LogUnchecked, since: checkedAt);
+        }
+
+        if (facts.FilesLost.Files > 0)
+        {
+            yield return Grave(VerdictCause.FilesLost, facts.FilesLost);
+        }
+
+        // Their files are pending, and grave as such.
+        if (facts.PacksLost > 0)
+        {
+            yield return Remark(VerdictCause.PacksLost, facts.PacksLost);
+        }
+
+        // What it left behind, and how long ago the last complete one was, is told folder by folder.
+        if (facts.LastRunFailed)
+        {
+            yield return Remark(VerdictCause.BackupFailed, since: facts.LastRunAt);
+        }
+    }
+
+    private static IEnumerable<VerdictFinding> Find(FolderFacts folder, DateTimeOffset now, TimeSpan maxAge)
+    {
+        if (!folder.IsThere)
+        {
+            yield return Grave(VerdictCause.FolderMissing, 1);
+        }
+        else if (!folder.IsOnItsVolume)
+        {
+            yield return Grave(VerdictCause.VolumeChanged, 1);
+        }
+        else if (folder.IsEmptied)
+        {
+            yield return Grave(VerdictCause.FolderEmpty, 1);
+        }
+
+        if (!folder.HeldFiles)
+        {
+            yield return Grave(VerdictCause.NothingFound, 1);
+        }
+
+        if (folder.HeldSince is { } since)
+        {
+            yield return new VerdictFinding(VerdictCause.MassChange, NotSafe: true, folder.MassChanged, folder.Held.Bytes, since);
+        }
+        else if (folder.Held.Files > 0)
+        {
+            yield return Grave(VerdictCause.FilesPending, folder.Held);
+        }
+
+        if (folder.FoldersUnreadable > 0)
+        {
+            yield return Grave(VerdictCause.FoldersUnreadable, folder.FoldersUnreadable);
+        }
+
+        if (folder.LinksNotCovered > 0)
+        {
+            yield return Grave(VerdictCause.LinksNotCovered, folder.LinksNotCovered);
+        }
+
+        foreach ((VerdictCause cause, FileTally files) in new[]
+        {
+            (VerdictCause.FilesPending, folder.Pending),
+            (VerdictCause.FilesUnreadable, folder.Unreadable),
+            (VerdictCause.FilesNotArchived, folder.NotArchived),
+            (VerdictCause.ChangedWithoutNewTime, folder.ChangedWithoutNewTime),
+        })
+        {
+            if (files.Files > 0)
+            {
+                yield return Grave(cause, files);
+            }
+        }
+
+        if (folder.LastCompleteAt is not { } complete)
+        {
+            yield return Grave(VerdictCause.NeverBackedUp, 1);
+        }
+        else if (complete > now + ClockSlack)
+        {
+            yield return new VerdictFinding(VerdictCause.ClockWrong, NotSafe: true, 1, Since: complete);
+        }
+        else if (now - complete > maxAge)
+        {
+            yield return new VerdictFinding(VerdictCause.NoCompleteBackup, NotSafe: true, 1, Since: complete);
+        }
+    }
+
+    private static VerdictFinding Grave(VerdictCause cause, long count = 0) => new(cause, NotSafe: true, count);
+
+    private static VerdictFinding Grave(VerdictCause cause, FileTally files) => new(cause, NotSafe: true, files.Files, files.Bytes);
+
+    private static VerdictFinding Remark(VerdictCause cause, long count = 0, DateTimeOffset? since = null) => new(cause, NotSafe: false, count, Since: since);
+}
