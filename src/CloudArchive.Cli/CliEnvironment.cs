@@ -1,3 +1,4 @@
+using CloudArchive.Cli.Transport;
 using Spectre.Console;
 
 namespace CloudArchive.Cli;
@@ -23,8 +24,11 @@ public sealed class CliEnvironment
     /// <summary>An environment variable's value, or null.</summary>
     public Func<string, string?> Variable { get; init; } = static _ => null;
 
-    /// <summary>The way to the service; tests may stand in between.</summary>
-    public Func<HttpMessageHandler> HttpHandler { get; init; } = static () => new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(20), PooledConnectionLifetime = TimeSpan.FromMinutes(5) };
+    /// <summary>What tests put between here and the network; null: nothing.</summary>
+    public Func<HttpMessageHandler>? HttpHandler { get; init; }
+
+    /// <summary>How patient to be with the network.</summary>
+    public NetworkOptions Network { get; init; } = new();
 
     /// <summary>The console that draws bars and tables on <see cref="Out"/>; without colour or motion where nobody looks.</summary>
     public IAnsiConsole Console => field ??= AnsiConsole.Create(new AnsiConsoleSettings

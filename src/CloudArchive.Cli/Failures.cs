@@ -1,3 +1,5 @@
+using CloudArchive.Cli.Transport;
+
 namespace CloudArchive.Cli;
 
 /// <summary>An error that is told to the person as it stands, and ends the command with its own exit code.</summary>
@@ -15,8 +17,12 @@ public sealed class NotEnrolledException(string folder)
     : CliException(ExitCode.NotEnrolled, $"This computer is not enrolled (no identity in {folder}). Ask your archive's admin for a code, then run: cloudarchive enroll --url <service> --code <code>");
 
 /// <summary>The service, or storage, could not be reached or kept failing.</summary>
-public sealed class ServiceUnreachableException(string where, string why, Exception? inner = null)
-    : CliException(ExitCode.Unreachable, $"{where} cannot be reached: {why}. Nothing is lost; run the command again later.", inner);
+public sealed class ServiceUnreachableException(string where, string why, Exception? inner = null, FailureKind kind = FailureKind.Unreachable)
+    : CliException(ExitCode.Unreachable, $"{where} cannot be reached: {why}. Nothing is lost; run the command again later.", inner)
+{
+    /// <summary>What kind of failure it was.</summary>
+    public FailureKind Kind { get; } = kind;
+}
 
 /// <summary>The service answered, and said no.</summary>
 public sealed class ServiceRefusedException(int status, string problem, string message, string? correlationId)

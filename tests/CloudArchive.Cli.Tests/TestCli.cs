@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Testing;
 
 namespace CloudArchive.Cli.Tests;
@@ -9,6 +10,15 @@ public sealed class TestCli : IDisposable
     private readonly TemporaryFolder _home = new();
 
     public string Home => Path.Combine(_home.Path, "agent");
+
+    /// <summary>Patience in milliseconds where the product has minutes.</summary>
+    public static NetworkOptions Impatient { get; } = new()
+    {
+        FirstDelay = TimeSpan.FromMilliseconds(1),
+        LongestDelay = TimeSpan.FromMilliseconds(20),
+        GiveUpAfter = TimeSpan.FromMilliseconds(300),
+        RunPatience = TimeSpan.FromMilliseconds(300),
+    };
 
     public string Input { get; set; } = "";
 
@@ -26,6 +36,7 @@ public sealed class TestCli : IDisposable
         Clock = Clock,
         Variable = name => name == "CLOUDARCHIVE_HOME" ? Home : Variables.GetValueOrDefault(name),
         HttpHandler = () => new StubHandler(this),
+        Network = Impatient,
     };
 
     public CliEnvironment Environment() => Environment(TextWriter.Null, TextWriter.Null);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.State;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
@@ -14,15 +15,16 @@ public sealed class AgentSession : IDisposable
     private readonly TimeProvider _clock;
     private readonly SemaphoreSlim _following = new(1);
 
-    private AgentSession(AgentHome home, AgentIdentity identity, AgentState state, ECDsa key, IdentifierSecret secret, CliEnvironment environment)
+    private AgentSession(AgentHome home, AgentIdentity identity, AgentState state, ECDsa key, IdentifierSecret secret, Network network)
     {
         Home = home;
         Identity = identity;
         State = state;
-        _tokens = new AgentTokens(identity, key, OtherKey, Settle, environment);
-        _clock = environment.Clock;
+        Network = network;
+        _tokens = new AgentTokens(identity, key, OtherKey, Settle, network);
+        _clock = network.Clock;
         Secret = secret;
-        Client = new ArchiveClient(identity.Service, _tokens, environment);
+        Client = new ArchiveClient(identity.Service, _tokens, network);
     }
 
     /// <summary>The data folder.</summary>
@@ -37,11 +39,16 @@ public sealed class AgentSession : IDisposable
     /// <summary>For HMACs of identifiers.</summary>
     public IdentifierSecret Secret { get; }
 
+    /// <summary>The way to the service and to storage.</summary>
+    public Network Network { get; }
+
     /// <summary>The service, with the agent's token.</summary>
     public ArchiveClient Client { get; }
 
     /// <summary>Opens the data folder. <see cref="NotEnrolledException"/> where there is no identity.</summary>
-    public static AgentSession Open(CliEnvironment environment)
+    /// <param name="environment">The way out.</param>
+    /// <param name="giveUpAfter">How long to go on trying while the network is away; null: as for a run that may be started again.</param>
+    public static AgentSession Open(CliEnvironment environment, TimeSpan? giveUpAfter = null)
     {
         AgentHome home = AgentHome.Of(environment);
         AgentIdentity identity = AgentIdentity.Load(home);
@@ -50,7 +57,8 @@ public sealed class AgentSession : IDisposable
         try
         {
             agentKey = ReadKey(home.AgentKey);
-            return new AgentSession(home, identity, AgentState.Open(home.State(identity.Clinic)), agentKey, IdentifierSecret.FromBytes(secret), environment);
+            Network network = new(environment, giveUpAfter ?? environment.Network.RunPatience);
+            return new AgentSession(home, identity, AgentState.Open(home.State(identity.Clinic)), agentKey, IdentifierSecret.FromBytes(secret), network);
         }
         catch (Exception error)
         {
@@ -234,6 +242,7 @@ public sealed class AgentSession : IDisposable
         _tokens.Dispose();
         Secret.Dispose();
         State.Dispose();
+        Network.Dispose();
         _following.Dispose();
     }
 }

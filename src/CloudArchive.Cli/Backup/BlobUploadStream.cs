@@ -246,7 +246,7 @@ public sealed class BlobUploadContext
         Clock = environment.Clock;
 
         // One policy retries, ours: the SDK's own would multiply with it.
-        _options = new BlobClientOptions { Transport = new HttpClientTransport(environment.HttpHandler()), Retry = { MaxRetries = 0, NetworkTimeout = TimeSpan.FromMinutes(5) }, Diagnostics = { IsLoggingEnabled = false, IsDistributedTracingEnabled = false } };
+        _options = new BlobClientOptions { Transport = new HttpClientTransport(Transport.Network.CreateClient(environment)), Retry = { MaxRetries = 0, NetworkTimeout = Timeout.InfiniteTimeSpan }, Diagnostics = { IsLoggingEnabled = false, IsDistributedTracingEnabled = false } };
         Retries = new ResiliencePipelineBuilder { TimeProvider = Clock }
             .AddRetry(new RetryStrategyOptions
             {

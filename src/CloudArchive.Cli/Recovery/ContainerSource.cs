@@ -3,6 +3,7 @@ using Azure.Core.Pipeline;
 using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
 using CloudArchive.Cli.Restores;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format.Sealing;
 
 namespace CloudArchive.Cli.Recovery;
@@ -12,6 +13,7 @@ public sealed class ContainerSource : IRecoverySource, IDisposable
 {
     private readonly Uri _container;
     private readonly BlobContainerClient _client;
+    private readonly Network _network;
     private readonly RangedDownload _download;
 
     /// <param name="container">The container's URL with its SAS.</param>
@@ -20,8 +22,14 @@ public sealed class ContainerSource : IRecoverySource, IDisposable
     {
         if (container.Scheme != "https" && !container.IsLoopback) throw new UsageException("A container's URL is https.");
         _container = container;
-        _client = new BlobContainerClient(container, new BlobClientOptions { Transport = new HttpClientTransport(environment.HttpHandler()), Diagnostics = { IsLoggingEnabled = false, IsDistributedTracingEnabled = false } });
-        _download = new RangedDownload(environment);
+        _client = new BlobContainerClient(container, new BlobClientOptions
+        {
+            Transport = new HttpClientTransport(Network.CreateClient(environment)),
+            Retry = { MaxRetries = 35, Delay = environment.Network.FirstDelay, MaxDelay = environment.Network.LongestDelay, NetworkTimeout = Timeout.InfiniteTimeSpan }, // half an hour
+            Diagnostics = { IsLoggingEnabled = false, IsDistributedTracingEnabled = false },
+        });
+        _network = new Network(environment, environment.Network.RunPatience);
+        _download = new RangedDownload(_network);
     }
 
     /// <inheritdoc/>
@@ -58,7 +66,7 @@ public sealed class ContainerSource : IRecoverySource, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _download.Dispose();
+    public void Dispose() => _network.Dispose();
 
     private async Task<T> TranslateAsync<T>(Func<Task<T>> read)
     {

@@ -1,9 +1,8 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
+using CloudArchive.Cli.Transport;
 using Microsoft.Win32.SafeHandles;
-using Polly;
-using Polly.Retry;
-using Polly.Timeout;
 
 namespace CloudArchive.Cli.Restores;
 
@@ -15,31 +14,10 @@ public sealed class DownloadRefusedException(HttpStatusCode status) : Exception(
 }
 
 /// <summary>Brings a blob down in ranges, side by side, into a file. What it brings is sealed and not yet trusted.</summary>
-public sealed class RangedDownload : IDisposable
+public sealed class RangedDownload(Network network)
 {
     private const int RangeLength = 8 * 1024 * 1024;
     private const int AtOnce = 4;
-    private readonly HttpClient _http;
-    private readonly ResiliencePipeline _retries;
-
-    /// <param name="environment">The way out.</param>
-    public RangedDownload(CliEnvironment environment)
-    {
-        _http = new HttpClient(environment.HttpHandler()) { Timeout = Timeout.InfiniteTimeSpan };
-        _retries = new ResiliencePipelineBuilder { TimeProvider = environment.Clock }
-            .AddRetry(new RetryStrategyOptions
-            {
-                ShouldHandle = static attempt => ValueTask.FromResult(attempt.Outcome.Exception is HttpRequestException or TimeoutRejectedException or HttpIOException
-                    or DownloadRefusedException { Status: HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError }),
-                MaxRetryAttempts = 7,
-                Delay = TimeSpan.FromMilliseconds(500),
-                MaxDelay = TimeSpan.FromSeconds(30),
-                BackoffType = DelayBackoffType.Exponential,
-                UseJitter = true,
-            })
-            .AddTimeout(TimeSpan.FromMinutes(5))
-            .Build();
-    }
 
     /// <summary>Downloads <paramref name="length"/> bytes into the file.</summary>
     /// <param name="url">A URL that works now; asked for again when the last one no longer does.</param>
@@ -55,62 +33,65 @@ public sealed class RangedDownload : IDisposable
         await Parallel.ForEachAsync(offsets, parallel, async (offset, cancellation) =>
         {
             int count = (int)Math.Min(RangeLength, length - offset);
-            Uri at = await url(false, cancellation);
             try
             {
-                await GetAsync(at, file, offset, count, cancellation);
+                await GetAsync(refused: false, offset, count, cancellation);
             }
             catch (DownloadRefusedException error) when (error.Status == HttpStatusCode.Forbidden)
             {
                 // The SAS ran out: once, with a fresh one.
-                await GetAsync(await url(true, cancellation), file, offset, count, cancellation);
+                await GetAsync(refused: true, offset, count, cancellation);
             }
         });
-    }
 
-    /// <inheritdoc/>
-    public void Dispose() => _http.Dispose();
-
-    private async Task GetAsync(Uri url, SafeFileHandle file, long offset, int count, CancellationToken cancellationToken)
-    {
-        try
+        async Task GetAsync(bool refused, long offset, int count, CancellationToken cancellation)
         {
-            await _retries.ExecuteAsync(
-                async cancellation =>
-                {
-                    using HttpRequestMessage request = new(HttpMethod.Get, url) { Headers = { Range = new RangeHeaderValue(offset, offset + count - 1) } };
-                    using HttpResponseMessage answer = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
-                    if (answer.StatusCode is not (HttpStatusCode.PartialContent or HttpStatusCode.OK)) throw new DownloadRefusedException(answer.StatusCode);
-                    if (answer.StatusCode == HttpStatusCode.OK && (offset != 0 || answer.Content.Headers.ContentLength != count)) throw new DownloadRefusedException(HttpStatusCode.RequestedRangeNotSatisfiable);
-                    await using Stream body = await answer.Content.ReadAsStreamAsync(cancellation);
-                    await CopyAsync(body, file, offset, count, cancellation);
-                },
-                cancellationToken);
-        }
-        catch (Exception error) when (error is HttpRequestException or HttpIOException or TimeoutRejectedException)
-        {
-            // Never the URL: its signature opens the blob.
-            throw new ServiceUnreachableException($"Storage at {url.Authority}", error.GetBaseException().Message, error);
+            Uri at = await url(refused, cancellation);
+            await network.ExchangeAsync(
+                Exchange.WithStorage(at),
+                async attempt => new HttpRequestMessage(HttpMethod.Get, await url(false, attempt)) { Headers = { Range = new RangeHeaderValue(offset, offset + count - 1) } },
+                (answer, attempt) => ReadAsync(answer, file, offset, count, attempt),
+                cancellation);
         }
     }
 
-    private static async Task CopyAsync(Stream body, SafeFileHandle file, long offset, int count, CancellationToken cancellationToken)
+    private static async Task<bool> ReadAsync(HttpResponseMessage answer, SafeFileHandle file, long offset, int count, CancellationToken cancellationToken)
     {
-        byte[] buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(128 * 1024);
+        if (answer.StatusCode is not (HttpStatusCode.PartialContent or HttpStatusCode.OK))
+        {
+            throw new DownloadRefusedException(answer.StatusCode);
+        }
+
+        // A blob that is shorter than it was committed says so here; the length check tells it. Fewer bytes than were announced are the network's fault.
+        bool isRange = answer.StatusCode == HttpStatusCode.PartialContent;
+        long announced = isRange ? Math.Min(count, (answer.Content.Headers.ContentRange?.Length ?? long.MaxValue) - offset) : answer.Content.Headers.ContentLength ?? count;
+        if (!isRange && (offset != 0 || announced != count))
+        {
+            throw new DownloadRefusedException(HttpStatusCode.RequestedRangeNotSatisfiable);
+        }
+
+        await using Stream body = await answer.Content.ReadAsStreamAsync(cancellationToken);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
         try
         {
-            int left = count;
-            while (left > 0)
+            int got = 0;
+            while (got < announced)
             {
-                int read = await body.ReadAsync(buffer.AsMemory(0, Math.Min(left, buffer.Length)), cancellationToken);
-                if (read == 0) break; // a shorter blob: the length check says so
-                await RandomAccess.WriteAsync(file, buffer.AsMemory(0, read), offset + count - left, cancellationToken);
-                left -= read;
+                int read = await body.ReadAsync(buffer.AsMemory(0, (int)Math.Min(announced - got, buffer.Length)), cancellationToken);
+                if (read == 0)
+                {
+                    throw new ConnectionLostException($"an answer was cut off after {got} of {announced} bytes");
+                }
+
+                await RandomAccess.WriteAsync(file, buffer.AsMemory(0, read), offset + got, cancellationToken);
+                got += read;
             }
+
+            return true;
         }
         finally
         {
-            System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 }

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Threading.Channels;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
@@ -20,7 +21,8 @@ internal sealed class RestoreRun(RestoreListing listing, CliEnvironment environm
     {
         RestoreTally tally = new(view);
         using IProgressStep step = view.Begin($"Restoring {Texts.Count(restore.Instances, "file")}", ProgressUnit.Bytes, packs.Sum(p => p.Pack.Length));
-        using RangedDownload download = new(environment);
+        using Network network = new(environment, environment.Network.RunPatience);
+        RangedDownload download = new(network);
         Channel<(RestorePack Pack, FileStream? File, string? Why)> ready = Channel.CreateBounded<(RestorePack, FileStream?, string?)>(1);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task downloading = DownloadAsync(packs, download, target, ready.Writer, stop.Token);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using CloudArchive.Cli.Agent;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
@@ -26,15 +27,15 @@ public sealed class AgentTokens : IAccessTokens, IDisposable
     /// <param name="key">The agent's private key; disposed with this.</param>
     /// <param name="otherKey">Another key of this agent on this computer than the one that was refused, or null: its change was cut off, or another run made it.</param>
     /// <param name="onChanged">Told when the service turned out to know that other key.</param>
-    /// <param name="environment">The way out.</param>
-    public AgentTokens(AgentIdentity identity, ECDsa key, Func<ECDsa, ECDsa?> otherKey, Action<ECDsa> onChanged, CliEnvironment environment)
+    /// <param name="network">The way out.</param>
+    public AgentTokens(AgentIdentity identity, ECDsa key, Func<ECDsa, ECDsa?> otherKey, Action<ECDsa> onChanged, Network network)
     {
         _identity = identity;
         _key = key;
         _otherKey = otherKey;
         _onChanged = onChanged;
-        _clock = environment.Clock;
-        _client = new ArchiveClient(identity.Service, null, environment);
+        _clock = network.Clock;
+        _client = new ArchiveClient(identity.Service, null, network);
     }
 
     /// <inheritdoc/>
@@ -93,45 +94,40 @@ public sealed class AgentTokens : IAccessTokens, IDisposable
 
     private async Task<TokenResponse> AskAsync(bool mayChange, CancellationToken cancellationToken)
     {
-        // An assertion is good once (its jti), so a repeated attempt needs a new one: the client must not repeat this call by itself.
-        for (int attempt = 0; ; attempt++)
+        try
         {
-            try
-            {
-                Dictionary<string, string> form = new()
+            // An assertion is good once (its jti): each attempt makes another.
+            return await _client.PostFormAsync<TokenResponse>(
+                "v1/token",
+                async cancellation => new Dictionary<string, string>
                 {
                     ["grant_type"] = "client_credentials",
                     ["client_assertion_type"] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                    ["client_assertion"] = await AssertAsync(cancellationToken),
-                };
-                return await _client.PostFormAsync<TokenResponse>("v1/token", form, cancellationToken);
-            }
-            catch (ServiceUnreachableException) when (attempt < 4)
+                    ["client_assertion"] = await AssertAsync(cancellation),
+                },
+                cancellationToken);
+        }
+        catch (ServiceRefusedException error) when (error.Problem is "invalid_client" && mayChange && _otherKey(_key) is { } other)
+        {
+            // A change of the key reached the service, and its answer did not reach us: only the new key opens now.
+            ECDsa refused = _key;
+            try
             {
-                await Task.Delay(TimeSpan.FromMilliseconds(500 * (1 << attempt)), _clock, cancellationToken);
+                _key = other;
+                TokenResponse answer = await AskAsync(mayChange: false, cancellationToken);
+                _onChanged(other);
+                (refused, other) = (other, refused);
+                return answer;
             }
-            catch (ServiceRefusedException error) when (error.Problem is "invalid_client" && mayChange && _otherKey(_key) is { } other)
+            finally
             {
-                // A change of the key reached the service, and its answer did not reach us: only the new key opens now.
-                ECDsa refused = _key;
-                try
-                {
-                    _key = other;
-                    TokenResponse answer = await AskAsync(mayChange: false, cancellationToken);
-                    _onChanged(other);
-                    (refused, other) = (other, refused);
-                    return answer;
-                }
-                finally
-                {
-                    _key = refused;
-                    other.Dispose();
-                }
+                _key = refused;
+                other.Dispose();
             }
-            catch (ServiceRefusedException error) when (error.Problem is "invalid_client")
-            {
-                throw new ServiceRefusedException(error.Status, error.Problem, $"The service does not let this computer in ({error.Message.TrimEnd('.')}). It may have been revoked, or its clock may be wrong: it shows {_clock.GetUtcNow():yyyy-MM-dd HH:mm} UTC. Ask your archive's admin for a new code to enroll again.", null);
-            }
+        }
+        catch (ServiceRefusedException error) when (error.Problem is "invalid_client")
+        {
+            throw new ServiceRefusedException(error.Status, error.Problem, $"The service does not let this computer in ({error.Message.TrimEnd('.')}). It may have been revoked, or its clock may be wrong: it shows {_clock.GetUtcNow():yyyy-MM-dd HH:mm} UTC. Ask your archive's admin for a new code to enroll again.", null);
         }
     }
 

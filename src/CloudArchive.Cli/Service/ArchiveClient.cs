@@ -3,11 +3,9 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Wire;
-using Polly;
-using Polly.Retry;
-using Polly.Timeout;
 
 namespace CloudArchive.Cli.Service;
 
@@ -21,47 +19,27 @@ public interface IAccessTokens
 /// <summary>The HTTP API. Repeats what is safe to repeat while the service cannot be reached; every answer that is no success is an exception that says why.</summary>
 public sealed class ArchiveClient : IDisposable
 {
-    private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(240);
-    private readonly HttpClient _http;
+    private readonly Uri _root;
     private readonly IAccessTokens? _tokens;
-    private readonly ResiliencePipeline<HttpResponseMessage> _repeat;
-    private readonly ResiliencePipeline<HttpResponseMessage> _once;
+    private readonly Network _network;
+    private readonly bool _ownsNetwork;
 
     /// <param name="service">The service's root URL.</param>
     /// <param name="tokens">Null for the few calls that need none.</param>
-    /// <param name="environment">The way out.</param>
-    public ArchiveClient(Uri service, IAccessTokens? tokens, CliEnvironment environment)
+    /// <param name="network">The way out.</param>
+    public ArchiveClient(Uri service, IAccessTokens? tokens, Network network)
     {
         Service = service;
+        _root = new Uri(service.AbsoluteUri.TrimEnd('/') + "/");
         _tokens = tokens;
-        _http = new HttpClient(environment.HttpHandler()) { BaseAddress = new Uri(service.AbsoluteUri.TrimEnd('/') + "/"), Timeout = Timeout.InfiniteTimeSpan };
-        _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("cloudarchive", typeof(ArchiveClient).Assembly.GetName().Version!.ToString(3)));
-        TimeoutStrategyOptions timeout = new() { Timeout = AttemptTimeout };
-        _once = new ResiliencePipelineBuilder<HttpResponseMessage> { TimeProvider = environment.Clock }.AddTimeout(timeout).Build();
-        _repeat = new ResiliencePipelineBuilder<HttpResponseMessage> { TimeProvider = environment.Clock }
-            .AddRetry(new RetryStrategyOptions<HttpResponseMessage>
-            {
-                ShouldHandle = static outcome => ValueTask.FromResult(outcome.Outcome switch
-                {
-                    { Exception: HttpRequestException or TimeoutRejectedException } => true,
-                    { Result: { } answer } => IsPassing(answer.StatusCode),
-                    _ => false,
-                }),
-                MaxRetryAttempts = 5,
-                Delay = TimeSpan.FromMilliseconds(400),
-                BackoffType = DelayBackoffType.Exponential,
-                UseJitter = true,
-                MaxDelay = TimeSpan.FromSeconds(20),
-                DelayGenerator = static outcome => ValueTask.FromResult(outcome.Outcome.Result?.Headers.RetryAfter?.Delta is { } wait && wait <= TimeSpan.FromMinutes(2) ? wait : (TimeSpan?)null),
-                OnRetry = static outcome =>
-                {
-                    outcome.Outcome.Result?.Dispose();
-                    return ValueTask.CompletedTask;
-                },
-            })
-            .AddTimeout(timeout)
-            .Build();
+        _network = network;
     }
+
+    /// <param name="service">The service's root URL.</param>
+    /// <param name="tokens">Null for the few calls that need none.</param>
+    /// <param name="environment">The way out, as a command has it that somebody waits for.</param>
+    public ArchiveClient(Uri service, IAccessTokens? tokens, CliEnvironment environment)
+        : this(service, tokens, new Network(environment)) => _ownsNetwork = true;
 
     /// <summary>The service's root URL.</summary>
     public Uri Service { get; }
@@ -75,15 +53,15 @@ public sealed class ArchiveClient : IDisposable
     /// <param name="repeatable">Whether a second POST does no more than the first, so that one whose answer got lost may be repeated.</param>
     /// <param name="cancellationToken">Stops.</param>
     public Task<T> PostAsync<T>(string path, object? body, bool repeatable, CancellationToken cancellationToken) =>
-        SendAsync<T>(HttpMethod.Post, path, body is null ? null : () => JsonContent.Create(body, body.GetType(), options: FormatJson.Options), repeatable, cancellationToken);
+        SendAsync<T>(HttpMethod.Post, path, body is null ? null : _ => Json(body), repeatable, cancellationToken);
 
     /// <summary>PUT of a JSON document, which may be repeated.</summary>
     public Task<T> PutAsync<T>(string path, object body, CancellationToken cancellationToken) =>
-        SendAsync<T>(HttpMethod.Put, path, () => JsonContent.Create(body, body.GetType(), options: FormatJson.Options), repeatable: true, cancellationToken);
+        SendAsync<T>(HttpMethod.Put, path, _ => Json(body), repeatable: true, cancellationToken);
 
-    /// <summary>POST of a form, as OAuth has it.</summary>
-    public Task<T> PostFormAsync<T>(string path, IReadOnlyDictionary<string, string> form, CancellationToken cancellationToken) =>
-        SendAsync<T>(HttpMethod.Post, path, () => new FormUrlEncodedContent(form), repeatable: false, cancellationToken);
+    /// <summary>POST of a form, as OAuth has it. Each attempt sends a form of its own.</summary>
+    public Task<T> PostFormAsync<T>(string path, Func<CancellationToken, Task<IReadOnlyDictionary<string, string>>> form, CancellationToken cancellationToken) =>
+        SendAsync<T>(HttpMethod.Post, path, async cancellation => new FormUrlEncodedContent(await form(cancellation)), repeatable: true, cancellationToken);
 
     /// <summary>Every item of a paged listing.</summary>
     public async IAsyncEnumerable<T> GetPagesAsync<T>(string path, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -101,79 +79,98 @@ public sealed class ArchiveClient : IDisposable
     }
 
     /// <summary>GETs a file: its bytes, and the path where it lies (<c>Content-Location</c>, where the service says so).</summary>
-    public async Task<(byte[] Content, string? Location)> GetFileAsync(string path, CancellationToken cancellationToken)
+    public Task<(byte[] Content, string? Location)> GetFileAsync(string path, CancellationToken cancellationToken) => ExchangeAsync(
+        HttpMethod.Get,
+        path,
+        null,
+        repeatable: true,
+        async (answer, cancellation) => (await answer.Content.ReadAsByteArrayAsync(cancellation), answer.Content.Headers.ContentLocation?.ToString()),
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public void Dispose()
     {
-        using HttpResponseMessage answer = await ExchangeAsync(HttpMethod.Get, path, null, repeatable: true, cancellationToken);
-        if (!answer.IsSuccessStatusCode) throw await DescribeAsync(answer, cancellationToken);
-        try
+        if (_ownsNetwork)
         {
-            return (await answer.Content.ReadAsByteArrayAsync(cancellationToken), answer.Content.Headers.ContentLocation?.ToString());
-        }
-        catch (HttpRequestException error)
-        {
-            throw new ServiceUnreachableException(Service.Authority, error.Message, error);
+            _network.Dispose();
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _http.Dispose();
+    private static Task<HttpContent> Json(object body) => Task.FromResult<HttpContent>(JsonContent.Create(body, body.GetType(), options: FormatJson.Options));
 
-    private static bool IsPassing(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
+    private Task<T> SendAsync<T>(HttpMethod method, string path, Func<CancellationToken, Task<HttpContent>>? content, bool repeatable, CancellationToken cancellationToken) => ExchangeAsync(
+        method,
+        path,
+        content,
+        repeatable,
+        async (answer, cancellation) => typeof(T) == typeof(Nothing)
+            ? (T)(object)Nothing.Value
+            : Parse<T>(await answer.Content.ReadAsByteArrayAsync(cancellation), $"{method} {path.Split('?')[0]}"),
+        cancellationToken);
 
-    private async Task<T> SendAsync<T>(HttpMethod method, string path, Func<HttpContent>? content, bool repeatable, CancellationToken cancellationToken)
+    private async Task<T> ExchangeAsync<T>(
+        HttpMethod method, string path, Func<CancellationToken, Task<HttpContent>>? content, bool repeatable, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken cancellationToken)
     {
-        using HttpResponseMessage answer = await ExchangeAsync(method, path, content, repeatable, cancellationToken);
-        if (!answer.IsSuccessStatusCode) throw await DescribeAsync(answer, cancellationToken);
-        if (typeof(T) == typeof(Nothing)) return (T)(object)Nothing.Value;
+        string? refused = null;
+        string? token = null;
+        while (true)
+        {
+            try
+            {
+                return await _network.ExchangeAsync(
+                    new Exchange(Service.Authority, Answerer.Service, repeatable),
+                    async cancellation =>
+                    {
+                        // Asked for at each attempt: an outage may outlast a token.
+                        token = _tokens is null ? null : await _tokens.GetAsync(refused, cancellation);
+                        HttpRequestMessage request = new(method, new Uri(_root, path)) { Content = content is null ? null : await content(cancellation) };
+                        request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
+                        return request;
+                    },
+                    async (answer, cancellation) => answer.IsSuccessStatusCode ? await read(answer, cancellation) : throw await DescribeAsync(answer, cancellation),
+                    cancellationToken);
+            }
+            catch (ServiceRefusedException error) when (error.Status == (int)HttpStatusCode.Unauthorized && token is not null && refused is null)
+            {
+                refused = token; // it may have been revoked, or have outlived the service's key: once, another
+            }
+        }
+    }
+
+    /// <summary>The document. One that was cut off or garbled on the way is asked for again; one that this version does not understand is not.</summary>
+    private static T Parse<T>(byte[] body, string request)
+    {
         try
         {
-            return await answer.Content.ReadFromJsonAsync<T>(FormatJson.Options, cancellationToken) ?? throw new JsonException("An empty document.");
+            return JsonSerializer.Deserialize<T>(body, FormatJson.Options) ?? throw new JsonException("An empty document.");
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {
-            throw new ServiceUnreachableException(Service.Authority, $"its answer to {method} {path.Split('?')[0]} is not what this version understands ({error.Message})", error);
-        }
-        catch (HttpRequestException error)
-        {
-            throw new ServiceUnreachableException(Service.Authority, error.Message, error);
+            throw new AnswerException(
+                IsJson(body) ? new Failure(FailureKind.NotUnderstood, $"its answer to {request} is not what this version understands ({error.Message})") : new Failure(FailureKind.Unreachable, $"its answer to {request} was cut off or garbled"),
+                error);
         }
     }
 
-    private async Task<HttpResponseMessage> ExchangeAsync(HttpMethod method, string path, Func<HttpContent>? content, bool repeatable, CancellationToken cancellationToken)
+    private static bool IsJson(byte[] body)
     {
-        string? refused = null;
-        while (true)
+        try
         {
-            string? token = _tokens is null ? null : await _tokens.GetAsync(refused, cancellationToken);
-            HttpResponseMessage answer;
-            try
+            Utf8JsonReader reader = new(body);
+            while (reader.Read())
             {
-                answer = await (repeatable ? _repeat : _once).ExecuteAsync(
-                    async cancellation =>
-                    {
-                        using HttpRequestMessage request = new(method, path) { Content = content?.Invoke() };
-                        if (token is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-                        return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
-                    },
-                    cancellationToken);
-            }
-            catch (HttpRequestException error)
-            {
-                throw new ServiceUnreachableException(Service.Authority, error.Message, error);
-            }
-            catch (TimeoutRejectedException error)
-            {
-                throw new ServiceUnreachableException(Service.Authority, $"no answer in {AttemptTimeout.TotalMinutes:0} minutes", error);
+                // To the end.
             }
 
-            // A token may have been revoked or have outlived the service's key: once, ask for a new one.
-            if (answer.StatusCode != HttpStatusCode.Unauthorized || refused is not null || token is null) return answer;
-            answer.Dispose();
-            refused = token;
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
         }
     }
 
-    private async Task<CliException> DescribeAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
+    private static async Task<CliException> DescribeAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
     {
         string body = await answer.Content.ReadAsStringAsync(cancellationToken);
         Problem? problem = null;
@@ -194,7 +191,6 @@ public sealed class ArchiveClient : IDisposable
             { Error: { Length: > 0 } error } => error,
             _ => $"HTTP {(int)answer.StatusCode}",
         };
-        if (IsPassing(answer.StatusCode)) return new ServiceUnreachableException(Service.Authority, $"it answers HTTP {(int)answer.StatusCode}{(problem?.CorrelationId is { } id ? $", correlation id {id}" : "")}");
         string slug = problem?.Type?.Split('/')[^1] ?? problem?.Error ?? $"http-{(int)answer.StatusCode}";
         string hint = answer.StatusCode switch
         {
