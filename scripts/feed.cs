@@ -1,13 +1,9 @@
 #!/usr/bin/env dotnet
 #:include setup.lib.cs
-// Fills local-feed/ where this machine's NuGet sources lack a pinned package; does nothing where they have them all.
+// Fills local-feed/ where this machine's NuGet sources lack Azure.Security.KeyVault.Keys; does nothing where they have it.
 
 return await Setup.RunAsync(async () =>
 {
-    foreach (string target in await Feed.FillAsync())
-    {
-        Console.WriteLine($"Ready: dotnet build {target}");
-    }
-
+    Console.WriteLine($"Ready: dotnet build {await Feed.FillAsync()}");
     return 0;
 });

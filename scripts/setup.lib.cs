@@ -2,9 +2,10 @@
 // Included with `#:include setup.lib.cs`.
 
 using System.Diagnostics;
+using System.Formats.Tar;
 using System.IO.Compression;
+using System.Reflection;
 using System.Text;
-using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
 /// <summary>Something that the person at the keyboard must do first. One line, no stack trace.</summary>
@@ -30,8 +31,8 @@ static class Setup
 
     /// <summary>Checks the SDK and Node, installs Azurite as package-lock.json pins it, fills the feed, builds.</summary>
     /// <param name="projects">What to build, without the analyzers, which are for whoever changes the code; none: everything, with them.</param>
-    /// <returns>All that this machine can build, relative to <see cref="Root"/>: the solution, or its filter and what can be had beside it.</returns>
-    public static async Task<IReadOnlyList<string>> PrepareAsync(params IReadOnlyList<string> projects)
+    /// <returns>All that this machine can build, relative to <see cref="Root"/>: the solution, or its filter.</returns>
+    public static async Task<string> PrepareAsync(params IReadOnlyList<string> projects)
     {
         if (Environment.Version.Major < 10)
         {
@@ -39,8 +40,8 @@ static class Setup
         }
 
         await InstallAzuriteAsync();
-        IReadOnlyList<string> all = await Feed.FillAsync();
-        foreach (string target in projects.Count > 0 ? projects : all)
+        string all = await Feed.FillAsync();
+        foreach (string target in projects.Count > 0 ? projects : [all])
         {
             Console.WriteLine($"Building {target} ...");
             (int code, string output) = await CaptureAsync("dotnet", ["build", target, "-v", "quiet", "-clp:ErrorsOnly;NoSummary", .. projects.Count > 0 ? ["-p:RunAnalyzers=false"] : Array.Empty<string>()]);
@@ -156,117 +157,59 @@ static class Setup
     }
 }
 
-/// <summary>Fills local-feed/ where the NuGet sources of this machine lack a pinned Azure SDK package (docs/decisions/0002-local-feed.md).</summary>
-static partial class Feed
+/// <summary>
+/// Fills local-feed/ where the NuGet sources of this machine lack Azure.Security.KeyVault.Keys, and leaves DIMSE out where they lack fo-dicom
+/// (docs/decisions/0002-local-feed.md).
+/// </summary>
+static class Feed
 {
     private const string Full = "CloudArchive.sln";
     private const string Partial = "CloudArchive.PartialFeed.slnf";
+    private const string Keys = "Azure.Security.KeyVault.Keys";
 
-    // The npm package that carries the assemblies as Microsoft built and signed them.
+    // The npm package that carries the assembly as Microsoft built and signed it.
     private const string NpmPackage = "@azure/mcp-linux-x64@0.0.21";
 
-    private static readonly (string Id, string Version, (string Id, string Version)[] Dependencies)[] Packages =
-    [
-        ("Azure.Storage.Blobs", "12.24.0", [("Azure.Storage.Common", "12.23.0"), ("Azure.Core", "1.44.1")]),
-        ("Azure.Storage.Common", "12.23.0", [("Azure.Core", "1.44.1"), ("System.IO.Hashing", "6.0.0")]),
-        ("System.IO.Hashing", "6.0.0", []),
-        ("Azure.Data.Tables", "12.10.0", [("Azure.Core", "1.44.1")]),
-        ("Azure.Security.KeyVault.Keys", "4.7.0", [("Azure.Core", "1.44.1")]),
-    ];
-
-    // What the projects outside the filter need, each with its tests. The worker's build restores the host's side of its bindings by itself:
-    // Microsoft.NET.Sdk.Functions.
-    private static readonly (string Tests, (string Id, string Version)[] Packages)[] OutsideTheFilter =
-    [
-        ("tests/CloudArchive.Functions.Tests", [("Microsoft.Azure.Functions.Worker", "2.52.0"), ("Microsoft.NET.Sdk.Functions", "4.6.0")]),
-        ("tests/CloudArchive.Dimse.Tests", [("fo-dicom", "5.2.2")]),
-    ];
-
-    /// <returns>What this machine can build: the solution where every package can be had; else the filter, and what can be had of the rest.</returns>
-    public static async Task<IReadOnlyList<string>> FillAsync()
+    /// <returns>What this machine can build: the solution, or all of it but DIMSE.</returns>
+    public static async Task<string> FillAsync()
     {
-        string feed = Path.Combine(Setup.Root, "local-feed");
-        string verdict = Path.Combine(feed, "probed.txt");
-        // The answer holds until the pinned versions change.
-        string versions = string.Join('\n', OutsideTheFilter.SelectMany(o => o.Packages).Concat(Packages.Select(p => (p.Id, p.Version))).Select(p => $"{p.Id} {p.Version}"));
-        if (File.Exists(verdict))
+        Console.WriteLine("Restoring packages ...");
+        if (!await CanRestoreAsync("src/CloudArchive.Azure", Keys))
         {
-            string[] known = File.ReadAllText(verdict).Split("\n---\n");
-            if (known.Length == 2 && known[0] == versions)
-            {
-                return known[1].Split('\n', StringSplitOptions.RemoveEmptyEntries);
-            }
+            Console.WriteLine($"This NuGet source lacks {Keys}; taking its assembly from npm's {NpmPackage} ...");
+            await FillFromNpmAsync();
         }
 
-        Console.WriteLine("Looking for the pinned packages ...");
-        (string Id, string Version)[] azure = [.. Packages.Select(p => (p.Id, p.Version))];
-        HashSet<string> missing = (await ProbeAsync(azure)).Missing;
-        if (missing.Count > 0)
+        bool dimse = await CanRestoreAsync("src/CloudArchive.Dimse", "fo-dicom");
+        if (!dimse)
         {
-            Console.WriteLine($"This NuGet source lacks {string.Join(", ", azure.Where(p => missing.Contains(p.Id)).Select(p => $"{p.Id} {p.Version}"))}; taking the assemblies from npm's {NpmPackage} ...");
-            await FillFromNpmAsync(feed);
-            missing = (await ProbeAsync(azure)).Missing;
-            if (azure.FirstOrDefault(p => missing.Contains(p.Id)) is { Id: not null } still)
-            {
-                throw new SetupException($"{still.Id} {still.Version} cannot be restored, from NuGet or from local-feed/. Check the NuGet sources (dotnet nuget list source) and try again.");
-            }
+            Console.WriteLine("This NuGet source lacks fo-dicom: CloudArchive.Dimse and its tests are left out.");
         }
 
-        List<string> buildable = [];
-        List<string> without = [];
-        foreach ((string tests, (string Id, string Version)[] packages) in OutsideTheFilter)
-        {
-            if ((await ProbeAsync(packages)).Restored)
-            {
-                buildable.Add(tests);
-            }
-            else
-            {
-                without.Add(tests);
-                Console.WriteLine($"This NuGet source lacks {string.Join(" or ", packages.Select(p => $"{p.Id} {p.Version}"))}, or what they need: {tests} and what it tests are left out.");
-            }
-        }
-
-        IReadOnlyList<string> all = without.Count == 0 ? [Full] : [Partial, .. buildable];
-        File.WriteAllText(verdict, $"{versions}\n---\n{string.Join('\n', all)}\n");
-        return all;
+        return dimse ? Full : Partial;
     }
 
-    /// <summary>Restores a project that asks for each package exactly: whether it can be restored, and which of them cannot be had.</summary>
-    private static async Task<(bool Restored, HashSet<string> Missing)> ProbeAsync(IReadOnlyList<(string Id, string Version)> packages)
+    private static async Task<bool> CanRestoreAsync(string project, string package)
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("cloudarchive-probe-");
-        try
+        (int code, string output) = await Setup.CaptureAsync("dotnet", ["restore", project]);
+        if (code == 0)
         {
-            XElement project = new("Project", new XAttribute("Sdk", "Microsoft.NET.Sdk"),
-                new XElement("PropertyGroup",
-                    new XElement("TargetFramework", "net10.0"),
-                    new XElement("NuGetAudit", "false"),
-                    new XElement("RestoreAdditionalProjectSources", Path.Combine(Setup.Root, "local-feed"))),
-                new XElement("ItemGroup",
-                    packages.Select(p =>
-                        new XElement("PackageReference", new XAttribute("Include", p.Id), new XAttribute("Version", $"[{p.Version}]")))));
-            string file = Path.Combine(folder.FullName, "probe.csproj");
-            await File.WriteAllTextAsync(file, project.ToString());
-            (int code, string output) = await Setup.CaptureAsync("dotnet", ["restore", file], folder.FullName);
-            if (output.Contains("NU1301", StringComparison.Ordinal))
-            {
-                throw new SetupException("A NuGet source of this machine cannot be reached (NU1301). Check the network and `dotnet nuget list source`, and try again.");
-            }
+            return true;
+        }
 
-            return (code == 0, [.. MissingPackage().Matches(output).Select(m => m.Groups[1].Value).Where(id => packages.Any(p => p.Id == id))]);
-        }
-        finally
+        // NU1101 and NU1102: no such package, or no such version of it.
+        if (output.Contains($"Unable to find package {package}", StringComparison.Ordinal))
         {
-            folder.Delete(recursive: true);
+            return false;
         }
+
+        Console.Error.WriteLine(output.TrimEnd());
+        throw new SetupException($"{project} could not be restored; see above. Check the network and `dotnet nuget list source`, and try again.");
     }
 
-    [GeneratedRegex(@"NU110[123]: Unable to find (?:a stable )?package ([A-Za-z0-9.\-]+?)(?:\.| with| \()\s", RegexOptions.CultureInvariant)]
-    private static partial Regex MissingPackage();
-
-    private static async Task FillFromNpmAsync(string feed)
+    private static async Task FillFromNpmAsync()
     {
+        string version = XDocument.Load(Path.Combine(Setup.Root, "Directory.Packages.props")).Descendants("PackageVersion").Single(p => (string?)p.Attribute("Include") == Keys).Attribute("Version")!.Value;
         DirectoryInfo folder = Directory.CreateTempSubdirectory("cloudarchive-feed-");
         try
         {
@@ -277,29 +220,14 @@ static partial class Feed
                 throw new SetupException($"npm could not fetch {NpmPackage}; see above. Check that the npm registry can be reached and try again.");
             }
 
-            string archive = folder.EnumerateFiles("*.tgz").Single().FullName;
-            Dictionary<string, byte[]> assemblies = [];
-            await using (GZipStream unzipped = new(File.OpenRead(archive), CompressionMode.Decompress))
-            await using (System.Formats.Tar.TarReader tar = new(unzipped))
+            string assembly = Path.Combine(folder.FullName, Keys + ".dll");
+            await ExtractAsync(folder.EnumerateFiles("*.tgz").Single().FullName, assembly);
+            if (!File.Exists(assembly) || AssemblyName.GetAssemblyName(assembly).Version?.ToString(3) != version)
             {
-                while (await tar.GetNextEntryAsync() is { } entry)
-                {
-                    string name = Path.GetFileNameWithoutExtension(entry.Name);
-                    if (entry.DataStream is not null && entry.Name.EndsWith(".dll", StringComparison.Ordinal) && Packages.Any(p => p.Id == name))
-                    {
-                        using MemoryStream bytes = new();
-                        await entry.DataStream.CopyToAsync(bytes);
-                        assemblies[name] = bytes.ToArray();
-                    }
-                }
+                throw new SetupException($"{NpmPackage} does not carry {Keys} {version}; a NuGet source with it is needed.");
             }
 
-            foreach ((string id, string version, (string Id, string Version)[] dependencies) in Packages)
-            {
-                WritePackage(feed, id, version, dependencies, assemblies.TryGetValue(id, out byte[]? dll)
-                    ? dll
-                    : throw new SetupException($"{NpmPackage} no longer carries {id}.dll; a NuGet source with {id} {version} is needed."));
-            }
+            WritePackage(version, assembly);
         }
         finally
         {
@@ -307,27 +235,33 @@ static partial class Feed
         }
     }
 
-    private static void WritePackage(string feed, string id, string version, (string Id, string Version)[] dependencies, byte[] assembly)
+    private static async Task ExtractAsync(string archive, string assembly)
+    {
+        await using GZipStream unzipped = new(File.OpenRead(archive), CompressionMode.Decompress);
+        await using TarReader tar = new(unzipped);
+        while (await tar.GetNextEntryAsync() is { } entry)
+        {
+            if (Path.GetFileName(entry.Name) == Path.GetFileName(assembly))
+            {
+                await entry.ExtractToFileAsync(assembly, overwrite: false);
+                return;
+            }
+        }
+    }
+
+    private static void WritePackage(string version, string assembly)
     {
         XNamespace ns = "http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd";
         XElement nuspec = new(ns + "package", new XElement(ns + "metadata",
-            new XElement(ns + "id", id),
+            new XElement(ns + "id", Keys),
             new XElement(ns + "version", version),
             new XElement(ns + "authors", "Microsoft"),
-            new XElement(ns + "description", $"{id} {version}: the assembly as {NpmPackage} carries it"),
+            new XElement(ns + "description", $"{Keys} {version}: the assembly as npm's {NpmPackage} carries it"),
             new XElement(ns + "dependencies", new XElement(ns + "group", new XAttribute("targetFramework", "net8.0"),
-                dependencies.Select(d => new XElement(ns + "dependency", new XAttribute("id", d.Id), new XAttribute("version", d.Version)))))));
-        string path = Path.Combine(feed, $"{id}.{version}.nupkg");
-        using ZipArchive package = new(File.Create(path), ZipArchiveMode.Create);
-        Write(package, $"{id}.nuspec", Encoding.UTF8.GetBytes(nuspec.ToString()));
-        Write(package, $"lib/net8.0/{id}.dll", assembly);
-
-        static void Write(ZipArchive package, string name, byte[] bytes)
-        {
-            ZipArchiveEntry entry = package.CreateEntry(name);
-            entry.LastWriteTime = new DateTimeOffset(2025, 1, 1, 0, 0, 0, TimeSpan.Zero);
-            using Stream stream = entry.Open();
-            stream.Write(bytes);
-        }
+                new XElement(ns + "dependency", new XAttribute("id", "Azure.Core"), new XAttribute("version", "1.44.1"))))));
+        using ZipArchive package = ZipFile.Open(Path.Combine(Setup.Root, "local-feed", $"{Keys}.{version}.nupkg"), ZipArchiveMode.Create);
+        package.CreateEntryFromFile(assembly, $"lib/net8.0/{Keys}.dll");
+        using Stream stream = package.CreateEntry($"{Keys}.nuspec").Open();
+        stream.Write(Encoding.UTF8.GetBytes(nuspec.ToString()));
     }
 }

@@ -10,7 +10,7 @@ using System.Text.RegularExpressions;
 
 return await Setup.RunAsync(async () =>
 {
-    IReadOnlyList<string> built = await Setup.PrepareAsync();
+    string built = await Setup.PrepareAsync();
     string results = Directory.CreateTempSubdirectory("cloudarchive-results-").FullName;
     int passed = 0, failed = 0, skipped = 0;
     try
@@ -55,9 +55,8 @@ return await Setup.RunAsync(async () =>
     return failed == 0 ? 0 : 1;
 });
 
-static IEnumerable<string> TestProjects(IReadOnlyList<string> built) =>
-    // A solution or filter names its projects, a project's folder is named as it is.
-    built.SelectMany(target => Projects.Pattern().Matches(File.Exists(Path.Combine(Setup.Root, target)) ? File.ReadAllText(Path.Combine(Setup.Root, target)) : target + ".csproj"))
+static IEnumerable<string> TestProjects(string built) =>
+    Projects.Pattern().Matches(File.ReadAllText(Path.Combine(Setup.Root, built)))
         .Select(m => m.Groups[1].Value)
         .Distinct()
         // The slow one last: a broken unit is told first.

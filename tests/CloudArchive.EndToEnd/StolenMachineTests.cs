@@ -32,7 +32,7 @@ public sealed class StolenMachineTests
         string sas = url.Query, blob = url.GetLeftPart(UriPartial.Path), container = blob[..(blob.IndexOf("/packs/", StringComparison.Ordinal) + "/packs".Length)];
         string account = container[..^"/packs".Length], table = new Uri(new Uri(practice.Archive.TableUrl), "/devstoreaccount1").AbsoluteUri;
         string block = Convert.ToBase64String("00000001"u8);
-        BlobItem[] items = [.. packs.GetBlobs(BlobTraits.None, BlobStates.Version, cancellationToken: Cancel)];
+        BlobItem[] items = [.. packs.GetBlobs(BlobTraits.None, BlobStates.Version, prefix: null, Cancel)];
         Assert.True(items.Length >= 3);
 
         List<(string Method, string Url, byte[]? Body, (string, string)[] Headers)> tries =
@@ -228,7 +228,7 @@ public sealed class StolenMachineTests
     private static async Task<string[]> SnapshotAsync(BlobContainerClient container)
     {
         List<string> all = [];
-        await foreach (BlobItem item in container.GetBlobsAsync(BlobTraits.Metadata, BlobStates.Version, cancellationToken: Cancel))
+        await foreach (BlobItem item in container.GetBlobsAsync(BlobTraits.Metadata, BlobStates.Version, prefix: null, Cancel))
         {
             BlobDownloadResult content = await container.GetBlobClient(item.Name).DownloadContentAsync(Cancel);
             BlobProperties properties = await container.GetBlobClient(item.Name).GetPropertiesAsync(cancellationToken: Cancel);
