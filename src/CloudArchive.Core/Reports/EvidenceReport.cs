@@ -50,10 +50,7 @@ public sealed class EvidenceReport
 
     private void Title()
     {
-        _pages.Text("CLOUDARCHIVE · RESTORE TEST EVIDENCE", 7.5, ReportColors.Accent, bold: true);
-        _pages.Text(_evidence.ClinicName, ReportStyle.Bold(21).Width(_evidence.ClinicName) <= ReportPages.Width ? 21 : 13, bold: true);
-        _pages.Text($"Restore test of {ReportText.Time(_evidence.StartedAt)}, {Trigger()}", 9.5, ReportColors.Muted);
-        _pages.Space(4);
+        _pages.Title("CLOUDARCHIVE · RESTORE TEST EVIDENCE", ReportText.Name(_evidence.ClinicName, _evidence.Clinic), $"Restore test of {ReportText.Time(_evidence.StartedAt)}, {Trigger()}");
     }
 
     private string Trigger() => _evidence.Trigger.Kind == RunTriggerKind.Scheduled ? "run by its schedule" : "run on demand";
@@ -193,9 +190,8 @@ public sealed class EvidenceReport
         _pages.Heading("What did not come back", 100);
         foreach (IGrouping<PackFailure, PackTestResult> group in failed.GroupBy(result => result.Cause ?? PackFailure.Missing).OrderBy(group => group.Key))
         {
-            _pages.Need(120);
             string name = Name(group.Key);
-            _pages.Text($"{char.ToUpperInvariant(name[0])}{name[1..]}: {ReportText.Count(group.Count(), "pack", "packs")}", 10, ReportColors.Bad, bold: true);
+            _pages.SubHeading($"{char.ToUpperInvariant(name[0])}{name[1..]}: {ReportText.Count(group.Count(), "pack", "packs")}", ReportColors.Bad, followedBy: 120);
             _pages.Text($"{group.Key.InPlainWords()} What to do first: {group.Key.FirstStep()}");
             _pages.Table(
                 [new("Pack", 172, Fixed: true), new("What the test found", 250), new("Size", 82, Right: true)],
@@ -300,7 +296,7 @@ public sealed class EvidenceReport
         _pages.Box(22, box =>
         {
             _pages.Page.Fill(ReportColors.Shade, box);
-            _pages.DrawText("cloudarchive evidence verify <folder> --key keys.json", ReportStyle.Fixed(8.5), ReportColors.Ink, box.X + 8, box.Y + 6);
+            _pages.DrawText(_pages.Structure.Add("P"), "cloudarchive evidence verify <folder> --key keys.json", ReportStyle.Fixed(8.5), ReportColors.Ink, box.X + 8, box.Y + 6);
         });
         _pages.Space(6);
         _pages.Text("works without a connection to the archive. It checks the signatures and the proof, draws the sample again, works out every number again, and says what does not hold. The documentation has a program of 30 lines "

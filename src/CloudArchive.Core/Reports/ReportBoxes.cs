@@ -31,11 +31,12 @@ internal sealed class ReportBoxes(ReportPages pages)
             bool isLong = verdict.Word.Length > 8;
             pages.Page.Fill(verdict.Light, box);
             pages.Page.Fill(verdict.Color, new(box.X, box.Y, 5, box.Height));
-            pages.DrawText(verdict.Word, ReportStyle.Bold(isLong ? 12 : 16), verdict.Color, box.X + 18, box.Y + (box.Height / 2) - (isLong ? 8 : 11));
+            pages.DrawText(pages.Structure.Add("P"), verdict.Word, ReportStyle.Bold(isLong ? 12 : 16), verdict.Color, box.X + 18, box.Y + (box.Height / 2) - (isLong ? 8 : 11));
+            PdfElement why = pages.Structure.Add("P");
             double y = box.Y + ((box.Height - (lines.Count * LineHeight)) / 2);
             foreach (string line in lines)
             {
-                pages.DrawText(line, font, ReportColors.Ink, box.X + 134, y);
+                pages.DrawText(why, line, font, ReportColors.Ink, box.X + 134, y);
                 y += LineHeight;
             }
         });
@@ -46,13 +47,14 @@ internal sealed class ReportBoxes(ReportPages pages)
     public void Tiles(int columns, IReadOnlyList<ReportTile> tiles)
     {
         double width = (ReportPages.Width - ((columns - 1) * Gap)) / columns;
+        PdfElement list = pages.Structure.Add("L");
         foreach (ReportTile[] row in tiles.Chunk(columns))
         {
             pages.Box(TileHeight, box =>
             {
                 for (int column = 0; column < row.Length; column++)
                 {
-                    Tile(row[column], box.X + (column * (width + Gap)), box.Y, width);
+                    Tile(list.Add("LI").Add("LBody"), row[column], box.X + (column * (width + Gap)), box.Y, width);
                 }
             });
             pages.Space(Gap);
@@ -61,13 +63,13 @@ internal sealed class ReportBoxes(ReportPages pages)
         pages.Space(2);
     }
 
-    private void Tile(ReportTile tile, double x, double y, double width)
+    private void Tile(PdfElement item, ReportTile tile, double x, double y, double width)
     {
         pages.Page.Fill(ReportColors.Shade, new(x, y, width, TileHeight));
-        pages.DrawText(tile.Name, ReportStyle.Regular(7.5), ReportColors.Muted, x + 8, y + 6);
+        pages.DrawText(item, tile.Name + " ", ReportStyle.Regular(7.5), ReportColors.Muted, x + 8, y + 6);
         double size = Fitting([15, 13, 11, 9.5], ReportStyle.Bold, tile.Value, width);
-        pages.DrawText(tile.Value, ReportStyle.Bold(size), ReportColors.Ink, x + 8, y + 17 + ((15 - size) / 2));
-        pages.DrawText(tile.Note, ReportStyle.Regular(Fitting([7.5, 7, 6.5, 6, 5.5], ReportStyle.Regular, tile.Note, width)), ReportColors.Muted, x + 8, y + 38);
+        pages.DrawText(item, tile.Value + " ", ReportStyle.Bold(size), ReportColors.Ink, x + 8, y + 17 + ((15 - size) / 2));
+        pages.DrawText(item, tile.Note, ReportStyle.Regular(Fitting([7.5, 7, 6.5, 6, 5.5], ReportStyle.Regular, tile.Note, width)), ReportColors.Muted, x + 8, y + 38);
     }
 
     /// <summary>The largest size at which the text fits into a tile; else the smallest.</summary>

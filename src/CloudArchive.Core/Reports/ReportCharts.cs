@@ -1,3 +1,4 @@
+using System.Globalization;
 
 namespace CloudArchive.Core.Reports;
 
@@ -7,15 +8,47 @@ internal sealed record ChartPoint(DateTimeOffset At, double Value, double Bad = 
 /// <summary>A month of a chart; without a value, nothing is known of it. Its bad part is at the foot.</summary>
 internal sealed record ChartMonth(string Label, double? Value, double Bad = 0, string? Mark = null);
 
-/// <summary>Small charts over time. Titles say what the chart shows and where it stands now, so that they can be read aloud.</summary>
+/// <summary>Small charts over time. Titles say what the chart shows and where it stands now; they and the values are what is read aloud in place of a chart.</summary>
 internal sealed class ReportCharts(ReportPages pages)
 {
     private const double TitleHeight = 30;
     private const double AxisHeight = 16;
+    private const int MaxValuesAloud = 24;
     private const string NoRunsYet = "No runs yet";
 
     /// <summary>A bar a run, its bad part at the foot.</summary>
-    public void Bars(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, string empty = NoRunsYet)
+    public void Bars(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, string empty = NoRunsYet) =>
+        Figure(box, title, now, Aloud(points, label, empty), () => DrawBars(box, title, now, points, label, empty));
+
+    /// <summary>A line with the area under it.</summary>
+    public void Line(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, double? most = null, string empty = NoRunsYet) =>
+        Figure(box, title, now, Aloud(points, label, empty), () => DrawLine(box, title, now, points, label, most, empty));
+
+    /// <summary>A bar a month, with the month under it and its mark in it, or above where it is too low; a dash where nothing is known.</summary>
+    public void Months(PdfBox box, string title, string now, IReadOnlyList<ChartMonth> months, Func<double, string> label, (PdfColor Good, PdfColor Bad) colors, double? most = null)
+    {
+        IEnumerable<string> aloud = months.Select(month => month.Value is { } value
+            ? $"{month.Label} {label(value)}{(month.Bad > 0 ? $", of them bad {label(month.Bad)}" : "")}{(month.Mark is { Length: > 0 } mark ? $" ({mark})" : "")}"
+            : $"{month.Label} unknown");
+        Figure(box, title, now, string.Join("; ", aloud), () => DrawMonths(box, title, now, months, label, colors, most));
+    }
+
+    private static string Aloud(IReadOnlyList<ChartPoint> points, Func<double, string> label, string empty)
+    {
+        // As many as anyone listens to; the tables and evidence.json have the others.
+        IEnumerable<string> values = points.Skip(points.Count - MaxValuesAloud)
+            .Select(point => $"{ReportText.Date(point.At)} {label(point.Value)}{(point.Bad > 0 ? $", of them bad {label(point.Bad)}" : "")}");
+        return points.Count == 0 ? empty : $"{(points.Count > MaxValuesAloud ? $"The last {MaxValuesAloud} of {points.Count}: " : "")}{string.Join("; ", values)}";
+    }
+
+    private void Figure(PdfBox box, string title, string now, string values, Action draw)
+    {
+        string place = string.Create(CultureInfo.InvariantCulture, $"{box.X:0.##} {PdfDocument.PageHeight - box.Bottom:0.##} {box.Right:0.##} {PdfDocument.PageHeight - box.Y:0.##}");
+        PdfElement figure = pages.Structure.Add("Figure", $"Chart. {title}. {now}. {values}.", $"/O /Layout /Placement /Block /BBox [{place}]");
+        pages.Page.Tag(figure, draw);
+    }
+
+    private void DrawBars(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, string empty)
     {
         PdfBox plot = Frame(box, title, now, points, points.Count == 0 ? 1 : points.Max(point => point.Value), label, out double top, empty);
         double step = plot.Width / Math.Max(points.Count, 12);
@@ -30,8 +63,7 @@ internal sealed class ReportCharts(ReportPages pages)
         Dates(plot, points, points.Count == 0 ? plot.X : plot.X + (step * points.Count));
     }
 
-    /// <summary>A line with the area under it.</summary>
-    public void Line(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, double? most = null, string empty = NoRunsYet)
+    private void DrawLine(PdfBox box, string title, string now, IReadOnlyList<ChartPoint> points, Func<double, string> label, double? most, string empty)
     {
         PdfBox plot = Frame(box, title, now, points, most ?? (points.Count == 0 ? 1 : points.Max(point => point.Value)), label, out double top, empty);
         if (points.Count > 0)
@@ -51,8 +83,7 @@ internal sealed class ReportCharts(ReportPages pages)
         Dates(plot, points, plot.Right);
     }
 
-    /// <summary>A bar a month, with the month under it and its mark in it, or above where it is too low; a dash where nothing is known.</summary>
-    public void Months(PdfBox box, string title, string now, IReadOnlyList<ChartMonth> months, Func<double, string> label, (PdfColor Good, PdfColor Bad) colors, double? most = null)
+    private void DrawMonths(PdfBox box, string title, string now, IReadOnlyList<ChartMonth> months, Func<double, string> label, (PdfColor Good, PdfColor Bad) colors, double? most)
     {
         PdfTextStyle font = ReportStyle.Regular(7);
         PdfBox plot = Frame(box, title, now, [], most ?? months.Max(month => month.Value) ?? 0, label, out double top, empty: "");

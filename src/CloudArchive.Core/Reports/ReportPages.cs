@@ -37,6 +37,9 @@ internal sealed class ReportPages
     /// <summary>Where the next content goes.</summary>
     public double Y { get; private set; }
 
+    /// <summary>The root of the structure: what is drawn outside an element is not read aloud.</summary>
+    public PdfElement Structure => _document.Structure;
+
     public void Space(double points) => Y += points;
 
     public void NewPage()
@@ -54,23 +57,41 @@ internal sealed class ReportPages
         }
     }
 
+    /// <summary>Who and what the report is about, in a few lines of which one is its title.</summary>
+    public void Title(string kind, string name, string what)
+    {
+        Text(kind, 7.5, ReportColors.Accent, bold: true);
+        Text(name, ReportStyle.Bold(21).Width(name) <= Width ? 21 : 13, bold: true, type: "H1");
+        Text(what, 9.5, ReportColors.Muted);
+        Space(4);
+    }
+
     /// <summary>A heading that stays with what follows it.</summary>
     public void Heading(string text, double followedBy = 60)
     {
         Need(34 + followedBy);
         Space(Y > Top ? 16 : 0);
-        Line(text, ReportStyle.Bold(13), ReportColors.Ink, Left, 16);
+        _document.Bookmark(text, Y);
+        Line(Structure.Add("H2"), text, ReportStyle.Bold(13), ReportColors.Ink, Left, 16);
         Space(4);
     }
 
+    /// <summary>A heading within what a heading began.</summary>
+    public void SubHeading(string text, PdfColor color, double followedBy)
+    {
+        Need(followedBy);
+        Text(text, 10, color, bold: true, type: "H3");
+    }
+
     /// <summary>A paragraph over the page's width.</summary>
-    public void Text(string text, double size = 9.5, PdfColor? color = null, bool bold = false)
+    public void Text(string text, double size = 9.5, PdfColor? color = null, bool bold = false, string type = "P")
     {
         PdfTextStyle font = bold ? ReportStyle.Bold(size) : ReportStyle.Regular(size);
+        PdfElement element = Structure.Add(type);
         foreach (string line in Wrap(text, font, Width))
         {
             Need(size * 1.45);
-            Line(line, font, color ?? ReportColors.Ink, Left, size * 1.45);
+            Line(element, line, font, color ?? ReportColors.Ink, Left, size * 1.45);
         }
 
         Space(size * 0.45);
@@ -80,15 +101,18 @@ internal sealed class ReportPages
     public void Facts(IReadOnlyList<(string Name, string Value, bool Fixed)> facts)
     {
         const double nameWidth = 132;
+        PdfElement table = Structure.Add("Table");
         foreach ((string name, string value, bool isFixed) in facts)
         {
             PdfTextStyle font = isFixed ? ReportStyle.Fixed(8) : ReportStyle.Regular(9.5);
             IReadOnlyList<string> lines = Wrap(value, font, Width - nameWidth);
             Need(lines.Count * 14);
-            DrawText(name, ReportStyle.Regular(9.5), ReportColors.Muted, Left, Y);
+            PdfElement row = table.Add("TR");
+            DrawText(row.Add("TH", attributes: "/O /Table /Scope /Row"), name, ReportStyle.Regular(9.5), ReportColors.Muted, Left, Y);
+            PdfElement cell = row.Add("TD");
             foreach (string line in lines)
             {
-                Line(line, font, ReportColors.Ink, Left + nameWidth, 14);
+                Line(cell, line, font, ReportColors.Ink, Left + nameWidth, 14);
             }
         }
 
@@ -106,7 +130,8 @@ internal sealed class ReportPages
     /// <summary>A table. Cells wrap; a row never breaks.</summary>
     public void Table(IReadOnlyList<ReportColumn> columns, IEnumerable<ReportRow> rows)
     {
-        TableHead(columns);
+        PdfElement table = Structure.Add("Table");
+        TableHead(columns, table.Add("TR"));
         int number = 0;
         foreach (ReportRow row in rows)
         {
@@ -115,7 +140,7 @@ internal sealed class ReportPages
             if (Y + height > Bottom)
             {
                 NewPage();
-                TableHead(columns);
+                TableHead(columns, row: null);
             }
 
             if (number++ % 2 == 1)
@@ -124,11 +149,13 @@ internal sealed class ReportPages
             }
 
             double x = Left;
+            PdfElement tableRow = table.Add("TR");
             for (int i = 0; i < columns.Count; i++)
             {
+                PdfElement cell = tableRow.Add("TD");
                 for (int line = 0; line < cells[i].Count; line++)
                 {
-                    Cell(cells[i][line], CellFont(columns[i]), row.Emphasis ?? ReportColors.Ink, columns[i], x, Y + 2.5 + (line * 11));
+                    Cell(cell, cells[i][line], CellFont(columns[i]), row.Emphasis ?? ReportColors.Ink, columns[i], x, Y + 2.5 + (line * 11));
                 }
 
                 x += columns[i].Width;
@@ -141,16 +168,23 @@ internal sealed class ReportPages
         Space(10);
     }
 
-    /// <summary>One line at a place; <paramref name="y"/> is the line's top.</summary>
+    /// <summary>One line of an element at a place; <paramref name="y"/> is the line's top.</summary>
+    public void DrawText(PdfElement element, string text, PdfTextStyle font, PdfColor color, double x, double y) =>
+        Page.Tag(element, () => DrawText(text, font, color, x, y));
+
+    /// <summary>One line at a place, as a part of whatever is being drawn.</summary>
     public void DrawText(string text, PdfTextStyle font, PdfColor color, double x, double y) =>
         Page.Text(text, font, color, x, y + (font.Size * 1.07));
 
-    /// <summary>Breaks text into lines of at most a width: between words, and inside a word that is wider than a line.</summary>
+    /// <summary>
+    /// Breaks text into lines of at most a width: between words, and inside a word that is wider than a line. A line that ends between words ends
+    /// with a space: whoever reads the lines in a row, a screen reader or a search, needs it.
+    /// </summary>
     public static IReadOnlyList<string> Wrap(string text, PdfTextStyle font, double width)
     {
         List<string> lines = [];
         string line = "";
-        foreach (string word in font.Font.Printable(text).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        foreach (string word in string.Concat(PdfText.Printable(text)).Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             string joined = line.Length == 0 ? word : line + " " + word;
             if (font.Width(joined) <= width)
@@ -161,13 +195,19 @@ internal sealed class ReportPages
 
             if (line.Length > 0)
             {
-                lines.Add(line);
+                lines.Add(line + " ");
             }
 
             line = word;
             while (font.Width(line) > width)
             {
-                int fits = Enumerable.Range(1, line.Length - 1).Last(length => length == 1 || font.Width(line[..length]) <= width);
+                int fits = Enumerable.Range(1, line.Length - 1).LastOrDefault(length => !char.IsHighSurrogate(line[length - 1]) && font.Width(line[..length]) <= width, defaultValue: 1);
+                fits += char.IsHighSurrogate(line[fits - 1]) ? 1 : 0;
+                if (fits == line.Length)
+                {
+                    break;
+                }
+
                 lines.Add(line[..fits]);
                 line = line[fits..];
             }
@@ -196,19 +236,20 @@ internal sealed class ReportPages
 
     private static PdfTextStyle CellFont(ReportColumn column) => column.Fixed ? ReportStyle.Fixed(7.2) : ReportStyle.Regular(8);
 
-    private void Line(string text, PdfTextStyle font, PdfColor color, double x, double height)
+    private void Line(PdfElement element, string text, PdfTextStyle font, PdfColor color, double x, double height)
     {
-        DrawText(text, font, color, x, Y);
+        DrawText(element, text, font, color, x, Y);
         Y += height;
     }
 
-    private void TableHead(IReadOnlyList<ReportColumn> columns)
+    /// <summary>The head of a table; on a page on which the table goes on, without a row: it was read already.</summary>
+    private void TableHead(IReadOnlyList<ReportColumn> columns, PdfElement? row)
     {
         Need(60);
         double x = Left;
         foreach (ReportColumn column in columns)
         {
-            Cell(column.Title, ReportStyle.Bold(8), ReportColors.Muted, column, x, Y + 2);
+            Cell(row?.Add("TH", attributes: "/O /Table /Scope /Column"), column.Title, ReportStyle.Bold(8), ReportColors.Muted, column, x, Y + 2);
             x += column.Width;
         }
 
@@ -216,6 +257,16 @@ internal sealed class ReportPages
         Page.Line(ReportColors.Muted, 0.75, new(Left, Y), new(Left + Width, Y));
     }
 
-    private void Cell(string text, PdfTextStyle font, PdfColor color, ReportColumn column, double x, double y) =>
-        DrawText(text, font, color, column.Right ? x + column.Width - 4 - font.Width(text) : x + 4, y);
+    private void Cell(PdfElement? element, string text, PdfTextStyle font, PdfColor color, ReportColumn column, double x, double y)
+    {
+        double left = column.Right ? x + column.Width - 4 - font.Width(text.TrimEnd(' ')) : x + 4;
+        if (element is null)
+        {
+            DrawText(text, font, color, left, y);
+        }
+        else
+        {
+            DrawText(element, text, font, color, left, y);
+        }
+    }
 }

@@ -1,10 +1,15 @@
 using System.Globalization;
+using CloudArchive.Format;
 
 namespace CloudArchive.Core.Reports;
 
 /// <summary>Numbers and times as people read them. Shares are rounded against the archive: a promise is never rounded up.</summary>
 internal static class ReportText
 {
+    /// <summary>A clinic's name; its slug where the fonts do not have all of the name's characters.</summary>
+    public static string Name(string name, ClinicId clinic) =>
+        ReportStyle.Bold(1).CanDraw(name) ? name : $"{clinic} (its name has characters that this report's fonts lack)";
+
     public static string Date(DateTimeOffset at) => at.UtcDateTime.ToString("d MMM yyyy", CultureInfo.InvariantCulture);
 
     public static string Time(DateTimeOffset at) => at.UtcDateTime.ToString("d MMM yyyy HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);

@@ -44,12 +44,9 @@ internal sealed class RollUpReport
     private void Title()
     {
         string kind = _report.Months.Count switch { 1 => "MONTH", 3 => "QUARTER", _ => "YEAR" };
-        _pages.Text($"CLOUDARCHIVE · REPORT OF A {kind}", 7.5, ReportColors.Accent, bold: true);
-        _pages.Text(_report.Clinic.Name, ReportStyle.Bold(21).Width(_report.Clinic.Name) <= ReportPages.Width ? 21 : 13, bold: true);
         string until = IsSoFar ? $", so far: until {ReportText.Time(_report.Whole.Until)}" : "";
         string id = _report.Period.Name == _report.Period.ToString() ? "" : $" ({_report.Period})";
-        _pages.Text($"{_report.Period.Name}{id}, in UTC{until}", 9.5, ReportColors.Muted);
-        _pages.Space(4);
+        _pages.Title($"CLOUDARCHIVE · REPORT OF A {kind}", ReportText.Name(_report.Clinic.Name, _report.Clinic.Id), $"{_report.Period.Name}{id}, in UTC{until}");
     }
 
     private void Verdict()

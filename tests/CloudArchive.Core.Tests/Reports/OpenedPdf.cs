@@ -20,6 +20,13 @@ internal sealed class OpenedPdf(TemporaryFolder folder)
         return await File.ReadAllTextAsync(folder["report.txt"], Cancel);
     }
 
+    /// <summary>What poppler says of the document as a whole.</summary>
+    public async Task<string> InfoAsync(byte[] pdf)
+    {
+        await File.WriteAllBytesAsync(folder["report.pdf"], pdf, Cancel);
+        return await RunAsync("pdfinfo", folder["report.pdf"]);
+    }
+
     /// <summary>That no word leaves the margins or lies on another. Returns how many words there are.</summary>
     public async Task<int> CheckWordsAsync(byte[] pdf)
     {
@@ -62,7 +69,7 @@ internal sealed class OpenedPdf(TemporaryFolder folder)
         Process process;
         try
         {
-            process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardError = true })!;
+            process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
         }
         catch (System.ComponentModel.Win32Exception)
         {
@@ -72,10 +79,11 @@ internal sealed class OpenedPdf(TemporaryFolder folder)
 
         using (process)
         {
+            Task<string> output = process.StandardOutput.ReadToEndAsync(Cancel);
             string errors = await process.StandardError.ReadToEndAsync(Cancel);
             await process.WaitForExitAsync(Cancel);
             Assert.True(process.ExitCode == 0, errors);
-            return errors;
+            return errors + await output;
         }
     }
 
