@@ -8,6 +8,7 @@ using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Service;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Testing;
 
 namespace CloudArchive.EndToEnd;
@@ -220,7 +221,8 @@ public sealed class StolenMachineTests
         AgentHome agent = new(home);
         ECDsa key = ECDsa.Create();
         key.ImportPkcs8PrivateKey(ProtectedFile.Read(agent.AgentKey), out _);
-        using AgentTokens tokens = new(AgentIdentity.Load(agent), key, _ => null, _ => { }, InProcessCli.Environment(home));
+        using Network network = new(InProcessCli.Environment(home));
+        using AgentTokens tokens = new(AgentIdentity.Load(agent), key, _ => null, _ => { }, network);
         return await tokens.GetAsync(null, Cancel);
     }
 
