@@ -26,6 +26,7 @@ public static class CloudArchiveEndpoints
         AgentKeyEndpoints.Map(table);
         AccessEndpoints.Map(table);
         PackEndpoints.Map(table);
+        ChangeEndpoints.Map(table);
         CatalogEndpoints.Map(table);
         KeyEndpoints.Map(table);
         AlertEndpoints.Map(table);

@@ -12,6 +12,7 @@ using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Records;
 using CloudArchive.Core.Reports;
@@ -111,6 +112,9 @@ public static class CloudArchiveServices
         services.AddSingleton<RebuildLog>();
         services.AddSingleton<CatalogRebuild>();
         services.AddSingleton<CatalogRemoval>();
+        services.AddSingleton<PackLosses>();
+        services.AddSingleton<ArchivedPacks>();
+        services.AddSingleton<ChangeFeed>();
         services.AddSingleton<RetentionPolicies>();
         services.AddSingleton<RetentionPlanner>();
         services.AddSingleton<Holds>();

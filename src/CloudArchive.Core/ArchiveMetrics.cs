@@ -28,6 +28,9 @@ public static class ArchiveMetrics
     /// <summary>Their bytes, sealed.</summary>
     public static readonly Counter<long> BytesCommitted = s_meter.CreateCounter<long>("cloudarchive.packs.bytes", "By", "Bytes of the packs that got their receipt.");
 
+    /// <summary>By <c>cause</c>.</summary>
+    public static readonly Counter<long> PacksLost = s_meter.CreateCounter<long>("cloudarchive.packs.lost", "{pack}", "Packs that are not in storage any more, or not as they were archived.");
+
     /// <summary>By <c>reason</c>: the problem type.</summary>
     public static readonly Counter<long> Refusals = s_meter.CreateCounter<long>("cloudarchive.requests.refused", "{request}", "Requests refused.");
 

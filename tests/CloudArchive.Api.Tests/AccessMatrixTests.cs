@@ -49,6 +49,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics/{clinic}/packs                            | 401 401 401 401 401 | 403 401 ok  ok  403 | agent
         GET /v1/clinics/{clinic}/packs/{pack}                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/receipts                         | 401 401 401 401 401 | 403 401 ok  ok  403 | agent
+        GET /v1/clinics/{clinic}/changes                          | 401 401 401 401 401 | 403 401 403 403 403 | agent
         GET /v1/clinics/{clinic}/studies                          | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         POST /v1/clinics/{clinic}/studies/search                  | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/clinics/{clinic}/studies/{study}                  | 401 401 401 401 401 | 403 401 ok  ok  403 | admin

@@ -26,6 +26,9 @@ public enum AlertCause
 
     /// <summary>A scheduled restore test did not run when it should have.</summary>
     ScheduleMissed,
+
+    /// <summary>A pack is not in storage any more, or is not what was archived.</summary>
+    PackLost,
 }
 
 /// <summary>Something that somebody must look at.</summary>

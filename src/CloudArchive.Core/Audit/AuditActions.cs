@@ -42,6 +42,8 @@ public static class AuditActions
     public const string RequestRefused = "security-alert/request-refused";
     public const string IntegrityFailed = "security-alert/integrity-failed";
     public const string LogDamaged = "security-alert/log-damaged";
+    public const string PackLost = "security-alert/pack-lost";
+    public const string PackReinstated = "security-alert/pack-reinstated";
     public const string AlertRaised = "security-alert/alert-raised";
     public const string AlertDelivered = "security-alert/alert-delivered";
     public const string AlertUndelivered = "security-alert/alert-undelivered";

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -28,11 +30,18 @@ public sealed record StudyFilter(Uid? Study = null, Sha256Digest? Patient = null
 public sealed class CatalogReader(IRowStore rows)
 {
     private const int StudiesAtOnce = 8;
+
+    /// <summary>Rows of instances of one query: as a rule one is more than a page.</summary>
+    private const int PackedAtOnce = 20;
     private const string ImmutableUntil = "immutableUntil";
 
     /// <summary>The pack, committed or about to be, or null.</summary>
     public async Task<CatalogPack?> FindPackAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
         await rows.FindAsync(RowTable.Catalog, clinic.Value, CatalogRows.Pack + pack, cancellationToken) is { } row ? CatalogRows.ReadPack(row) : null;
+
+    /// <summary>The pack, or null: none, or a row that says what cannot be.</summary>
+    public async Task<CatalogPack?> TryFindPackAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
+        await rows.FindAsync(RowTable.Catalog, clinic.Value, CatalogRows.Pack + pack, cancellationToken) is { } row ? TryReadPack(row) : null;
 
     /// <summary>The clinic's packs with a receipt, in the order in which they were opened.</summary>
     public async Task<(IReadOnlyList<CatalogPack> Packs, PackId? Next)> ListPacksAsync(ClinicId clinic, PackId? after, int take, CancellationToken cancellationToken)
@@ -72,12 +81,11 @@ public sealed class CatalogReader(IRowStore rows)
     /// </summary>
     public async Task<bool> HasRowsOfAsync(CatalogPack pack, Sidecar sidecar, DateTimeOffset lockedUntil, CancellationToken cancellationToken)
     {
-        IEnumerable<(string Key, IReadOnlyDictionary<string, object> Values)> expected =
-        [
-            .. CatalogRows.ForPack(pack).Select(row => (row.Key, (IReadOnlyDictionary<string, object>)row.Values)),
-            .. sidecar.Instances.SelectMany(instance => CatalogRows.ForInstance(sidecar, instance)).Select(write => (write.Key, ((RowWrite.Upsert)write).Values)),
-        ];
-        foreach ((string key, IReadOnlyDictionary<string, object> values) in expected)
+        IReadOnlyList<Row> packed = await PackedAsync(pack.Clinic, pack.Study, pack.Pack, cancellationToken);
+        IEnumerable<(string Key, Dictionary<string, object> Values)> instances = packed.Count == 0
+            ? sidecar.Instances.SelectMany(instance => CatalogRows.ForInstanceOnce(sidecar, instance))
+            : CatalogRows.ForInstances(pack.Study, pack.Pack, sidecar.Instances).Where(row => !row.Key.StartsWith(CatalogRows.Packed, StringComparison.Ordinal));
+        foreach ((string key, IReadOnlyDictionary<string, object> values) in CatalogRows.ForPack(pack).Select(row => (row.Key, row.Values)).Concat(instances))
         {
             if (await rows.FindAsync(RowTable.Catalog, pack.Clinic.Value, key, cancellationToken) is not { } row
                 || row.Values.Count != values.Count
@@ -89,13 +97,18 @@ public sealed class CatalogReader(IRowStore rows)
             }
         }
 
-        int instances = 0;
-        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, pack.Clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{pack.Study}:"), cancellationToken))
+        if (packed.Count > 0 && !packed.SelectMany(CatalogRows.ReadSidecarInstances).SequenceEqual(sidecar.Instances))
         {
-            instances += row.Key.EndsWith($":{pack.Pack}", StringComparison.Ordinal) ? 1 : 0;
+            return false;
         }
 
-        return instances == sidecar.Instances.Count;
+        int there = 0;
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, pack.Clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{pack.Study}:"), cancellationToken))
+        {
+            there += row.Key.EndsWith($":{pack.Pack}", StringComparison.Ordinal) ? 1 : 0;
+        }
+
+        return there == (packed.Count > 0 ? 0 : sidecar.Instances.Count);
     }
 
     /// <summary>The ids of a study's packs.</summary>
@@ -138,7 +151,10 @@ public sealed class CatalogReader(IRowStore rows)
 
     /// <summary>The study, or null.</summary>
     public async Task<StudyResponse?> FindStudyAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
-        await SharesAsync(clinic, study, cancellationToken) is { Count: > 0 } shares ? CatalogRows.Sum(study, shares) : null;
+        await FindStudyAsync(clinic, study, await LostAsync(clinic, cancellationToken), cancellationToken);
+
+    /// <summary>The clinic's packs that do not count any more: as a rule none.</summary>
+    public Task<IReadOnlyDictionary<PackId, LostPack>> LostAsync(ClinicId clinic, CancellationToken cancellationToken) => LossRows.ListAsync(rows, clinic, cancellationToken);
 
     /// <summary>A page of studies. It may have fewer than <paramref name="take"/>, even none, and yet a <see cref="Page{T}.Next"/>.</summary>
     public async Task<Page<StudyResponse>> ListStudiesAsync(ClinicId clinic, StudyFilter filter, string? after, int take, CancellationToken cancellationToken)
@@ -167,36 +183,124 @@ public sealed class CatalogReader(IRowStore rows)
             : await FoundStudiesAsync(clinic, filter, prefix, range, take, cancellationToken);
     }
 
-    /// <summary>A page of instances, of a study or of all.</summary>
+    /// <summary>A page of instances, of a study or of all: those of rows as they were once written, then the others, pack by pack.</summary>
     public async Task<Page<InstanceResponse>> ListInstancesAsync(ClinicId clinic, Uid? study, string? after, int take, CancellationToken cancellationToken)
     {
-        if (after is not null && !IsToken(after, 250, "0123456789abcdef.:-"))
+        if (after is not null && !IsToken(after, 250, "0123456789abcdefk.:-"))
         {
             throw new RefusedException(Refusal.RequestInvalid, "after: pass the next of the page before, as it came.");
         }
 
-        RowRange within = RowRange.Prefix(study is { } one ? $"{CatalogRows.Instance}{one}:" : CatalogRows.Instance);
-        string from = after is null ? within.From : $"{CatalogRows.Instance}{after}!";
-        within = within with { From = string.CompareOrdinal(from, within.From) > 0 ? from : within.From };
-        IReadOnlyList<Row> page = string.CompareOrdinal(within.From, within.To) < 0
-            ? await rows.QueryAsync(RowTable.Catalog, clinic.Value, within, take, cancellationToken)
-            : [];
-        return new Page<InstanceResponse>([.. page.Select(CatalogRows.ReadInstance)], page.Count == take ? page[^1].Key[CatalogRows.Instance.Length..] : null);
+        List<InstanceResponse> found = [];
+        if (after is null || !after.StartsWith(CatalogRows.Packed, StringComparison.Ordinal))
+        {
+            IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Catalog, clinic.Value, Within(CatalogRows.Instance, study, after is null ? null : $"{CatalogRows.Instance}{after}!"), take, cancellationToken);
+            found.AddRange(page.Select(CatalogRows.ReadInstance));
+            if (page.Count == take)
+            {
+                return new Page<InstanceResponse>(found, page[^1].Key[CatalogRows.Instance.Length..]);
+            }
+
+            after = null;
+        }
+
+        // The token names a row and how many of its instances were handed out.
+        string? row = after?[..Math.Max(after.LastIndexOf(':'), 0)];
+        int skip = int.TryParse(after?[(after.LastIndexOf(':') + 1)..], CultureInfo.InvariantCulture, out int handedOut) ? handedOut : 0;
+        await foreach (Row packed in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, Within(CatalogRows.Packed, study, row), cancellationToken, rowsAtOnce: PackedAtOnce))
+        {
+            int from = packed.Key == row ? skip : 0;
+            foreach (InstanceResponse instance in CatalogRows.ReadPacked(packed).Skip(from))
+            {
+                found.Add(instance);
+                from++;
+                if (found.Count == take)
+                {
+                    return new Page<InstanceResponse>(found, string.Create(CultureInfo.InvariantCulture, $"{packed.Key}:{from}"));
+                }
+            }
+        }
+
+        return new Page<InstanceResponse>(found);
+    }
+
+    /// <summary>All instances of a study, in whichever pack.</summary>
+    public async IAsyncEnumerable<InstanceResponse> ReadInstancesAsync(ClinicId clinic, Uid study, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{study}:"), cancellationToken))
+        {
+            yield return CatalogRows.ReadInstance(row);
+        }
+
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{study}:"), cancellationToken))
+        {
+            foreach (InstanceResponse instance in CatalogRows.ReadPacked(row))
+            {
+                yield return instance;
+            }
+        }
+    }
+
+    /// <summary>A pack's instances, in the order in which agents write them; nothing where the catalogue has none.</summary>
+    /// <exception cref="IntegrityException">A row is none that the archive wrote.</exception>
+    public async Task<IReadOnlyList<SidecarInstance>> InstancesOfAsync(ClinicId clinic, Uid study, PackId pack, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<Row> packed = await PackedAsync(clinic, study, pack, cancellationToken);
+        return packed.Count > 0
+            ? [.. packed.SelectMany(CatalogRows.ReadSidecarInstances)]
+            : [
+                .. (await ReadInstancesAsync(clinic, study, cancellationToken).Where(instance => instance.Pack == pack).ToListAsync(cancellationToken))
+                    .Select(i => new SidecarInstance(i.SopInstance, i.SopClass, i.Series, i.Modality, i.TransferSyntax, i.Length, i.Sha256)),
+            ];
     }
 
     /// <summary>Every archived version of a SOP instance, in whichever study.</summary>
     public async Task<IReadOnlyList<InstanceResponse>> FindInstanceAsync(ClinicId clinic, Uid sopInstance, CancellationToken cancellationToken)
     {
         List<InstanceResponse> found = [];
-        foreach (Row where in await rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Sop}{sopInstance}:"), RowStoreExtensions.MostRows, cancellationToken))
+        foreach (string[] some in SopIndex.Beginnings(sopInstance).Chunk(StudiesAtOnce))
         {
-            string study = where.Key.Split(':')[2];
-            RowRange versions = RowRange.Prefix($"{CatalogRows.Instance}{study}:{sopInstance}:");
-            found.AddRange((await rows.QueryAsync(RowTable.Catalog, clinic.Value, versions, RowStoreExtensions.MostRows, cancellationToken)).Select(CatalogRows.ReadInstance));
+            foreach (IReadOnlyList<InstanceResponse> versions in await Task.WhenAll(some.Select(beginning => FindInstanceAsync(clinic, sopInstance, beginning, cancellationToken))))
+            {
+                found.AddRange(versions);
+            }
         }
 
         return found;
     }
+
+    private async Task<IReadOnlyList<InstanceResponse>> FindInstanceAsync(ClinicId clinic, Uid sopInstance, string beginning, CancellationToken cancellationToken)
+    {
+        List<InstanceResponse> found = [];
+        await foreach (Row where in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Sop}{beginning}:"), cancellationToken))
+        {
+            string[] key = where.Key.Split(':');
+            if (key.Length == 3)
+            {
+                // As it was once written: the row is of one SOP instance, and leads to its study.
+                RowRange versions = RowRange.Prefix($"{CatalogRows.Instance}{key[2]}:{sopInstance}:");
+                IReadOnlyList<Row> rest = beginning == sopInstance.Value ? await rows.QueryAsync(RowTable.Catalog, clinic.Value, versions, RowStoreExtensions.MostRows, cancellationToken) : [];
+                found.AddRange(rest.Select(CatalogRows.ReadInstance));
+            }
+            else if (SopIndex.MayHave(where, sopInstance))
+            {
+                IReadOnlyList<Row> packed = await rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{key[2]}:{key[3]}:"), RowStoreExtensions.MostRows, cancellationToken);
+                found.AddRange(packed.SelectMany(CatalogRows.ReadPacked).Where(instance => instance.SopInstance == sopInstance));
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>The keys of a study, or of all, from <paramref name="from"/> on: where that leads out of them, from their beginning.</summary>
+    private static RowRange Within(string prefix, Uid? study, string? from)
+    {
+        RowRange all = RowRange.Prefix(study is { } one ? $"{prefix}{one}:" : prefix);
+        return all with { From = string.CompareOrdinal(from, all.From) > 0 ? from! : all.From };
+    }
+
+    private Task<IReadOnlyList<Row>> PackedAsync(ClinicId clinic, Uid study, PackId pack, CancellationToken cancellationToken) =>
+        rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{study}:{pack}:"), RowStoreExtensions.MostRows, cancellationToken);
 
     private static CatalogPack? TryReadPack(Row row)
     {
@@ -214,8 +318,12 @@ public sealed class CatalogReader(IRowStore rows)
 
     private static (string Prefix, RowRange Range) Look(string prefix, string? after) => (prefix, RowRange.After(prefix, after));
 
+    private async Task<StudyResponse?> FindStudyAsync(ClinicId clinic, Uid study, IReadOnlyDictionary<PackId, LostPack> lost, CancellationToken cancellationToken) =>
+        await SharesAsync(clinic, study, cancellationToken) is { Count: > 0 } shares ? CatalogRows.Sum(study, shares, lost) : null;
+
     private async Task<Page<StudyResponse>> AllStudiesAsync(ClinicId clinic, string? after, int take, CancellationToken cancellationToken)
     {
+        IReadOnlyDictionary<PackId, LostPack> lost = await LostAsync(clinic, cancellationToken);
         // ';' sorts right behind ':': the next study's rows.
         RowRange range = RowRange.Prefix(CatalogRows.Study);
         range = range with { From = after is null ? range.From : $"{CatalogRows.Study}{after};" };
@@ -225,7 +333,7 @@ public sealed class CatalogReader(IRowStore rows)
         {
             if (shares.Count > 0 && CatalogRows.StudyOf(shares[0]) != CatalogRows.StudyOf(row))
             {
-                studies.Add(CatalogRows.Sum(CatalogRows.StudyOf(shares[0]), shares));
+                studies.Add(CatalogRows.Sum(CatalogRows.StudyOf(shares[0]), shares, lost));
                 shares.Clear();
                 if (studies.Count == take)
                 {
@@ -238,7 +346,7 @@ public sealed class CatalogReader(IRowStore rows)
 
         if (shares.Count > 0)
         {
-            studies.Add(CatalogRows.Sum(CatalogRows.StudyOf(shares[0]), shares));
+            studies.Add(CatalogRows.Sum(CatalogRows.StudyOf(shares[0]), shares, lost));
         }
 
         return new Page<StudyResponse>(studies);
@@ -247,10 +355,11 @@ public sealed class CatalogReader(IRowStore rows)
     private async Task<Page<StudyResponse>> FoundStudiesAsync(ClinicId clinic, StudyFilter filter, string prefix, RowRange range, int take, CancellationToken cancellationToken)
     {
         IReadOnlyList<Row> index = string.CompareOrdinal(range.From, range.To) < 0 ? await rows.QueryAsync(RowTable.Catalog, clinic.Value, range, take, cancellationToken) : [];
+        IReadOnlyDictionary<PackId, LostPack> lost = index.Count > 0 ? await LostAsync(clinic, cancellationToken) : new Dictionary<PackId, LostPack>();
         List<StudyResponse> studies = [];
         foreach (Row[] some in index.Chunk(StudiesAtOnce))
         {
-            StudyResponse?[] found = await Task.WhenAll(some.Select(row => FindStudyAsync(clinic, Uid.Parse(row.Key[(row.Key.LastIndexOf(':') + 1)..]), cancellationToken)));
+            StudyResponse?[] found = await Task.WhenAll(some.Select(row => FindStudyAsync(clinic, Uid.Parse(row.Key[(row.Key.LastIndexOf(':') + 1)..]), lost, cancellationToken)));
 
             // A study whose packs disagree on its date stands in the index twice; it counts where its own date is.
             studies.AddRange(found.Zip(some)

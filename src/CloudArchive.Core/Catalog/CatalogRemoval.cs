@@ -1,3 +1,4 @@
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 
@@ -35,9 +36,40 @@ public sealed class CatalogRemoval(IRowStore rows)
         {
             await RemoveAsync(clinic, share.Key, cancellationToken);
         }
+
+        // A loss of what is destroyed is none any more: nothing is to come back.
+        foreach (PackId pack in packs)
+        {
+            await RemoveAsync(clinic, LossRows.Lost + pack, cancellationToken, RowTable.Work);
+        }
     }
 
     private async Task RemoveInstancesAsync(ClinicId clinic, Uid study, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)
+    {
+        foreach (PackId pack in packs)
+        {
+            await RemovePackedAsync(clinic, study, pack, cancellationToken);
+        }
+
+        await RemoveInstancesOnceAsync(clinic, study, packs, cancellationToken);
+    }
+
+    private async Task RemovePackedAsync(ClinicId clinic, Uid study, PackId pack, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<Row> packed = await rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{study}:{pack}:"), RowStoreExtensions.MostRows, cancellationToken);
+        foreach ((string beginning, _) in SopIndex.Rows(packed.SelectMany(CatalogRows.ReadSidecarInstances).Select(instance => instance.SopInstance)))
+        {
+            await RemoveAsync(clinic, $"{CatalogRows.Sop}{beginning}:{study}:{pack}", cancellationToken);
+        }
+
+        foreach (Row row in packed)
+        {
+            await RemoveAsync(clinic, row.Key, cancellationToken);
+        }
+    }
+
+    /// <summary>Rows as they were once written: two an instance.</summary>
+    private async Task RemoveInstancesOnceAsync(ClinicId clinic, Uid study, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)
     {
         List<Row> gone = [];
         await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{study}:"), cancellationToken))
@@ -70,10 +102,10 @@ public sealed class CatalogRemoval(IRowStore rows)
         }
     }
 
-    private async Task RemoveAsync(ClinicId clinic, string key, CancellationToken cancellationToken)
+    private async Task RemoveAsync(ClinicId clinic, string key, CancellationToken cancellationToken, RowTable table = RowTable.Catalog)
     {
-        while (await rows.FindAsync(RowTable.Catalog, clinic.Value, key, cancellationToken) is { } row
-            && !await rows.TryDeleteAsync(RowTable.Catalog, clinic.Value, [row], cancellationToken))
+        while (await rows.FindAsync(table, clinic.Value, key, cancellationToken) is { } row
+            && !await rows.TryDeleteAsync(table, clinic.Value, [row], cancellationToken))
         {
             // Written again in between, as by a rebuild: look again.
         }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -19,11 +21,17 @@ internal static class CatalogRows
     /// <summary><c>s:{study}:{pack}</c>: what a pack adds to its study.</summary>
     public const string Study = "s:";
 
-    /// <summary><c>i:{study}:{sopInstance}:{sha256}:{pack}</c>: an instance.</summary>
-    public const string Instance = "i:";
+    /// <summary><c>k:{study}:{pack}:{nnn}</c>: a pack's instances, some thousands a row (<see cref="PackedInstances"/>).</summary>
+    public const string Packed = "k:";
 
-    /// <summary><c>o:{sopInstance}:{study}</c>: where a SOP instance is.</summary>
+    /// <summary><c>o:{beginning of SOP instance UIDs}:{study}:{pack}</c>: where SOP instances are (<see cref="SopIndex"/>); and as below.</summary>
     public const string Sop = "o:";
+
+    /// <summary>
+    /// <c>i:{study}:{sopInstance}:{sha256}:{pack}</c>: an instance, and <c>o:{sopInstance}:{study}</c> where it is: two rows an instance, of packs from before
+    /// they were packed. Read, and written no more: the rebuild replaces them.
+    /// </summary>
+    public const string Instance = "i:";
 
     /// <summary><c>xp:{patientHmac}:{study}</c>.</summary>
     public const string Patient = "xp:";
@@ -130,8 +138,23 @@ internal static class CatalogRows
         return rows;
     }
 
-    /// <summary>An instance's two rows; anyone would write them the same.</summary>
-    public static IEnumerable<RowWrite> ForInstance(Sidecar sidecar, SidecarInstance instance)
+    /// <summary>The rows of a pack's instances: few, however many these are; anyone would write them the same.</summary>
+    public static IReadOnlyList<(string Key, Dictionary<string, object> Values)> ForInstances(Uid study, PackId pack, IReadOnlyList<SidecarInstance> instances)
+    {
+        List<(string, Dictionary<string, object>)> rows = [];
+        foreach (SidecarInstance[] some in instances.Chunk(PackedInstances.PerRow))
+        {
+            Dictionary<string, object> values = [];
+            PackedInstances.Write(values, some);
+            rows.Add((string.Create(CultureInfo.InvariantCulture, $"{Packed}{study}:{pack}:{rows.Count:d3}"), values));
+        }
+
+        rows.AddRange(SopIndex.Rows(instances.Select(instance => instance.SopInstance)).Select(row => ($"{Sop}{row.Beginning}:{study}:{pack}", row.Values)));
+        return rows;
+    }
+
+    /// <summary>The two rows of an instance as they were once written.</summary>
+    public static IEnumerable<(string Key, Dictionary<string, object> Values)> ForInstanceOnce(Sidecar sidecar, SidecarInstance instance)
     {
         Dictionary<string, object> values = new()
         {
@@ -141,8 +164,24 @@ internal static class CatalogRows
         };
         Add(values, "series", instance.Series?.Value);
         Add(values, "modality", instance.Modality);
-        yield return new RowWrite.Upsert($"{Instance}{sidecar.Study}:{instance.SopInstance}:{instance.Sha256}:{sidecar.Pack}", values);
-        yield return new RowWrite.Upsert($"{Sop}{instance.SopInstance}:{sidecar.Study}", Nothing);
+        yield return ($"{Instance}{sidecar.Study}:{instance.SopInstance}:{instance.Sha256}:{sidecar.Pack}", values);
+        yield return ($"{Sop}{instance.SopInstance}:{sidecar.Study}", Nothing);
+    }
+
+    /// <summary>The instances of a <see cref="Packed"/> row.</summary>
+    /// <exception cref="IntegrityException">The row is none that this code wrote.</exception>
+    public static IReadOnlyList<InstanceResponse> ReadPacked(Row row) => Read(row, ToInstances);
+
+    /// <summary>The same, as the sidecar has them.</summary>
+    /// <exception cref="IntegrityException">The row is none that this code wrote.</exception>
+    public static IReadOnlyList<SidecarInstance> ReadSidecarInstances(Row row) => Read(row, PackedInstances.Read);
+
+    private static IReadOnlyList<InstanceResponse> ToInstances(Row row)
+    {
+        string[] key = row.Key.Split(':');
+        Uid study = Uid.Parse(key[1]);
+        PackId pack = PackId.Parse(key[2]);
+        return [.. PackedInstances.Read(row).Select(i => new InstanceResponse(i.SopInstance, i.Sha256, i.Length, study, i.SopClass, i.Series, i.Modality, i.TransferSyntax, pack))];
     }
 
     private static InstanceResponse ToInstance(Row row)
@@ -160,19 +199,27 @@ internal static class CatalogRows
             PackId.Parse(key[4]));
     }
 
-    /// <summary>A study as the sum of its packs' shares. An instance that was archived twice counts twice.</summary>
-    public static StudyResponse Sum(Uid study, IReadOnlyList<Row> shares) => new(
+    /// <summary>A study as the sum of its packs' shares, without those that are lost. An instance that was archived twice counts twice.</summary>
+    public static StudyResponse Sum(Uid study, IReadOnlyList<Row> shares, IReadOnlyDictionary<PackId, LostPack> lost)
+    {
+        Row[] good = [.. shares.Where(row => !lost.ContainsKey(PackOf(row)))];
+        long gone = shares.Where(row => lost.TryGetValue(PackOf(row), out LostPack? pack) && pack.ReplacedAt is null).Sum(row => row.Number("instances")!.Value);
+        return Sum(study, shares, good, (int)gone);
+    }
+
+    private static StudyResponse Sum(Uid study, IReadOnlyList<Row> shares, Row[] good, int lost) => new(
         study,
         shares.Select(row => row.Text("studyDate")).FirstOrDefault(date => date is not null),
         [.. shares.SelectMany(Modalities).Distinct().Order(StringComparer.Ordinal)],
         shares.Select(row => Digest(row, "patientHmac")).FirstOrDefault(hmac => hmac is not null),
         shares.Select(row => Digest(row, "accessionHmac")).FirstOrDefault(hmac => hmac is not null),
-        shares.Count,
-        (int)shares.Sum(row => row.Number("instances")!.Value),
-        shares.Sum(row => row.Number("length")!.Value),
+        good.Length,
+        (int)good.Sum(row => row.Number("instances")!.Value),
+        good.Sum(row => row.Number("length")!.Value),
         shares.Min(row => row.Time("committedAt")!.Value),
         shares.Max(row => row.Time("committedAt")!.Value),
-        shares.Min(row => row.Time("immutableUntil")!.Value));
+        shares.Min(row => row.Time("immutableUntil")!.Value),
+        lost);
 
     /// <summary>What a share says of how long its pack is kept.</summary>
     public static PackFacts ReadFacts(Row share) => new(
@@ -208,9 +255,11 @@ internal static class CatalogRows
         catch (Exception e) when (e is FormatException or InvalidCastException or InvalidOperationException or IndexOutOfRangeException)
         {
             throw new IntegrityException(
-                $"A row of pack {row.Key[(row.Key.LastIndexOf(':') + 1)..]} in the catalogue of clinic {row.Partition} says what cannot be: it was changed past the service. Run `cloudarchive catalog rebuild`.", e);
+                $"A row of pack {PackNamed(row.Key)} in the catalogue of clinic {row.Partition} says what cannot be: it was changed past the service. Run `cloudarchive catalog rebuild`.", e);
         }
     }
+
+    private static string PackNamed(string key) => key.Split(':').LastOrDefault(part => PackId.TryParse(part, null, out _)) ?? "unknown";
 
     private static void Add(Dictionary<string, object> values, string name, string? value)
     {

@@ -7,19 +7,16 @@ namespace CloudArchive.Core.Catalog;
 /// <summary>Writes the catalogue. Every write can be repeated, by anyone, at any time.</summary>
 public sealed class CatalogWriter(IRowStore rows)
 {
-    private const int InstancesAtOnce = 50; // two rows each, 100 a transaction
+    private const int RowsAtOnce = 100;
+    private const int BytesAtOnce = 2 * 1024 * 1024; // as base64 below a transaction's 4 MiB, with room
 
     /// <summary>Adds a pack that was verified and locked, without its receipt. Where it is there already, it stays as it is.</summary>
     public async Task AddAsync(CatalogPack pack, Sidecar sidecar, CancellationToken cancellationToken)
     {
-        await WriteInstancesAsync(sidecar, cancellationToken);
+        RowWrite[] last = [.. CatalogRows.ForPack(pack).Select(row => row.Shared ? (RowWrite)new RowWrite.Upsert(row.Key, row.Values) : new RowWrite.Insert(row.Key, row.Values))];
         try
         {
-            await rows.SubmitAsync(
-                RowTable.Catalog,
-                pack.Clinic.Value,
-                [.. CatalogRows.ForPack(pack).Select(row => row.Shared ? (RowWrite)new RowWrite.Upsert(row.Key, row.Values) : new RowWrite.Insert(row.Key, row.Values))],
-                cancellationToken);
+            await WriteAsync(sidecar, last, cancellationToken);
         }
         catch (RowConflictException)
         {
@@ -30,9 +27,8 @@ public sealed class CatalogWriter(IRowStore rows)
     /// <summary>Writes a pack with its receipt over whatever is there: what the rebuild does.</summary>
     public async Task RestoreAsync(CatalogPack pack, Sidecar sidecar, CancellationToken cancellationToken)
     {
-        await WriteInstancesAsync(sidecar, cancellationToken);
-        await rows.SubmitAsync(
-            RowTable.Catalog, pack.Clinic.Value, [.. CatalogRows.ForPack(pack).Select(row => new RowWrite.Upsert(row.Key, row.Values))], cancellationToken);
+        await WriteAsync(sidecar, [.. CatalogRows.ForPack(pack).Select(row => new RowWrite.Upsert(row.Key, row.Values))], cancellationToken);
+        await RemoveOthersAsync(sidecar, cancellationToken);
     }
 
     /// <summary>Gives a pack its receipt: from here on it is committed.</summary>
@@ -81,13 +77,64 @@ public sealed class CatalogWriter(IRowStore rows)
         }
     }
 
-    private async Task WriteInstancesAsync(Sidecar sidecar, CancellationToken cancellationToken)
+    /// <summary>The rows of a pack's instances, and last what leads to them; in one transaction as a rule.</summary>
+    private async Task WriteAsync(Sidecar sidecar, IReadOnlyList<RowWrite> last, CancellationToken cancellationToken)
     {
-        foreach (SidecarInstance[] batch in sidecar.Instances.Chunk(InstancesAtOnce))
+        List<RowWrite> batch = [];
+        long bytes = 0;
+        foreach ((string key, Dictionary<string, object> values) in CatalogRows.ForInstances(sidecar.Study, sidecar.Pack, sidecar.Instances))
         {
-            // Two versions of one SOP instance share their "o:" row; a transaction takes a key once.
-            RowWrite[] writes = [.. batch.SelectMany(instance => CatalogRows.ForInstance(sidecar, instance)).DistinctBy(write => write.Key)];
-            await rows.SubmitAsync(RowTable.Catalog, sidecar.Clinic.Value, writes, cancellationToken);
+            long size = values.Values.Sum(value => ((byte[])value).LongLength);
+            if (bytes + size > BytesAtOnce)
+            {
+                await rows.SubmitAsync(RowTable.Catalog, sidecar.Clinic.Value, batch, cancellationToken);
+                (batch, bytes) = ([], 0);
+            }
+
+            batch.Add(new RowWrite.Upsert(key, values));
+            bytes += size;
+        }
+
+        await rows.SubmitAsync(RowTable.Catalog, sidecar.Clinic.Value, [.. batch, .. last], cancellationToken);
+    }
+
+    /// <summary>Removes what else the catalogue has of the pack's instances: rows as they were once written, and rows that nobody wrote.</summary>
+    private async Task RemoveOthersAsync(Sidecar sidecar, CancellationToken cancellationToken)
+    {
+        HashSet<string> wanted = [.. CatalogRows.ForInstances(sidecar.Study, sidecar.Pack, sidecar.Instances).Select(row => row.Key)];
+        List<Row> others = [];
+        HashSet<string> kept = new(StringComparer.Ordinal);
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, sidecar.Clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{sidecar.Study}:"), cancellationToken))
+        {
+            if (row.Key.EndsWith($":{sidecar.Pack}", StringComparison.Ordinal))
+            {
+                others.Add(row);
+            }
+            else
+            {
+                kept.Add(row.Key.Split(':')[2]); // of another pack, which has not been rebuilt yet
+            }
+        }
+
+        foreach (string sop in others.Select(row => row.Key.Split(':')[2]).Distinct(StringComparer.Ordinal).Where(sop => !kept.Contains(sop)).ToList())
+        {
+            if (await rows.FindAsync(RowTable.Catalog, sidecar.Clinic.Value, $"{CatalogRows.Sop}{sop}:{sidecar.Study}", cancellationToken) is { } where)
+            {
+                others.Add(where);
+            }
+        }
+
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, sidecar.Clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{sidecar.Study}:{sidecar.Pack}:"), cancellationToken))
+        {
+            if (!wanted.Contains(row.Key))
+            {
+                others.Add(row);
+            }
+        }
+
+        foreach (Row[] batch in others.Chunk(RowsAtOnce))
+        {
+            await rows.TryDeleteAsync(RowTable.Catalog, sidecar.Clinic.Value, batch, cancellationToken);
         }
     }
 }

@@ -1,3 +1,4 @@
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -17,7 +18,8 @@ public sealed record Reconciliation(int Completed, int Cleared, int Entries, int
 /// Finishes or clears what crashes left behind (docs/design.md, "Flow of a backup", 5). Runs on a timer; any number of runs at the same
 /// time do no harm.
 /// </summary>
-public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs, Rehydration rehydration, Outbox outbox, TimeProvider clock, ILogger<Reconciler> logger)
+public sealed partial class Reconciler(
+    IRowStore rows, PackReconciliation packs, Rehydration rehydration, PackLosses losses, Outbox outbox, TimeProvider clock, ILogger<Reconciler> logger)
 {
     private const string CursorPartition = "$reconciler";
     private const string CursorKey = "cursor";
@@ -46,7 +48,7 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
                     return tally.Result(finished: false);
                 }
 
-                await DrainAsync(table, partition, tally, cancellationToken);
+                await DrainAsync(table, partition, correlation, tally, cancellationToken);
                 if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
                 {
                     await RunClinicAsync(clinic, correlation, tally, cancellationToken);
@@ -61,14 +63,15 @@ public sealed partial class Reconciler(IRowStore rows, PackReconciliation packs,
     }
 
     // A clinic's partition or one of the archive's own, such as that of access: whoever changes a state has an outbox there.
-    private async Task DrainAsync(RowTable table, string partition, Tally tally, CancellationToken cancellationToken)
+    private async Task DrainAsync(RowTable table, string partition, string correlation, Tally tally, CancellationToken cancellationToken)
     {
         try
         {
             tally.Entries += await outbox.DrainAsync(table, partition, PackReconciliation.Grace, cancellationToken);
             if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
             {
-                await rehydration.RunAsync(clinic, cancellationToken);
+                await rehydration.RunAsync(clinic, Requester.System("reconciler", correlation), cancellationToken);
+                await losses.NoteReplacedAsync(clinic, null, cancellationToken);
             }
         }
         catch (Exception e) when (e is not OperationCanceledException)

@@ -1,8 +1,10 @@
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
+using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Packs;
 
@@ -10,7 +12,7 @@ namespace CloudArchive.Core.Packs;
 /// Brings packs back from the archive tier. To change a tier takes the right to write the blob, which recovery has not: it asks with a row
 /// <c>rehydrate:{pack}</c>, and the ingest host's reconciler does it.
 /// </summary>
-public sealed class Rehydration(IRowStore rows, IBlobVault vault, ReceiptIssuer receipts, Outbox outbox)
+public sealed class Rehydration(IRowStore rows, IBlobVault vault, ReceiptIssuer receipts, PackLosses losses, Outbox outbox)
 {
     private const string Prefix = "rehydrate:";
 
@@ -46,18 +48,19 @@ public sealed class Rehydration(IRowStore rows, IBlobVault vault, ReceiptIssuer 
     }
 
     /// <summary>Does what was asked for; returns how many.</summary>
-    public async Task<int> RunAsync(ClinicId clinic, CancellationToken cancellationToken)
+    public async Task<int> RunAsync(ClinicId clinic, Requester by, CancellationToken cancellationToken)
     {
         int done = 0;
         foreach (Row row in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(Prefix), 1000, cancellationToken))
         {
+            PackId pack = PackId.Parse(row.Key[Prefix.Length..]);
             try
             {
-                await vault.RehydrateAsync(BlobName.Pack(clinic, PackId.Parse(row.Key[Prefix.Length..])), row.Text("versionId")!, cancellationToken);
+                await vault.RehydrateAsync(BlobName.Pack(clinic, pack), row.Text("versionId")!, cancellationToken);
             }
             catch (BlobMissingException)
             {
-                // The restore test that waits for it finds that out.
+                await losses.RecordAsync(clinic, pack, PackLossCause.Missing, "rehydration", by, cancellationToken);
             }
 
             await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [row], cancellationToken);

@@ -1,4 +1,5 @@
 using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -10,9 +11,10 @@ namespace CloudArchive.Core.RestoreTests;
 /// <summary>
 /// Every pack of a clinic under the archive's promise: those in the catalogue with a receipt, those whose receipt lies in storage
 /// though the catalogue does not know them, and those that only the audit log knows. A pack that somebody took out of the catalogue, or of
-/// which every trace was removed, is tested, and found.
+/// which every trace was removed, is tested, and found. One that was lost stays, and fails, until all that it held lies in other packs.
 /// </summary>
-public sealed class RestoreTestPopulation(IRowStore rows, CatalogReader catalog, IBlobVault vault, ReceiptIssuer receipts, LoggedPacks log, TimeProvider clock)
+public sealed class RestoreTestPopulation(
+    IRowStore rows, CatalogReader catalog, IBlobVault vault, ReceiptIssuer receipts, LoggedPacks log, PackLosses losses, TimeProvider clock)
 {
     private const string Extension = ".receipt.jws";
 
@@ -57,6 +59,11 @@ public sealed class RestoreTestPopulation(IRowStore rows, CatalogReader catalog,
             {
                 packs[pack.Pack] = new PopulationPack(pack.Pack, pack.Bytes, pack.CommittedAt.ToUniversalTime(), LastTested(pack.Pack));
             }
+        }
+
+        foreach (LostPack lost in (await losses.NoteReplacedAsync(clinic, null, cancellationToken)).Values.Where(lost => lost.ReplacedAt is not null))
+        {
+            packs.Remove(lost.Pack);
         }
 
         return [.. packs.Values.OrderBy(pack => pack.Pack.ToString(), StringComparer.Ordinal)];

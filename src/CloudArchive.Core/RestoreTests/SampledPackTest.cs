@@ -1,3 +1,5 @@
+using System.Text.Json;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -7,7 +9,7 @@ using CloudArchive.Format.Wire;
 namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>Tests one pack of a run's sample and keeps what came of it; waits for one that has to come back from the archive tier first.</summary>
-public sealed class SampledPackTest(IRowStore rows, PackTest test, LoggedPacks log, Rehydration rehydration, TimeProvider clock)
+public sealed class SampledPackTest(IRowStore rows, PackTest test, LoggedPacks log, Rehydration rehydration, PackLosses losses, TimeProvider clock)
 {
     /// <summary>Standard priority takes up to 15 hours; what takes two days does not come.</summary>
     public static readonly TimeSpan RehydrationPatience = TimeSpan.FromHours(48);
@@ -34,6 +36,7 @@ public sealed class SampledPackTest(IRowStore rows, PackTest test, LoggedPacks l
                 result = NotTested(pack.Pack, PackTestOutcome.NotTestedDestroyed);
             }
 
+            await NoteLossAsync(run.Clinic, result, by, cancellationToken);
             return await KeepAsync(run, row, pack, result, cancellationToken);
         }
 
@@ -53,6 +56,19 @@ public sealed class SampledPackTest(IRowStore rows, PackTest test, LoggedPacks l
         Dictionary<string, object> values = new(row.Values) { [Since] = clock.GetUtcNow(), ["archivedBytes"] = archived.Length };
         IReadOnlyList<string> etags = await rows.SubmitAsync(RowTable.Work, run.Clinic.Value, [new RowWrite.Replace(row.Key, values, row.ETag!)], cancellationToken);
         return (row with { Values = values, ETag = etags[0] }, null);
+    }
+
+    /// <summary>What the test says of whether the pack counts. Before the result is kept: a crash between would else keep it from the agents.</summary>
+    private async Task NoteLossAsync(ClinicId clinic, PackTestResult result, Requester by, CancellationToken cancellationToken)
+    {
+        if (result.Loss() is { } cause)
+        {
+            await losses.RecordAsync(clinic, result.Pack, cause, JsonNamingPolicy.KebabCaseLower.ConvertName(result.Cause!.Value.ToString()), by, cancellationToken);
+        }
+        else if (result.Outcome == PackTestOutcome.Recovered)
+        {
+            await losses.ReinstateAsync(clinic, result.Pack, by, cancellationToken);
+        }
     }
 
     private PackTestResult NotTested(PackId pack, PackTestOutcome outcome) => new(pack, outcome, Audit.AuditLog.ToMilliseconds(clock.GetUtcNow()), 0, 0, 0, []);

@@ -1,6 +1,7 @@
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Keys;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Sealing;
@@ -15,17 +16,23 @@ namespace CloudArchive.Core.Restores;
 internal sealed record FoundPack(PlannedPack Planned, CatalogPack Pack, bool Archived);
 
 /// <summary>Releases one pack of a restore: a URL for the one version, and its content key, unwrapped and wrapped again to the key of who asked.</summary>
-public sealed class PackRelease(IRowStore rows, CatalogReader catalog, IBlobVault vault, ContentKeys keys, TimeProvider clock)
+public sealed class PackRelease(IRowStore rows, CatalogReader catalog, IBlobVault vault, ContentKeys keys, PackLosses losses, TimeProvider clock)
 {
     /// <summary>How long a URL works.</summary>
     public static readonly TimeSpan UrlLifetime = TimeSpan.FromHours(1);
 
-    /// <summary>Where the pack is now. What storage has lost is found by who downloads it.</summary>
-    internal async Task<FoundPack> FindAsync(ClinicId clinic, PlannedPack planned, CancellationToken cancellationToken)
+    /// <summary>Where the pack is now. What storage has lost is recorded, and told by who finds nothing to download.</summary>
+    internal async Task<FoundPack> FindAsync(ClinicId clinic, PlannedPack planned, Requester by, CancellationToken cancellationToken)
     {
         CatalogPack pack = await catalog.FindPackAsync(clinic, planned.Pack, cancellationToken)
             ?? throw new IntegrityException($"Pack {planned.Pack} is no longer in the catalogue. Rebuild the catalogue, then fetch this page again.");
-        return new FoundPack(planned, pack, await vault.FindAsync(BlobName.Pack(clinic, pack.Pack), pack.VersionId, cancellationToken) is { Archived: true });
+        BlobState? state = await vault.FindAsync(BlobName.Pack(clinic, pack.Pack), pack.VersionId, cancellationToken);
+        if (state is null)
+        {
+            await losses.RecordMissingAsync(pack, by, cancellationToken);
+        }
+
+        return new FoundPack(planned, pack, state is { Archived: true });
     }
 
     /// <summary>What is handed out of a pack, and its row in the accounting of disclosures; null where it is there, from when the page was read first.</summary>

@@ -1,5 +1,6 @@
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Losses;
 using CloudArchive.Format;
 using CloudArchive.Format.Wire;
 
@@ -23,12 +24,12 @@ public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, 
         [.. packs.OrderBy(p => p.Pack.ToString(), StringComparer.Ordinal).Select(p => new PlannedPack(p.Pack, p.Study, null))],
         new RestoreTotals(packs.Select(p => p.Study).Distinct().Count(), packs.Count, packs.Sum(p => p.Instances), packs.Sum(p => p.Length)));
 
-    /// <summary>Single instances. One that lies in several packs comes from the first of them; every version of it comes.</summary>
-    public static RestorePlan OfInstances(IReadOnlyList<InstanceResponse> instances)
+    /// <summary>Single instances. One that lies in several packs comes from the first of them that is not lost; every version of it comes.</summary>
+    public static RestorePlan OfInstances(IReadOnlyList<InstanceResponse> instances, IReadOnlyDictionary<PackId, LostPack> lost)
     {
         InstanceResponse[] once =
         [
-            .. instances.OrderBy(i => i.Pack.ToString(), StringComparer.Ordinal).DistinctBy(i => (i.Study, i.SopInstance, i.Sha256)),
+            .. instances.OrderBy(i => lost.ContainsKey(i.Pack)).ThenBy(i => i.Pack.ToString(), StringComparer.Ordinal).DistinctBy(i => (i.Study, i.SopInstance, i.Sha256)),
         ];
         return new RestorePlan(
             "instances",
@@ -38,7 +39,7 @@ public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, 
 }
 
 /// <summary>Finds in the catalogue what a request asks for.</summary>
-public sealed class RestorePlanner(CatalogReader catalog, IdentifierLookup identifiers)
+public sealed class RestorePlanner(CatalogReader catalog, IdentifierLookup identifiers, PackLosses losses)
 {
     /// <summary>The most studies or instances that one request names.</summary>
     public const int MostNamed = 1000;
@@ -59,7 +60,7 @@ public sealed class RestorePlanner(CatalogReader catalog, IdentifierLookup ident
             request.Instances is { } instances ? await OfInstancesAsync(clinic, instances, cancellationToken)
             : request.Studies is { } studies ? await OfStudiesAsync(clinic, "studies", [.. studies.Distinct()], cancellationToken)
             : request.PatientId is { } patient ? await OfStudiesAsync(clinic, "patient", await StudiesOfAsync(clinic, patient, cancellationToken), cancellationToken)
-            : RestorePlan.OfPacks("everything", await catalog.ReadPacksAsync(clinic, cancellationToken).ToListAsync(cancellationToken));
+            : RestorePlan.OfPacks("everything", await WithoutReplacedAsync(clinic, await catalog.ReadPacksAsync(clinic, cancellationToken).ToListAsync(cancellationToken), cancellationToken));
         return plan.Packs.Count > 0 ? plan : throw new RefusedException(Refusal.NothingToRestore, "Nothing in the archive fits the request. GET .../studies lists what there is.");
     }
 
@@ -80,7 +81,14 @@ public sealed class RestorePlanner(CatalogReader catalog, IdentifierLookup ident
             }
         }
 
-        return RestorePlan.OfPacks(kind, packs);
+        return RestorePlan.OfPacks(kind, await WithoutReplacedAsync(clinic, packs, cancellationToken));
+    }
+
+    /// <summary>Without lost packs of which everything lies in others. A loss that is not made good stays in the plan: who restores is to be told.</summary>
+    private async Task<IReadOnlyList<CatalogPack>> WithoutReplacedAsync(ClinicId clinic, IReadOnlyList<CatalogPack> packs, CancellationToken cancellationToken)
+    {
+        IReadOnlyDictionary<PackId, LostPack> lost = await losses.NoteReplacedAsync(clinic, null, cancellationToken);
+        return lost.Count == 0 ? packs : [.. packs.Where(pack => lost.GetValueOrDefault(pack.Pack)?.ReplacedAt is null)];
     }
 
     private async Task<RestorePlan> OfInstancesAsync(ClinicId clinic, IReadOnlyList<Uid> wanted, CancellationToken cancellationToken)
@@ -98,7 +106,7 @@ public sealed class RestorePlanner(CatalogReader catalog, IdentifierLookup ident
             found.AddRange(each.SelectMany(versions => versions));
         }
 
-        return RestorePlan.OfInstances(found);
+        return RestorePlan.OfInstances(found, await losses.ListAsync(clinic, cancellationToken));
     }
 
     private async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, string patientId, CancellationToken cancellationToken)

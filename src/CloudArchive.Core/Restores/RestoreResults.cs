@@ -37,7 +37,7 @@ public sealed class RestoreResults(RestoreDesk desk, IRowStore rows, PackRelease
         List<FoundPack> found = [];
         foreach (PlannedPack[] some in planned.Chunk(AtOnce))
         {
-            found.AddRange(await Task.WhenAll(some.Select(pack => release.FindAsync(clinic, pack, cancellationToken))));
+            found.AddRange(await Task.WhenAll(some.Select(pack => release.FindAsync(clinic, pack, by, cancellationToken))));
         }
 
         if (found.Count(pack => pack.Archived) is var archived and > 0)

@@ -66,6 +66,12 @@ internal static class DestructionRows
 
     public static string OfStudy(Uid study) => Of + study;
 
+    /// <summary>Whether a study's packs are being removed in this moment, or an order that a crash cut short has removed some.</summary>
+    public static async Task<bool> IsDestroyingAsync(IRowStore rows, ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
+        await rows.FindAsync(RowTable.Work, clinic.Value, OfStudy(study), cancellationToken) is { } of
+        && await rows.FindAsync(RowTable.Work, clinic.Value, Order + of.Text("id"), cancellationToken) is { } order
+        && Read(order).Status == DestructionStatus.Destroying;
+
     public static RowRange OfStudies => RowRange.Prefix(Of);
 
     public static RowRange Packs(Uid study) => RowRange.Prefix($"{Pack}{study}:");

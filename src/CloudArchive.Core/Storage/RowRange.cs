@@ -26,23 +26,24 @@ public static class RowStoreExtensions
     public static Task<IReadOnlyList<Row>> QueryAsync(this IRowStore rows, RowTable table, string partition, RowRange range, int take, CancellationToken cancellationToken) =>
         rows.QueryAsync(table, partition, range.From, range.To, take, cancellationToken);
 
-    /// <summary>All rows of a range, in order, query by query.</summary>
+    /// <summary>All rows of a range, in order, query by query of so many rows.</summary>
     public static async IAsyncEnumerable<Row> ReadAllAsync(
         this IRowStore rows,
         RowTable table,
         string partition,
         RowRange range,
-        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken,
+        int rowsAtOnce = MostRows)
     {
-        while (true)
+        while (string.CompareOrdinal(range.From, range.To) < 0)
         {
-            IReadOnlyList<Row> page = await rows.QueryAsync(table, partition, range, MostRows, cancellationToken);
+            IReadOnlyList<Row> page = await rows.QueryAsync(table, partition, range, rowsAtOnce, cancellationToken);
             foreach (Row row in page)
             {
                 yield return row;
             }
 
-            if (page.Count < MostRows)
+            if (page.Count < rowsAtOnce)
             {
                 yield break;
             }

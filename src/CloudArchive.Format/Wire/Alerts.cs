@@ -16,7 +16,7 @@ public enum AlertDeliveryStatus
 /// <summary><c>GET /v1/clinics/{clinic}/alerts</c> and <c>GET /v1/alerts</c>: a page of these.</summary>
 /// <param name="Id">Its id, unique in its clinic.</param>
 /// <param name="Clinic">Whose; null where it is about the archive as a whole.</param>
-/// <param name="Cause">What: <c>restore-test-failed</c>, <c>canary-failed</c>, <c>clinic-silent</c>, <c>log-damaged</c>, <c>schedule-missed</c>.</param>
+/// <param name="Cause">What: <c>restore-test-failed</c>, <c>canary-failed</c>, <c>clinic-silent</c>, <c>log-damaged</c>, <c>schedule-missed</c>, <c>pack-lost</c>.</param>
 /// <param name="Subject">Which: a run, a log.</param>
 /// <param name="Message">For people. No PHI.</param>
 /// <param name="RaisedAt">When.</param>

@@ -79,7 +79,8 @@ public sealed record CommitPackRequest(Sidecar Sidecar);
 /// <summary>A pack's receipt: a compact JWS whose payload is a <see cref="Receipt"/>.</summary>
 public sealed record ReceiptResponse(PackId Pack, string Receipt);
 
-/// <summary>A study in the catalogue.</summary>
+/// <summary>A study in the catalogue. Packs that were lost count in <paramref name="LostInstances"/> alone.</summary>
+/// <param name="LostInstances">Instances of packs that are lost and whose contents are not all in other packs.</param>
 public sealed record StudyResponse(
     Uid Study,
     string? StudyDate,
@@ -91,7 +92,8 @@ public sealed record StudyResponse(
     long Bytes,
     DateTimeOffset FirstArchivedAt,
     DateTimeOffset LastArchivedAt,
-    DateTimeOffset ImmutableUntil);
+    DateTimeOffset ImmutableUntil,
+    int LostInstances = 0);
 
 /// <summary>
 /// <c>POST /v1/clinics/{clinic}/studies/search</c>, by an admin: answers a page of studies. Identifiers travel in the body, never in a

@@ -125,7 +125,7 @@ public sealed class ReconcilerTests(SharedStorage shared)
 
     /// <summary>A reconciler that sees these clinics alone: other tests' packs are none of its business. It has a cursor of its own.</summary>
     private static Reconciler Only(Archive archive, params ClinicId[] clinics) =>
-        new(new SomePartitions(archive.Rows, clinics), archive.Reconciliation, archive.Rehydration, archive.Outbox, archive.Clock, NullLogger<Reconciler>.Instance);
+        new(new SomePartitions(archive.Rows, clinics), archive.Reconciliation, archive.Rehydration, archive.Losses, archive.Outbox, archive.Clock, NullLogger<Reconciler>.Instance);
 
     private sealed class SomePartitions(IRowStore inner, ClinicId[] clinics) : IRowStore
     {

@@ -118,8 +118,9 @@ public sealed class PackTestTests(SharedStorage shared)
 
     [Theory]
     [InlineData("p")]
-    [InlineData("i")]
+    [InlineData("k")]
     [InlineData("extra")]
+    [InlineData("extra as once")]
     [InlineData("gone")]
     public async Task A_catalogue_that_says_something_else_is_a_catalogue_mismatch(string what)
     {
@@ -127,18 +128,28 @@ public sealed class PackTestTests(SharedStorage shared)
         (SealedPack pack, _) = await clinic.BackUpAsync();
         IRowStore rows = shared.Storage.Rows;
         SidecarInstance instance = pack.Sidecar.Instances[0];
-        string key = what == "p" ? $"p:{pack.Opened.Pack}" : $"i:{pack.Sidecar.Study}:{instance.SopInstance}:{instance.Sha256}:{pack.Opened.Pack}";
+        string key = what == "p" ? $"p:{pack.Opened.Pack}" : $"k:{pack.Sidecar.Study}:{pack.Opened.Pack}:000";
         Row row = (await rows.FindAsync(RowTable.Catalog, clinic.Id.Value, key, Cancel))!;
         RowWrite change = what switch
         {
             "p" => new RowWrite.Replace(key, new Dictionary<string, object>(row.Values) { ["wrappedKey"] = new byte[384] }, row.ETag!),
-            "i" => new RowWrite.Replace(key, new Dictionary<string, object>(row.Values) { ["length"] = 1L }, row.ETag!),
-            "extra" => new RowWrite.Insert(key.Replace(instance.Sha256.Hex, Sha256Digest.Of("x"u8).Hex, StringComparison.Ordinal), row.Values),
+            "k" => new RowWrite.Replace(key, Instances([instance with { Length = 1 }, .. pack.Sidecar.Instances.Skip(1)]), row.ETag!),
+            "extra" => new RowWrite.Insert(key[..^1] + "1", Instances([instance with { Sha256 = Sha256Digest.Of("x"u8) }])),
+            "extra as once" => new RowWrite.Insert(
+                $"i:{pack.Sidecar.Study}:{instance.SopInstance}:{Sha256Digest.Of("x"u8)}:{pack.Opened.Pack}",
+                new Dictionary<string, object> { ["length"] = 1L, ["sopClass"] = instance.SopClass.Value, ["transferSyntax"] = instance.TransferSyntax.Value }),
             _ => new RowWrite.Delete(key, row.ETag!),
         };
         await rows.SubmitAsync(RowTable.Catalog, clinic.Id.Value, [change], Cancel);
         PackTestResult result = await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
         Assert.Equal(PackFailure.CatalogueMismatch, result.Cause);
+
+        static Dictionary<string, object> Instances(IReadOnlyList<SidecarInstance> instances)
+        {
+            Dictionary<string, object> values = [];
+            Core.Catalog.PackedInstances.Write(values, instances);
+            return values;
+        }
     }
 
     [Fact]

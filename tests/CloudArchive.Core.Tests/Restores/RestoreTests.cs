@@ -54,7 +54,7 @@ public sealed class RestoreTests(SharedStorage shared)
         Assert.Equal(packs.Skip(1).Select(pack => pack.ToString()).Order(StringComparer.Ordinal), log.Where(entry => entry.Action == AuditActions.RehydrationRequested).Select(entry => entry.Subject.Pack!).Order(StringComparer.Ordinal));
         Assert.DoesNotContain(log, entry => entry.Action == AuditActions.RestoreResultRead && entry.Outcome == AuditOutcome.Success);
 
-        Assert.Equal(2, await clinic.Archive.Rehydration.RunAsync(clinic.Id, Cancel));
+        Assert.Equal(2, await clinic.Archive.Rehydration.RunAsync(clinic.Id, Requester.System("reconciler", "test"), Cancel));
         Assert.Equal(3, (await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel)).Items.Count);
     }
 

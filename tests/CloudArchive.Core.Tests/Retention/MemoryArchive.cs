@@ -44,9 +44,11 @@ internal sealed class MemoryArchive
     }
 
     /// <summary>Seals, uploads, commits; the sidecar says what an agent with the current policy says.</summary>
-    public async Task<SealedPack> BackUpAsync(Uid? study = null, string? studyDate = "20260102", string? patientId = "PID-7", int? bornIn = null, bool knowsPolicy = true, Func<SealedPack, Task>? beforeCommit = null)
+    public async Task<SealedPack> BackUpAsync(Uid? study = null, string? studyDate = "20260102", string? patientId = "PID-7", int? bornIn = null, bool knowsPolicy = true, Func<SealedPack, Task>? beforeCommit = null, IReadOnlyList<TestFile>? files = null)
     {
-        SealedPack pack = await Clinic.SealAsync(study, files: 1, studyDate, patientId);
+        SealedPack pack = files is null
+            ? await Clinic.SealAsync(study, files: 1, studyDate, patientId)
+            : await Clinic.SealAsync(await Core.Intake.OpenAsync(Clinic.Agent, study!.Value, files.Sum(file => (long)file.Content.Length), Clinic.AsAgent, Cancel), study.Value, files, studyDate, patientId);
         if (knowsPolicy)
         {
             RetentionPolicy policy = (await Core.Clinics.GetAsync(Clinic.Id, Cancel)).Retention;

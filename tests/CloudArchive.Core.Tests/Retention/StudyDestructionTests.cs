@@ -237,7 +237,7 @@ public sealed class StudyDestructionTests(SharedStorage shared)
             Assert.Equal(3, archive.Vault.All(VaultArea.Packs).Count);
             Assert.All(archive.Vault.All(VaultArea.Packs), left => Assert.True(left.State.LegalHold));
             Assert.Equal([stays.Sidecar.Study], await archive.Core.Catalog.StudiesOfAsync(archive.Clinic.Id, archive.Clinic.Secret.Hmac("A")!.Value, Cancel));
-            Assert.Empty(await archive.Rows.QueryAsync(RowTable.Catalog, archive.Clinic.Id.Value, RowRange.Prefix($"i:{gone.Sidecar.Study}:"), 10, Cancel));
+            Assert.Empty(await archive.Rows.QueryAsync(RowTable.Catalog, archive.Clinic.Id.Value, RowRange.Prefix($"k:{gone.Sidecar.Study}:"), 10, Cancel));
             if (!doom.Struck)
             {
                 break;

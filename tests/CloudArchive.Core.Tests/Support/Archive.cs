@@ -3,6 +3,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Keys;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Records;
 using CloudArchive.Core.Restores;
@@ -32,6 +33,8 @@ internal sealed class Archive
         Identifiers = new IdentifierLookup(Clinics, secrets);
         Packs = new PackRows(rows, clock);
         Catalog = new CatalogReader(rows);
+        Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
+        Losses = new PackLosses(rows, Catalog, Outbox, Alerts, clock, NullLogger<PackLosses>.Instance);
         CatalogWriter writer = new(rows);
         Stored = new StoredPacks(vault);
         Receipts = new ReceiptIssuer(signer, Stored);
@@ -45,8 +48,8 @@ internal sealed class Archive
         Intake = new PackIntake(Clinics, wrapping, vault, Packs, Outbox, clock);
         Commit = new PackCommit(Clinics, Packs, vault, completion, Catalog, Receipts, clock);
         Reconciliation = new PackReconciliation(Packs, completion, removal, clock, NullLogger<PackReconciliation>.Instance);
-        Rehydration = new Rehydration(rows, vault, Receipts, Outbox);
-        Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Outbox, clock, NullLogger<Reconciler>.Instance);
+        Rehydration = new Rehydration(rows, vault, Receipts, Losses, Outbox);
+        Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Losses, Outbox, clock, NullLogger<Reconciler>.Instance);
         RewrapRecords rewraps = new(vault, Stored, signer);
         PackStatements statements = new(Receipts, rewraps);
         Rebuild = new CatalogRebuild(vault, writer, statements, finish, Clinics, new RebuildLog(Log));
@@ -54,7 +57,8 @@ internal sealed class Archive
         PackRewrap rewrap = new(rows, keys, rewraps, Outbox, clock);
         Rewrap = new KeyRewrap(Clinics, secrets, wrapping, Catalog, rewrap, Outbox);
         RewrapRun = new KeyRewrapRun(rows, Clinics, wrapping, Rewrap, clock, NullLogger<KeyRewrapRun>.Instance);
-        Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers), Outbox, clock);
+        Changes = new ChangeFeed(Reader, new ArchivedPacks(Catalog, statements, Stored), Packs, Losses, new RecordStore(vault, Stored, signer, clock), clock);
+        Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers, Losses), Outbox, clock);
         Policies = new RetentionPolicies(rows, Clinics, Outbox, clock);
         Planner = new RetentionPlanner(Clinics, Catalog, Holds, clock);
         Destructions = new DestructionDesk(rows, Clinics, Catalog, Planner, Outbox, clock);
@@ -62,19 +66,18 @@ internal sealed class Archive
         StudyDestruction studies = new(Destructions, Planner, Packs, Destruction, new CatalogRemoval(rows), Certificates);
         Retention = new RetentionRun(
             rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock, NullLogger<RetentionRun>.Instance);
-        Results = new RestoreResults(Restores, rows, new PackRelease(rows, Catalog, vault, keys, clock), new RestoreRehydration(rows, Rehydration), Outbox);
+        Results = new RestoreResults(Restores, rows, new PackRelease(rows, Catalog, vault, keys, Losses, clock), new RestoreRehydration(rows, Rehydration), Outbox);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);
-        Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
         Budgets = new RestoreTestBudgets(rows, Clinics, Outbox);
         LoggedPacks logged = new(Reader, new AuditSearch(Reader), Destructions);
-        Population = new RestoreTestPopulation(rows, Catalog, vault, Receipts, logged, clock);
+        Population = new RestoreTestPopulation(rows, Catalog, vault, Receipts, logged, Losses, clock);
         RestoreTestDraw draw = new(rows, Log, Reader, checkpoints);
         Tests = new RestoreTestDesk(rows, Clinics, Population, draw, Outbox, clock);
         RestoreTestFinish end = new(rows, Canaries, Evidence, new RestoreTestLedger(Clinics, Outbox, Alerts), new EvidenceIssuer("CloudArchive/test", new EvidenceContact("Operator", "op@example.org")), clock);
-        TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, PackTest, logged, Rehydration, clock), end, clock, NullLogger<RestoreTestRunner>.Instance);
+        TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, PackTest, logged, Rehydration, Losses, clock), end, clock, NullLogger<RestoreTestRunner>.Instance);
         Schedule = new RestoreTestSchedule(Clinics, Tests, Budgets, Alerts, NullLogger<RestoreTestSchedule>.Instance);
         Watch = new RestoreTestWatch(Clinics, Tests, Catalog, Alerts, clock);
     }
@@ -138,6 +141,10 @@ internal sealed class Archive
     public KeyRewrap Rewrap { get; }
 
     public KeyRewrapRun RewrapRun { get; }
+
+    public PackLosses Losses { get; }
+
+    public ChangeFeed Changes { get; }
 
     public RestoreDesk Restores { get; }
 

@@ -134,6 +134,35 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
         }
     }
 
+    /// <summary>Changes a bit of a blob, as a rotten disk does.</summary>
+    public void Flip(BlobName name)
+    {
+        lock (_gate)
+        {
+            byte[] content = _blobs[name].Values[^1].Content;
+            content[content.Length / 2] ^= 1;
+        }
+    }
+
+    /// <summary>Brings back a blob that <see cref="Take"/> took.</summary>
+    public void Return(BlobName name, object taken)
+    {
+        lock (_gate)
+        {
+            _blobs[name] = (SortedList<string, Stored>)taken;
+        }
+    }
+
+    /// <summary>Takes a blob away for a while.</summary>
+    public object Take(BlobName name)
+    {
+        lock (_gate)
+        {
+            _blobs.Remove(name, out SortedList<string, Stored>? taken);
+            return taken!;
+        }
+    }
+
     public Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken)
     {
         lock (_gate)
