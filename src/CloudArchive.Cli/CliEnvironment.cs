@@ -1,3 +1,4 @@
+using System.Net;
 using CloudArchive.Cli.Transport;
 using Spectre.Console;
 
@@ -26,6 +27,9 @@ public sealed class CliEnvironment
 
     /// <summary>What tests put between here and the network; null: nothing.</summary>
     public Func<HttpMessageHandler>? HttpHandler { get; init; }
+
+    /// <summary>Where a connection goes in place of where it was to; null: there. Tests lead it through a bad network.</summary>
+    public Func<DnsEndPoint, DnsEndPoint>? Route { get; init; }
 
     /// <summary>How patient to be with the network.</summary>
     public NetworkOptions Network { get; init; } = new();

@@ -18,6 +18,9 @@ public sealed class AgentHome(string path)
     /// <summary>The clinic's identifier secret, protected.</summary>
     public string IdentifierSecret => System.IO.Path.Combine(Path, "identifier.key");
 
+    /// <summary>What a person may set for all runs; there only where somebody made it.</summary>
+    public string Settings => System.IO.Path.Combine(Path, "settings.json");
+
     /// <summary>Held while a backup runs.</summary>
     public string BackupLock => System.IO.Path.Combine(Path, "backup.lock");
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Cli.Transport;
 
 namespace CloudArchive.Cli.Backup;
 
@@ -15,9 +16,11 @@ internal static class BackupCommand
         Option<bool> verbose = new("--verbose") { Description = "Name every skipped file" };
         Option<bool> json = CommonOptions.Json();
         Command command = new("backup", "Back up folders of DICOM files. A file is backed up when its receipt is stored.") { folders, dryRun, rehash, verbose, json };
+        LinkOptions link = new(environment);
+        link.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using AgentSession session = AgentSession.Open(environment);
+            using AgentSession session = link.Open(parsed, environment.Network.RunPatience);
             using RunLock held = RunLock.Take(session.Home.BackupLock, "backup");
             IReadOnlyList<string> resolved = FolderScan.ResolveAll(parsed.GetValue(folders)!);
             BackupOptions options = new(parsed.GetValue(dryRun), parsed.GetValue(rehash));

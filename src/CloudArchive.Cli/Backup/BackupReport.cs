@@ -30,6 +30,7 @@ internal static class BackupReport
         skippedByReason = outcome.Counts.Skipped.ToDictionary(s => SkipReasons.Name(s.Key), s => s.Value),
         skippedFiles = state.SkippedFiles(outcome.Run).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason), f.Detail }),
         unreadableFolders = outcome.UnreadableFolders,
+        failedPacks = outcome.FailedPacks.Count > 0 ? outcome.FailedPacks : null,
         unprovenPacks = outcome.Sync.Unproven.Count > 0 ? outcome.Sync.Unproven : null,
         alarm,
     });
@@ -51,6 +52,11 @@ internal static class BackupReport
 
         WritePaths(output, state, outcome, verbose);
         foreach (UnreadableFolder folder in outcome.UnreadableFolders.Take(verbose ? int.MaxValue : MostPaths)) output.WriteLine($"Folder cannot be listed: {Texts.Printable(folder.Path)} ({folder.Why})");
+        foreach (FailedPack pack in outcome.FailedPacks.Take(verbose ? int.MaxValue : MostPaths))
+        {
+            output.WriteLine($"Not uploaded: {Texts.Count(pack.Files, "instance")} of study {pack.Study}{(pack.First is { } first ? $", the first is {Texts.Printable(first)}" : "")}. {pack.Why}");
+        }
+
         WriteConclusion(output, outcome, dryRun);
     }
 

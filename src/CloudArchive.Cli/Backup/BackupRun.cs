@@ -1,6 +1,8 @@
+using System.Runtime.ExceptionServices;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 
@@ -30,10 +32,12 @@ public sealed record BackupOutcome(
     IReadOnlyList<PlanLine> Plan,
     IReadOnlyList<UnreadableFolder> UnreadableFolders,
     IReadOnlyList<FoundFile> Unsettled,
-    SyncResult Sync)
+    SyncResult Sync,
+    IReadOnlyList<FailedPack> FailedPacks)
 {
-    /// <summary>How the command ends on this account.</summary>
-    public ExitCode Code(bool dryRun) => UnreadableFolders.Count > 0 || (dryRun ? Counts.NotBackedUp - Counts.Pending : Counts.NotBackedUp) > 0 ? ExitCode.Incomplete : ExitCode.Ok;
+    /// <summary>How the command ends on this account. A pack of which something is not what it must be outweighs what only has to be tried again.</summary>
+    public ExitCode Code(bool dryRun) => FailedPacks.Any(p => p.Code == ExitCode.Integrity) ? ExitCode.Integrity
+        : FailedPacks.Count > 0 || UnreadableFolders.Count > 0 || (dryRun ? Counts.NotBackedUp - Counts.Pending : Counts.NotBackedUp) > 0 ? ExitCode.Incomplete : ExitCode.Ok;
 }
 
 /// <summary>
@@ -49,6 +53,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
     private readonly List<FoundFile> _unsettled = [];
     private readonly List<PackId> _packs = [];
     private readonly List<PlanLine> _plan = [];
+    private readonly List<FailedPack> _failed = [];
     private readonly Lock _gate = new();
     private long _unchanged;
     private long _read;
@@ -72,14 +77,14 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
         try
         {
             SyncResult sync = await StateSync.EnsureAsync(session, view, cancellationToken);
-            if (!options.DryRun) await FinishUploadsAsync(cancellationToken);
+            if (!options.DryRun) await new UnfinishedUploads(session).CommitAsync(NoteUploaded, NoteFailed, cancellationToken);
             scan(run);
             await ReadAsync(run, cancellationToken);
             if (options.DryRun) Plan(run);
             else await UploadAsync(run, cancellationToken);
 
             FileCounts counts = session.State.Count(run);
-            BackupOutcome outcome = new(run, folders, counts, _unchanged, _read, _alreadyArchived, _uploaded, _uploadedBytes, _packs, _plan, _unreadable, _unsettled, sync);
+            BackupOutcome outcome = new(run, folders, counts, _unchanged, _read, _alreadyArchived, _uploaded, _uploadedBytes, _packs, _plan, _unreadable, _unsettled, sync, _failed);
             ended = outcome.Code(options.DryRun);
             notBackedUp = counts.NotBackedUp;
             return outcome;
@@ -97,15 +102,21 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
         }
     }
 
-    /// <summary>Repeats the commits whose receipts are outstanding.</summary>
-    private async Task FinishUploadsAsync(CancellationToken cancellationToken)
+    private void NoteUploaded(UploadedPack pack)
     {
-        foreach (Sidecar sidecar in session.State.Uploads())
+        lock (_gate)
         {
-            if (await PackUpload.CommitAsync(session, sidecar, environment.Clock, cancellationToken) is not { } receipt) continue; // its files are pending, and planned anew
-            _packs.Add(receipt.Pack);
-            _uploaded += sidecar.Instances.Count;
-            _uploadedBytes += sidecar.Length;
+            _packs.Add(pack.Receipt.Pack);
+            _uploaded += pack.Files;
+            _uploadedBytes += pack.Bytes;
+        }
+    }
+
+    private void NoteFailed(FailedPack pack)
+    {
+        lock (_gate)
+        {
+            _failed.Add(pack);
         }
     }
 
@@ -211,40 +222,43 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
         }
     }
 
-    /// <summary>Uploads what is planned; what changed meanwhile gets one more try.</summary>
+    /// <summary>Uploads what was begun and what is planned; what changed meanwhile gets one more try.</summary>
     private async Task UploadAsync(long run, CancellationToken cancellationToken)
     {
         Uplink uplink = new(environment.Clock, Uplink.Parse(session.State.Get("uplink")));
-        BlockBuffers buffers = new((options.Packs * 3) + 2);
-        await UploadPlannedAsync(run, uplink, buffers, cancellationToken);
-        if (session.State.CountToRead(run).Files > 0 || session.State.PreparePlan(run).Contents > 0)
+        PackUploads uploads = new(session, uplink, options.Packs);
+        try
         {
-            await Task.Delay(BeforeSecondTry, environment.Clock, cancellationToken);
-            await ReadAsync(run, cancellationToken);
-            await UploadPlannedAsync(run, uplink, buffers, cancellationToken);
-            foreach (FileToRead file in session.State.FilesToRead(run)) session.State.NoteSkipped(file.Id, SkipReason.Changing, null);
+            await UploadPlannedAsync(run, uploads, cancellationToken);
+            if (uploads.Stopped is null && (session.State.CountToRead(run).Files > 0 || (session.State.PreparePlan(run).Contents > 0 && session.State.PendingFiles().Any(f => !uploads.HasFailed(f)))))
+            {
+                await Task.Delay(BeforeSecondTry, environment.Clock, cancellationToken);
+                await ReadAsync(run, cancellationToken);
+                await UploadPlannedAsync(run, uploads, cancellationToken);
+                foreach (FileToRead file in session.State.FilesToRead(run)) session.State.NoteSkipped(file.Id, SkipReason.Changing, null);
+            }
+        }
+        finally
+        {
+            _failed.AddRange(uploads.Failed);
+            if (uplink.BytesPerSecond is { } rate) session.State.Set("uplink", rate.ToString("R"));
         }
 
-        if (uplink.BytesPerSecond is { } rate) session.State.Set("uplink", rate.ToString("R"));
+        if (uploads.Stopped is { } stopped) ExceptionDispatchInfo.Throw(stopped);
     }
 
-    private async Task UploadPlannedAsync(long run, Uplink uplink, BlockBuffers buffers, CancellationToken cancellationToken)
+    private async Task UploadPlannedAsync(long run, PackUploads uploads, CancellationToken cancellationToken)
     {
+        (UploadPlan Plan, IReadOnlyList<PendingFile> Files)[] begun = [.. new UnfinishedUploads(session).ToResume()];
         (long contents, long bytes) = session.State.PreparePlan(run);
+        contents += begun.Sum(b => (long)b.Files.Count);
         if (contents == 0) return;
-        using IProgressStep step = view.Begin($"Uploading {Texts.Count(contents, "instance")}", ProgressUnit.Bytes, bytes);
-        PackUpload upload = new(session, new BlobUploadContext(environment), buffers, uplink, step);
-        ParallelOptions parallel = new() { MaxDegreeOfParallelism = options.Packs, CancellationToken = cancellationToken };
-        await Parallel.ForEachAsync(BackupPlan.For(session.State.PendingFiles()), parallel, async (planned, cancellation) =>
+        using IProgressStep step = view.Begin($"Uploading {Texts.Count(contents, "instance")}", ProgressUnit.Bytes, bytes + begun.Sum(b => b.Plan.Bytes));
+        IEnumerable<PlannedPack> planned = BackupPlan.For(session.State.PendingFiles().Where(f => !uploads.HasFailed(f))).Select(pack =>
         {
-            Note(planned);
-            if (await upload.RunAsync(planned, cancellation) is not { } done) return; // what is left is tried once more, and told
-            lock (_gate)
-            {
-                _packs.Add(done.Receipt.Pack);
-                _uploaded += done.Files;
-                _uploadedBytes += done.Bytes;
-            }
+            Note(pack);
+            return pack;
         });
+        await uploads.RunAsync(begun, planned, step, NoteUploaded, cancellationToken);
     }
 }

@@ -20,7 +20,7 @@ public sealed partial class AgentState
             Execute(
                 """
                 INSERT INTO temp.plan(file, sha256) SELECT f.id, c.sha256 FROM files f JOIN contents c ON c.sha256 = f.sha256
-                WHERE f.state = 1 AND f.run = $run AND c.pack IS NULL
+                WHERE f.state = 1 AND f.run = $run AND c.pack IS NULL AND c.sha256 NOT IN (SELECT sha256 FROM contents_under_way)
                 ORDER BY c.study, c.patient, c.accession, c.study_date, c.born, c.sop, c.sha256, f.id
                 """,
                 ("$run", run));

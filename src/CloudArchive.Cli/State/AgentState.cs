@@ -10,7 +10,7 @@ namespace CloudArchive.Cli.State;
 /// </summary>
 public sealed partial class AgentState : IDisposable
 {
-    private const int SchemaVersion = 2;
+    private const int SchemaVersion = 3;
 
     // A content's pack is set in the transaction that stores the pack's receipt, so "has a pack" and "has a receipt" are one fact.
     private const string Schema =
@@ -47,6 +47,16 @@ public sealed partial class AgentState : IDisposable
         PRAGMA user_version = 2;
         """;
 
+    // packs_under_way: packs that were begun, with what it takes to seal them again. blocks: what of them left this computer.
+    private const string ToVersion3 =
+        """
+        CREATE TABLE packs_under_way(pack TEXT PRIMARY KEY, plan BLOB NOT NULL, key BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE blocks(pack TEXT NOT NULL, seq INTEGER NOT NULL, length INTEGER NOT NULL, sha256 BLOB NOT NULL, staged INTEGER NOT NULL, PRIMARY KEY (pack, seq)) WITHOUT ROWID;
+        CREATE TABLE contents_under_way(sha256 BLOB PRIMARY KEY, pack TEXT NOT NULL) WITHOUT ROWID;
+        CREATE INDEX contents_under_way_by_pack ON contents_under_way(pack);
+        PRAGMA user_version = 3;
+        """;
+
     private readonly SqliteConnection _connection;
     private readonly Lock _gate = new();
 
@@ -64,7 +74,7 @@ public sealed partial class AgentState : IDisposable
         AgentState state = new(Connect(path, SqliteOpenMode.ReadWriteCreate));
         try
         {
-            state.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000;");
+            state.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000; PRAGMA secure_delete = ON;");
             state.Migrate(path);
             return state;
         }
@@ -80,7 +90,7 @@ public sealed partial class AgentState : IDisposable
     {
         if (!File.Exists(path)) return null;
         AgentState state = new(Connect(path, SqliteOpenMode.ReadOnly));
-        if (state.Scalar<long>("PRAGMA user_version") is 1 or SchemaVersion) return state; // what is read beside a run is the same in both
+        if (state.Scalar<long>("PRAGMA user_version") is >= 1 and <= SchemaVersion) return state; // what is read beside a run is the same in all
         state.Dispose();
         return null;
     }
@@ -122,18 +132,24 @@ public sealed partial class AgentState : IDisposable
     {
         long version = Scalar<long>("PRAGMA user_version");
         if (version > SchemaVersion) throw new LocalFailureException($"{path} was written by a newer version of cloudarchive. Update this computer's, or move the file away: the next backup rebuilds it from the service.");
+        if (version == SchemaVersion)
+        {
+            return;
+        }
+
+        // A new state is the schema of version 2 and what changed since, so that there is one way to each version.
+        using SqliteTransaction transaction = _connection.BeginTransaction();
         if (version == 0)
         {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
             Execute(Schema);
-            transaction.Commit();
         }
         else if (version == 1)
         {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
             Execute(ToVersion2);
-            transaction.Commit();
         }
+
+        Execute(ToVersion3);
+        transaction.Commit();
     }
 
     private SqliteCommand Command(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Backup;
+using CloudArchive.Cli.Transport;
 
 namespace CloudArchive.Cli.Watch;
 
@@ -15,9 +16,11 @@ internal static class WatchCommand
         settle.Validators.Add(result => { if (result.GetValue(settle) is < 1 or > 3600) result.AddError("--settle is 1 to 3600 seconds."); });
         rescan.Validators.Add(result => { if (result.GetValue(rescan) is < 1 or > 1440) result.AddError("--rescan is 1 to 1440 minutes."); });
         Command command = new("watch", "Back up what appears in folders, until stopped.") { folders, settle, rescan };
+        LinkOptions link = new(environment);
+        link.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using AgentSession session = AgentSession.Open(environment);
+            using AgentSession session = link.Open(parsed, environment.Network.WatchPatience);
             using RunLock held = RunLock.Take(session.Home.WatchLock, "watch");
             IReadOnlyList<string> resolved = FolderScan.ResolveAll(parsed.GetValue(folders)!);
             WatchOptions options = new(TimeSpan.FromSeconds(parsed.GetValue(settle)), TimeSpan.FromMinutes(parsed.GetValue(rescan)));

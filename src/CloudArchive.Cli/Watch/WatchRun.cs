@@ -33,10 +33,25 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         Say($"Watching {string.Join(", ", folders.Select(Texts.Printable))}; a file is taken when it has not changed for {Texts.Duration(options.Settle)}. Ctrl+C ends it.");
         while (true)
         {
-            if (environment.Clock.GetUtcNow() >= _nextScan) await ScanAsync(cancellationToken);
-            await TakeReadyAsync(cancellationToken);
-            foreach (string? path in await events.TakeAsync(Patience(), environment.Clock, cancellationToken)) Note(path);
+            try
+            {
+                if (environment.Clock.GetUtcNow() >= _nextScan) await ScanAsync(cancellationToken);
+                await TakeReadyAsync(cancellationToken);
+                foreach (string? path in await events.TakeAsync(Patience(), environment.Clock, cancellationToken)) Note(path);
+            }
+            catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+            {
+                await FailedAsync(error, cancellationToken);
+            }
         }
+    }
+
+    /// <summary>A watch that ended by itself would be found out by nobody: whatever went wrong is said, and tried again.</summary>
+    private async Task FailedAsync(Exception error, CancellationToken cancellationToken)
+    {
+        Retry();
+        Say($"{Failures.Describe(error).Message} Trying again at {_nextScan.ToLocalTime():HH:mm}.");
+        await Task.Delay(Look, environment.Clock, cancellationToken);
     }
 
     private TimeSpan Patience()
@@ -59,7 +74,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         _nextScan = environment.Clock.GetUtcNow() + options.Rescan;
         if (await RunAsync(new BackupOptions(Settle: options.Settle), run => run.RunAsync(folders, cancellationToken), cancellationToken) is not { } outcome) return;
         foreach (FoundFile file in outcome.Unsettled) _tracker.Touch(file.Path);
-        if (outcome.Code(dryRun: false) == ExitCode.Incomplete) Retry();
+        if (outcome.Code(dryRun: false) != ExitCode.Ok) Retry();
     }
 
     private async Task TakeReadyAsync(CancellationToken cancellationToken)
@@ -73,7 +88,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         FoundFile[] files = [.. _ready];
         _ready.Clear();
         BackupOutcome? outcome = await RunAsync(new BackupOptions(), run => run.RunAsync(folders, files, cancellationToken), cancellationToken);
-        if (outcome?.Code(dryRun: false) == ExitCode.Incomplete) Retry();
+        if (outcome is not null && outcome.Code(dryRun: false) != ExitCode.Ok) Retry();
     }
 
     private async Task<BackupOutcome?> RunAsync(BackupOptions backup, Func<BackupRun, Task<BackupOutcome>> run, CancellationToken cancellationToken)
@@ -88,7 +103,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
             _retry = FirstRetry;
             return outcome;
         }
-        catch (Exception error) when (error is CliException or IOException or UnauthorizedAccessException)
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
             Retry();
             Say($"{Failures.Describe(error).Message} Trying again at {_nextScan.ToLocalTime():HH:mm}.");
@@ -128,10 +143,21 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         if (outcome.Uploaded > 0) Say($"Backed up {Texts.Count(outcome.Uploaded, "instance")} in {Texts.Count(outcome.Packs.Count, "pack")}, {Texts.Size(outcome.UploadedBytes)} sealed.");
         if (outcome.AlreadyArchived > 0) Say($"{Texts.Count(outcome.AlreadyArchived, "file was", "files were")} renamed, copied or known already.");
         foreach (SkippedFile file in session.State.SkippedFiles(outcome.Run).Where(f => SkipReasons.IsGrave(f.Reason)).Take(20)) Say($"Not backed up: {Texts.Printable(file.Path)} ({SkipReasons.Describe(file.Reason)})");
+        foreach (FailedPack pack in outcome.FailedPacks.Take(20)) Say($"Not uploaded: {Texts.Count(pack.Files, "instance")} of study {pack.Study}. {pack.Why}");
         foreach (UnreadableFolder folder in outcome.UnreadableFolders.Take(20)) Say($"Folder cannot be listed: {Texts.Printable(folder.Path)} ({folder.Why})");
     }
 
-    private void Say(string line) => environment.Out.WriteLine($"{environment.Clock.GetLocalNow():yyyy-MM-dd HH:mm:ss}  {line}");
+    private void Say(string line)
+    {
+        try
+        {
+            environment.Out.WriteLine($"{environment.Clock.GetLocalNow():yyyy-MM-dd HH:mm:ss}  {line}");
+        }
+        catch (IOException)
+        {
+            // A log on a full disk, a pipe that nobody reads: status has it from the state all the same.
+        }
+    }
 
     private static DateTimeOffset Earlier(DateTimeOffset a, DateTimeOffset b) => a < b ? a : b;
 }

@@ -91,7 +91,7 @@ public sealed class AgentStateTests : IDisposable
         Sidecar sidecar = await _packs.WriteAsync(_folder["packs"], PackId.New(TimeProvider.System), ("a", Packs.Bytes("aaaaa")));
         _state.NoteUploaded(sidecar, Now);
         Assert.Equal(0, _state.Count(run).BackedUp);
-        Assert.Equal(sidecar.Pack, Assert.Single(_state.Uploads()).Pack);
+        Assert.Equal(sidecar.Pack, Assert.Single(_state.Uploads()).Sidecar.Pack);
 
         _state.StoreReceipt(await _packs.SignAsync(Packs.ReceiptFor(sidecar)), Packs.ReceiptFor(sidecar), sidecar.Instances);
         Assert.Equal((1, 0), (_state.Count(run).BackedUp, _state.Count(run).Pending));
