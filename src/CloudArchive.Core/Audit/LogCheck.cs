@@ -12,7 +12,8 @@ namespace CloudArchive.Core.Audit;
 /// <param name="Checked">Logs that were read whole.</param>
 /// <param name="Damaged">Of them, those that do not verify.</param>
 /// <param name="Finished">False where the run stopped at its bound: the next one goes on from there.</param>
-public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, bool Finished);
+/// <param name="NotChecked">Logs that could not be read to their end: nothing is known of them until the next pass.</param>
+public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, bool Finished, IReadOnlyList<string> NotChecked);
 
 /// <summary>
 /// Reads every log once a day, whole, and hashes its entries anew: their root must be the one that the log's last checkpoint was signed
@@ -38,11 +39,12 @@ public sealed partial class LogCheck(
         DateTimeOffset begun = cursor?.Time("begun") ?? DateTimeOffset.MinValue;
         int done = 0;
         List<string> damaged = [];
+        List<string> notChecked = [];
         if (after is null)
         {
             if (clock.GetUtcNow() - begun < s_between)
             {
-                return new LogCheckResult(0, damaged, true);
+                return new LogCheckResult(0, damaged, true, notChecked);
             }
 
             begun = clock.GetUtcNow();
@@ -57,12 +59,17 @@ public sealed partial class LogCheck(
 
             if (done > 0 && clock.GetElapsedTime(start) >= budget)
             {
-                return new LogCheckResult(done, damaged, false);
+                return new LogCheckResult(done - notChecked.Count, damaged, false, notChecked);
             }
 
-            if (!await HoldsAsync(log, by, cancellationToken))
+            switch (await HoldsAsync(log, by, cancellationToken))
             {
-                damaged.Add(log);
+                case false:
+                    damaged.Add(log);
+                    break;
+                case null:
+                    notChecked.Add(log);
+                    break;
             }
 
             done++;
@@ -70,7 +77,7 @@ public sealed partial class LogCheck(
         }
 
         await SaveAsync(null, begun, cancellationToken);
-        return new LogCheckResult(done, damaged, true);
+        return new LogCheckResult(done - notChecked.Count, damaged, true, notChecked);
     }
 
     private async Task SaveAsync(string? after, DateTimeOffset begun, CancellationToken cancellationToken)
@@ -84,7 +91,8 @@ public sealed partial class LogCheck(
         await rows.SubmitAsync(RowTable.Work, CursorPartition, [new RowWrite.Upsert(CursorKey, values)], cancellationToken);
     }
 
-    private async Task<bool> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
+    /// <summary>Whether the log holds; null where it could not be read.</summary>
+    private async Task<bool?> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
     {
         try
         {
@@ -99,9 +107,9 @@ public sealed partial class LogCheck(
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            // Storage's trouble is no damage; the log has its turn again tomorrow.
+            // Storage's trouble is no damage, and no proof either; the log has its turn again tomorrow.
             LogFailed(logger, e, log);
-            return true;
+            return null;
         }
     }
 

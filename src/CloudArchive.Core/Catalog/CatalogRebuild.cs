@@ -9,6 +9,7 @@ using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Catalog;
 
@@ -17,7 +18,8 @@ namespace CloudArchive.Core.Catalog;
 /// one goes on. A pack that has no receipt gets one the way a commit gives it: read back, hashed, locked. The losses that the audit log has are written
 /// again with the first call; a pack whose blob is not there, or not as long as it was, is one; and a receipt that names an entry which the log lost is entered again.
 /// </summary>
-public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, PackStatements statements, PackFinish finish, ClinicDirectory clinics, LossRebuild losses, RebuildLog log)
+public sealed partial class CatalogRebuild(
+    IBlobVault vault, CatalogWriter catalog, PackStatements statements, PackFinish finish, ClinicDirectory clinics, LossRebuild losses, RebuildLog log, ILogger<CatalogRebuild> logger)
 {
     private const int MostSidecarBytes = 16 * 1024 * 1024;
     private const string Suffix = ".sidecar.json";
@@ -61,6 +63,12 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Pack
             {
                 // Each names the pack or blob and no path: what cannot be catalogued as it should be is told, and the rest goes on.
                 problems.Add($"{pack}: {e.Message}");
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // What storage says of itself may hold a URL: the log has it, under the pack's id.
+                LogFailed(logger, e, pack, id);
+                problems.Add($"{pack}: storage failed; the service's log says how. Repeat the rebuild.");
             }
         }
 
@@ -119,6 +127,9 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Pack
         CatalogPack pack = await finish.RunAsync(sidecar, verified.VersionId, until, by, cancellationToken);
         await catalog.RestoreAsync(pack, sidecar, cancellationToken);
     }
+
+    [LoggerMessage(151, LogLevel.Error, "Pack {Pack} of clinic {Clinic} could not be catalogued: storage failed.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, PackId pack, ClinicId clinic);
 }
 
 /// <summary>The audit entry of a rebuild's step.</summary>

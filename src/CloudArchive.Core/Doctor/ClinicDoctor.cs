@@ -28,42 +28,52 @@ public sealed class ClinicDoctor(
         List<string> untested = [];
         List<string> failed = [];
         List<string> silent = [];
+        List<string> notLooked = [];
         foreach (ClinicId clinic in some)
         {
-            IReadOnlyList<CatalogPack> packs = (await catalog.ListPacksAsync(clinic, null, PacksEach, cancellationToken)).Packs;
-            foreach (CatalogPack pack in packs.Where(pack => pack.ImmutableUntil > clock.GetUtcNow()))
+            try
             {
-                looked++;
-                BlobState? state = await vault.FindAsync(BlobName.Pack(clinic, pack.Pack), pack.VersionId, cancellationToken);
-                if (state is null)
+                IReadOnlyList<CatalogPack> packs = (await catalog.ListPacksAsync(clinic, null, PacksEach, cancellationToken)).Packs;
+                foreach (CatalogPack pack in packs.Where(pack => pack.ImmutableUntil > clock.GetUtcNow()))
                 {
-                    await losses.RecordMissingAsync(pack, by, cancellationToken);
+                    looked++;
+                    BlobState? state = await vault.FindAsync(BlobName.Pack(clinic, pack.Pack), pack.VersionId, cancellationToken);
+                    if (state is null)
+                    {
+                        await losses.RecordMissingAsync(pack, by, cancellationToken);
+                    }
+                    else if (!state.Locked || state.ImmutableUntil < pack.ImmutableUntil)
+                    {
+                        unlocked.Add($"{clinic}/{pack.Pack}");
+                    }
                 }
-                else if (!state.Locked || state.ImmutableUntil < pack.ImmutableUntil)
+
+                lost.AddRange((await losses.NoteReplacedAsync(clinic, null, cancellationToken)).Values.Where(pack => pack.ReplacedAt is null).Select(pack => $"{clinic}/{pack.Pack}"));
+
+                if (packs.Count > 0 && clock.GetUtcNow() - packs[0].CommittedAt > RestoreTestWatch.Longest)
                 {
-                    unlocked.Add($"{clinic}/{pack.Pack}");
+                    DateTimeOffset? last = await tests.LastFinishedAsync(clinic, cancellationToken);
+                    (last is null || clock.GetUtcNow() - last > RestoreTestWatch.Longest ? untested : []).Add(clinic.Value);
+                }
+
+                if (await LastRunFailedAsync(clinic, cancellationToken))
+                {
+                    failed.Add(clinic.Value);
+                }
+
+                if (await LastHeardAsync(clinic, cancellationToken) is { } heard && clock.GetUtcNow() - heard > s_silent)
+                {
+                    silent.Add(clinic.Value);
                 }
             }
-
-            lost.AddRange((await losses.NoteReplacedAsync(clinic, null, cancellationToken)).Values.Where(pack => pack.ReplacedAt is null).Select(pack => $"{clinic}/{pack.Pack}"));
-
-            if (packs.Count > 0 && clock.GetUtcNow() - packs[0].CommittedAt > RestoreTestWatch.Longest)
+            catch (Exception e) when (e is not OperationCanceledException)
             {
-                DateTimeOffset? last = await tests.LastFinishedAsync(clinic, cancellationToken);
-                (last is null || clock.GetUtcNow() - last > RestoreTestWatch.Longest ? untested : []).Add(clinic.Value);
-            }
-
-            if (await LastRunFailedAsync(clinic, cancellationToken))
-            {
-                failed.Add(clinic.Value);
-            }
-
-            if (await LastHeardAsync(clinic, cancellationToken) is { } heard && clock.GetUtcNow() - heard > s_silent)
-            {
-                silent.Add(clinic.Value);
+                // One clinic's trouble must not keep the others from being looked at; and what was not looked at is not well.
+                notLooked.Add($"{clinic} ({e.GetType().Name})");
             }
         }
 
+        yield return Check("clinics-readable", notLooked, DoctorVerdict.Failed, $"{DoctorLimits.Of(some.Count)}, each looked at", "every clinic's rows and blobs can be read", "The checks below do not speak of these clinics. Rebuild their catalogue; the service's log has the error.");
         yield return Check("packs-there", lost, DoctorVerdict.Failed, $"no pack of {DoctorLimits.Of(some.Count)} is lost that is not replaced", "no pack is lost that is not replaced", "docs/operations.md, \"A pack is lost\".");
         yield return Check("packs-locked", unlocked, DoctorVerdict.Failed, $"{looked} packs of {DoctorLimits.Of(some.Count)}, each locked", "every pack is locked as its catalogue entry says", "Treat it as a breach: docs/operations.md, \"A policy was removed\".");
         yield return Check("restore-tests-run", untested, DoctorVerdict.Failed, $"each of {DoctorLimits.Of(some.Count)} was tested within {RestoreTestWatch.Longest.TotalHours:0} hours, or has nothing to test yet", "a restore test of every clinic has ended lately", "Is the recovery app up, and its timer on? Then: cloudarchive restore-test run.");
