@@ -20,6 +20,7 @@ using CloudArchive.Core.Restores;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.Routing;
@@ -85,6 +86,7 @@ public static class CloudArchiveServices
         services.AddSingleton<AccessReviews>();
         services.AddSingleton<ClinicDirectory>();
         services.AddSingleton<Agents>();
+        services.AddSingleton<VerdictReports>();
         services.AddSingleton<SilenceWatch>();
         services.AddSingleton<KeyAnnouncement>();
         services.AddSingleton<IdentifierSecrets>();

@@ -196,7 +196,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
 
         // Other tests count too, at the same time: of this cause there is only this one.
         Assert.Single(metrics.Measured, one => one == "cloudarchive.alerts.raised 1 cause=schedule-missed");
-        Assert.Contains("cloudarchive.webhook.deliveries 1 outcome=delivered", metrics.Measured);
+        Assert.Contains("cloudarchive.alerts.deliveries 1 outcome=delivered", metrics.Measured);
         Assert.All(metrics.Measured, one => Assert.Matches("^cloudarchive[a-z_.]+ [0-9]+( (cause|outcome|verdict|reason)=[a-z-]+)?$", one));
     }
 
