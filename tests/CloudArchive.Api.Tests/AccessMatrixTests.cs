@@ -28,6 +28,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics                                           | 401 401 401 401 401 | 403 401 ok  ok  ok  | admin
         GET /v1/clinics/{clinic}                                  | 401 401 401 401 401 | 403 401 ok  ok  403 | admin
         PUT /v1/clinics/{clinic}/settings                         | 401 401 401 401 401 | 403 401 403 403 403 | admin*
+        PUT /v1/clinics/{clinic}/contact                          | 401 401 401 401 401 | 403 401 403 403 403 | admin
         POST /v1/clinics/{clinic}/enrollments                     | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/clinics/{clinic}/agents                           | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         POST /v1/clinics/{clinic}/agents/{agent}/revoke           | 401 401 401 401 401 | 403 401 403 403 403 | admin
@@ -91,8 +92,10 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         POST /v1/clinics/{clinic}/disclosures/search              | 401 401 401 401 401 | 403 401 403 403 403 | admin
         GET /v1/clinics/{clinic}/alerts                           | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         POST /v1/clinics/{clinic}/alerts/{alert}/retry            | 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        POST /v1/clinics/{clinic}/alerts/{alert}/acknowledge      | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/alerts                                            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         POST /v1/alerts/{alert}/retry                             | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
+        POST /v1/alerts/{alert}/acknowledge                       | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
         GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance

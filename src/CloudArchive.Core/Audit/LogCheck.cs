@@ -8,10 +8,11 @@ using Microsoft.Extensions.Logging;
 namespace CloudArchive.Core.Audit;
 
 /// <summary>How a run went.</summary>
-/// <param name="Checked">Logs that were read whole.</param>
+/// <param name="Checked">Logs that were looked at.</param>
 /// <param name="Damaged">Of them, those that do not verify.</param>
+/// <param name="Unchecked">Of them, those of which nobody knows: they could not be read.</param>
 /// <param name="Finished">False where the run stopped at its bound: the next one goes on from there.</param>
-public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, bool Finished);
+public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, IReadOnlyList<string> Unchecked, bool Finished);
 
 /// <summary>
 /// Reads every log once a day, whole, and hashes its entries anew: their root must be the one that the log's last checkpoint was signed
@@ -19,8 +20,8 @@ public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, 
 /// </summary>
 public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpoints checkpoints, AlertDesk alerts, TimeProvider clock, ILogger<LogCheck> logger)
 {
-    private const string CursorPartition = "$log-check";
     private const string CursorKey = "cursor";
+    private readonly LogStates _states = new(rows, clock);
 
     /// <summary>A little less than a day: a pass begins at the same time every day.</summary>
     private static readonly TimeSpan s_between = TimeSpan.FromHours(23);
@@ -30,16 +31,16 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
     {
         long start = clock.GetTimestamp();
         Requester by = Requester.System("log-check", "log-check-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
-        Row? cursor = await rows.FindAsync(RowTable.Work, CursorPartition, CursorKey, cancellationToken);
+        Row? cursor = await rows.FindAsync(RowTable.Work, LogStates.Partition, CursorKey, cancellationToken);
         string? after = cursor?.Text("after");
         DateTimeOffset begun = cursor?.Time("begun") ?? DateTimeOffset.MinValue;
         int done = 0;
-        List<string> damaged = [];
+        List<string> damaged = [], unknown = [];
         if (after is null)
         {
             if (clock.GetUtcNow() - begun < s_between)
             {
-                return new LogCheckResult(0, damaged, true);
+                return new LogCheckResult(0, damaged, unknown, true);
             }
 
             begun = clock.GetUtcNow();
@@ -54,12 +55,17 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
 
             if (done > 0 && clock.GetElapsedTime(start) >= budget)
             {
-                return new LogCheckResult(done, damaged, false);
+                return new LogCheckResult(done, damaged, unknown, false);
             }
 
-            if (!await HoldsAsync(log, by, cancellationToken))
+            switch (await HoldsAsync(log, by, cancellationToken))
             {
-                damaged.Add(log);
+                case false:
+                    damaged.Add(log);
+                    break;
+                case null:
+                    unknown.Add(log);
+                    break;
             }
 
             done++;
@@ -67,7 +73,7 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
         }
 
         await SaveAsync(null, begun, cancellationToken);
-        return new LogCheckResult(done, damaged, true);
+        return new LogCheckResult(done, damaged, unknown, true);
     }
 
     private async Task SaveAsync(string? after, DateTimeOffset begun, CancellationToken cancellationToken)
@@ -78,27 +84,42 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
             values["after"] = after;
         }
 
-        await rows.SubmitAsync(RowTable.Work, CursorPartition, [new RowWrite.Upsert(CursorKey, values)], cancellationToken);
+        await rows.SubmitAsync(RowTable.Work, LogStates.Partition, [new RowWrite.Upsert(CursorKey, values)], cancellationToken);
     }
 
-    private async Task<bool> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
+    /// <summary>Whether it holds; null: not checked.</summary>
+    private async Task<bool?> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
     {
         try
         {
             await VerifyAsync(log, cancellationToken);
+            await _states.NoteHoldsAsync(log, cancellationToken);
             return true;
         }
         catch (AuditLogDamagedException e)
         {
             LogDamaged(logger, e, log);
             await RaiseAsync(log, by, cancellationToken);
+            await TryNoteDamagedAsync(log, cancellationToken);
             return false;
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            // Storage's trouble is no damage; the log has its turn again tomorrow.
+            // Storage's trouble is no damage, and no "holds" either; the log has its turn again tomorrow, and one that has none for two days is an alert.
             LogFailed(logger, e, log);
-            return true;
+            return null;
+        }
+    }
+
+    private async Task TryNoteDamagedAsync(string log, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _states.NoteDamagedAsync(log, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogFailed(logger, e, log);
         }
     }
 

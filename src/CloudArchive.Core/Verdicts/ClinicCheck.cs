@@ -39,12 +39,15 @@ public sealed record CheckedClinic(
     /// <summary>A computer's name.</summary>
     public string NameOf(string agent) => Agents.FirstOrDefault(one => one.Id.ToString() == agent)?.Name ?? agent;
 
+    /// <summary>What a computer reported last, or null.</summary>
+    public ReportedVerdict? ReportOf(string agent) => Reports.GetValueOrDefault(AgentId.Parse(agent));
+
     /// <summary>As the API answers it.</summary>
     public ClinicVerdictResponse ToResponse(DateTimeOffset now) => new(Clinic.Id, Verdict.State, now, Verdict.Findings, [.. Verdict.Computers.Select(ToResponse)]);
 
     private ComputerVerdictResponse ToResponse(ComputerVerdict computer)
     {
-        ReportedVerdict? report = Reports.GetValueOrDefault(AgentId.Parse(computer.Agent));
+        ReportedVerdict? report = ReportOf(computer.Agent);
         return new ComputerVerdictResponse(
             computer.Agent, NameOf(computer.Agent), computer.State, report?.ReceivedAt, report?.Since, computer.ClockOff is { } off ? (long)off.TotalSeconds : null, computer.Findings, computer.Folders);
     }

@@ -23,6 +23,9 @@ public sealed record ReportedVerdict(AgentId Agent, AgentVerdict Verdict, DateTi
 /// </summary>
 public sealed class VerdictReports(IRowStore rows, Outbox outbox, TimeProvider clock)
 {
+    /// <summary>The largest body of a report.</summary>
+    public const long MostBytes = VerdictForm.MostBytes;
+
     /// <summary>How many days of a computer are kept.</summary>
     public const int DaysKept = 90;
 

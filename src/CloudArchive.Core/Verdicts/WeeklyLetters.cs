@@ -58,7 +58,7 @@ public sealed partial class WeeklyLetters(IRowStore rows, ClinicDirectory clinic
             {
                 // A clinic that cannot be looked at is told of as such, and keeps no other from its letter.
                 failed++;
-                others.Add($"NOT CHECKED: {id}. The service's log says why.");
+                others.Add($"Not checked: {id}. The service's log says why.");
                 LogFailed(logger, e, id);
             }
         }
@@ -125,7 +125,7 @@ public sealed partial class WeeklyLetters(IRowStore rows, ClinicDirectory clinic
 public static class VerdictReasons
 {
     /// <summary>The state in a word.</summary>
-    public static string Word(VerdictState state) => state switch { VerdictState.Safe => "SAFE", VerdictState.Attention => "Needs attention", _ => "NOT SAFE" };
+    public static string Word(VerdictState state) => state switch { VerdictState.Safe => "Safe", VerdictState.Attention => "Needs attention", _ => "Not safe" };
 
     /// <summary>Why, the grave ones first.</summary>
     public static IReadOnlyList<string> Of(CheckedClinic found, DateTimeOffset now) => [.. List(found, now).OrderByDescending(reason => reason.NotSafe).Select(reason => reason.Sentence)];

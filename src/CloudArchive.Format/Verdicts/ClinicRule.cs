@@ -28,7 +28,10 @@ public sealed record VerdictLimits(TimeSpan Quiet, TimeSpan Silent)
     public static readonly TimeSpan LogCheck = TimeSpan.FromHours(48);
 
     /// <summary>A computer that is on backs up every day; one of a practice that is closed is off for a long weekend.</summary>
-    public static VerdictLimits Default { get; } = new(TimeSpan.FromHours(26), TimeSpan.FromDays(4));
+    public static VerdictLimits Default { get; } = new(VerdictRule.DefaultMaxAge, TimeSpan.FromDays(4));
+
+    /// <summary>As an operator sets them: what is silent is not quiet only.</summary>
+    public static VerdictLimits For(TimeSpan silent) => new(silent < Default.Quiet ? silent : Default.Quiet, silent);
 }
 
 /// <summary>A computer, as the archive knows it.</summary>
