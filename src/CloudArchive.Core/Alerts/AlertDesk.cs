@@ -83,7 +83,8 @@ public sealed partial class AlertDesk(IRowStore rows, Outbox outbox, TimeProvide
             AlertId id = AlertId.Of(alert, now);
             if (await rows.FindAsync(RowTable.Work, alert.Log, AlertRows.Alert + id, cancellationToken) is { } today)
             {
-                if (AlertRows.Read(today) is { Closing: AlertClosing.CauseEnded } closed && !await TryReopenAsync(closed, by, cancellationToken))
+                RaisedAlert said = AlertRows.Read(today);
+                if (said.Closing == AlertClosing.CauseEnded ? !await TryReopenAsync(said, alert, by, cancellationToken) : !await TrySayAsync(said, alert, cancellationToken))
                 {
                     continue;
                 }
@@ -172,9 +173,29 @@ public sealed partial class AlertDesk(IRowStore rows, Outbox outbox, TimeProvide
     public async Task<IReadOnlyList<OpenAlert>> ListOpenAsync(string log, CancellationToken cancellationToken) =>
         [.. (await rows.QueryAsync(RowTable.Work, log, RowRange.Prefix(AlertRows.Open), RowStoreExtensions.MostRows, cancellationToken)).Select(AlertRows.ReadOpen)];
 
-    private async Task<bool> TryReopenAsync(RaisedAlert closed, Requester by, CancellationToken cancellationToken)
+    /// <summary>Who looks later on the same day reads what is so then. It is the same alert: nobody is told twice, and the log has it already.</summary>
+    private async Task<bool> TrySayAsync(RaisedAlert said, Alert alert, CancellationToken cancellationToken)
     {
-        RaisedAlert again = closed with { Closing = null, ClosedAt = null };
+        if (said.Alert.Message == alert.Message)
+        {
+            return true;
+        }
+
+        try
+        {
+            RowWrite write = new RowWrite.Replace(AlertRows.Alert + said.Id, AlertRows.Values(said with { Alert = alert }), said.ETag);
+            await rows.SubmitAsync(RowTable.Work, alert.Log, [write], cancellationToken);
+            return true;
+        }
+        catch (RowConflictException)
+        {
+            return false;
+        }
+    }
+
+    private async Task<bool> TryReopenAsync(RaisedAlert closed, Alert alert, Requester by, CancellationToken cancellationToken)
+    {
+        RaisedAlert again = closed with { Alert = alert, Closing = null, ClosedAt = null };
         string log = closed.Alert.Log;
         Row? open = await rows.FindAsync(RowTable.Work, log, AlertRows.Open + closed.Id.Digest, cancellationToken);
         RowWrite[] writes = [new RowWrite.Replace(AlertRows.Alert + closed.Id, AlertRows.Values(again), closed.ETag), AlertRows.WriteOpen(again, open)];

@@ -33,7 +33,7 @@ internal sealed class Archive
         Identifiers = new IdentifierLookup(Clinics, secrets);
         Packs = new PackRows(rows, clock);
         Catalog = new CatalogReader(rows);
-        Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
+        Alerts = new AlertDesk(rows, Outbox, clock, NullLogger<AlertDesk>.Instance);
         Losses = new PackLosses(rows, Catalog, Outbox, Alerts, clock, NullLogger<PackLosses>.Instance);
         CatalogWriter writer = new(rows);
         Stored = new StoredPacks(vault);
@@ -79,7 +79,7 @@ internal sealed class Archive
         RestoreTestFinish end = new(rows, Canaries, Evidence, new RestoreTestLedger(Clinics, Outbox, Alerts), new EvidenceIssuer("CloudArchive/test", new EvidenceContact("Operator", "op@example.org")), clock);
         TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, PackTest, logged, Rehydration, Losses, clock), end, clock, NullLogger<RestoreTestRunner>.Instance);
         Schedule = new RestoreTestSchedule(Clinics, Tests, Budgets, Alerts, NullLogger<RestoreTestSchedule>.Instance);
-        Watch = new RestoreTestWatch(Clinics, Tests, Catalog, Alerts, clock);
+        Watch = new RestoreTestWatch(Clinics, Tests, Catalog, Alerts, clock, NullLogger<RestoreTestWatch>.Instance);
     }
 
     public static Requester Admin { get; } = new(new AuditActor("ada", "admin"), new AuditOrigin("127.0.0.1", "test"));

@@ -73,12 +73,12 @@ public sealed class LogCheckTests(SharedStorage shared)
         StoredLog first = logs[0];
         OwnCursor rows = new(first.Rows, [.. logs.Select(log => log.Name)]);
         Checkpoints checkpoints = new(first.Reader, first.Vault, new KeysOfTwo(first.Keys, logs[^1].Keys), first.Clock);
-        AlertDesk alerts = new(new Outbox(first.Rows, first.Log, first.Clock), first.Clock, NullLogger<AlertDesk>.Instance);
+        AlertDesk alerts = new(first.Rows, new Outbox(first.Rows, first.Log, first.Clock), first.Clock, NullLogger<AlertDesk>.Instance);
         return new LogCheck(rows, first.Reader, checkpoints, alerts, first.Clock, NullLogger<LogCheck>.Instance);
     }
 
     private static async Task<IReadOnlyList<RaisedAlert>> AlertsAsync(StoredLog log) =>
-        (await new AlertList(log.Rows, null!, log.Clock).ListAsync(AuditEntry.SystemLog, AlertDeliveryStatus.Waiting, null, 1000, Cancel)).Alerts;
+        (await new AlertList(log.Rows, null!, log.Clock).ListAsync(AuditEntry.SystemLog, alert => alert.Delivery.Status == AlertDeliveryStatus.Waiting, null, 1000, Cancel)).Alerts;
 
     /// <summary>A store in which only some logs can be found by listing, and with a cursor of its own.</summary>
     private sealed class OwnCursor(IRowStore inner, IReadOnlyList<string> logs) : IRowStore
