@@ -72,7 +72,8 @@ public sealed class SmtpMailer : IMailer
     {
         SmtpCommandException { ErrorCode: SmtpErrorCode.RecipientNotAccepted, StatusCode: >= (SmtpStatusCode)500 } e => SendOutcome.Refused($"The mail server does not take mail for that address ({(int)e.StatusCode})."),
         SmtpCommandException { ErrorCode: SmtpErrorCode.SenderNotAccepted } e => SendOutcome.Failed($"The mail server does not take mail from the configured sender ({(int)e.StatusCode})."),
-        SmtpCommandException { StatusCode: >= (SmtpStatusCode)500 } e => SendOutcome.Refused($"The mail server refused the mail ({(int)e.StatusCode})."),
+        SmtpCommandException { ErrorCode: SmtpErrorCode.MessageNotAccepted, StatusCode: >= (SmtpStatusCode)500 } e => SendOutcome.Refused($"The mail server refused the mail ({(int)e.StatusCode})."),
+        SmtpCommandException { StatusCode: >= (SmtpStatusCode)500 } e => SendOutcome.Failed($"The mail server does not serve this sender ({(int)e.StatusCode})."),
         SmtpCommandException e => SendOutcome.Failed($"The mail server asks to try again later ({(int)e.StatusCode})."),
         AuthenticationException => SendOutcome.Failed("The mail server did not accept the user name and the password."),
         SslHandshakeException => SendOutcome.Failed("No secure connection to the mail server: its certificate was not accepted, or it speaks no TLS there."),

@@ -31,7 +31,7 @@ public sealed class SmtpMailerTests : IAsyncLifetime
         Assert.Equal(("archive@example.org", "anna@praxis.example", true), (got.From, Assert.Single(got.To), got.Secure));
         MimeMessage message = await ReadAsync(got);
         Assert.Equal(Letter.Subject, message.Subject);
-        Assert.Equal(Letter.Text, message.TextBody.ReplaceLineEndings("\n"));
+        Assert.Equal(Letter.Text, message.TextBody!.ReplaceLineEndings("\n"));
         Assert.Equal((At, "riverside.20261126-9f.mail-clinic@example.org", "auto-generated"), (message.Date, message.MessageId, message.Headers[HeaderId.AutoSubmitted]));
         Assert.All(got.Data.Split("\r\n"), line => Assert.True(line.Length <= 998 && line.All(char.IsAscii), line));
 
@@ -53,7 +53,7 @@ public sealed class SmtpMailerTests : IAsyncLifetime
         MimeMessage message = await ReadAsync(got);
         Assert.Empty(message.Bcc);
         Assert.Equal("Praxis  Bcc: all@elsewhere.example    Hello", message.Subject);
-        Assert.Equal(Letter.Text, message.TextBody.ReplaceLineEndings("\n"));
+        Assert.Equal(Letter.Text, message.TextBody!.ReplaceLineEndings("\n"));
     }
 
     [Fact]
@@ -74,10 +74,10 @@ public sealed class SmtpMailerTests : IAsyncLifetime
     [InlineData("RCPT", "550 5.1.1 anna@praxis.example: no such user", "Refused The mail server does not take mail for that address (550).")]
     [InlineData("RCPT", "451 4.7.1 greylisted", "Failed The mail server asks to try again later (451).")]
     [InlineData("MAIL", "553 5.7.1 not your domain", "Failed The mail server does not take mail from the configured sender (553).")]
-    [InlineData("DATA", "554 5.6.0 no", "Refused The mail server refused the mail (554).")]
+    [InlineData("DATA", "554 5.6.0 no", "Failed The mail server does not serve this sender (554).")]
     [InlineData("DOT", "552 5.2.2 mailbox full", "Refused The mail server refused the mail (552).")]
     [InlineData("DOT", "421 4.3.2 shutting down", "Failed The mail server asks to try again later (421).")]
-    [InlineData("CONNECT", "554 go away", "Refused The mail server refused the mail (554).")]
+    [InlineData("CONNECT", "554 go away", "Failed The mail server does not serve this sender (554).")]
     [InlineData("EHLO", "421 busy", "Failed The mail server asks to try again later (421).")]
     public async Task What_a_server_says_no_to_is_told_by_its_number_alone(string verb, string answer, string expected)
     {

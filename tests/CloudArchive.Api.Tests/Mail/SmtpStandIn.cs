@@ -227,7 +227,7 @@ internal sealed class SmtpStandIn : IAsyncDisposable
 
         private async Task AnswerAsync(string verb, string usual)
         {
-            string answer = server.Answers.GetValueOrDefault(verb, usual);
+            string answer = server.Answers.GetValueOrDefault(verb == "HELO" ? "EHLO" : verb, usual);
             if (answer.Length == 0)
             {
                 await Task.Delay(Timeout.Infinite, stop);
