@@ -33,6 +33,6 @@ public sealed class LogStates(IRowStore rows, TimeProvider clock)
         await SaveAsync(log, values, cancellationToken);
     }
 
-    private Task SaveAsync(string log, Dictionary<string, object> values, CancellationToken cancellationToken) =>
-        rows.SubmitAsync(RowTable.Work, Partition, [new RowWrite.Upsert(Prefix + log, values)], cancellationToken);
+    private async Task SaveAsync(string log, Dictionary<string, object> values, CancellationToken cancellationToken) =>
+        await rows.SubmitAsync(RowTable.Work, Partition, [new RowWrite.Upsert(Prefix + log, values)], cancellationToken);
 }

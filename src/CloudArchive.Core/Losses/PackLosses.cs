@@ -30,6 +30,9 @@ public sealed record LostPack(PackId Pack, Uid? Study, PackLossCause Cause, stri
 /// </summary>
 public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Outbox outbox, AlertDesk alerts, TimeProvider clock, ILogger<PackLosses> logger)
 {
+    /// <summary>What the alert is about: all of a clinic's lost packs together.</summary>
+    internal const string AlertSubject = "packs";
+
     /// <summary>All of a clinic's lost packs, by id.</summary>
     public async Task<IReadOnlyDictionary<PackId, LostPack>> ListAsync(ClinicId clinic, CancellationToken cancellationToken) =>
         await LossRows.ListAsync(rows, clinic, cancellationToken);
@@ -86,7 +89,7 @@ public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Ou
             new Alert(
                 clinic,
                 AlertCause.PackLost,
-                "packs",
+                AlertSubject,
                 $"Pack {pack} of clinic {clinic} is {(cause == PackLossCause.Missing ? "not in storage any more" : "in storage, but is not what was archived")}. The clinic's computers upload again at their next backup what they still have. See docs/operations.md, \"A pack is lost\"."),
             by,
             cancellationToken);

@@ -1,6 +1,7 @@
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Format;
 using CloudArchive.Format.Verdicts;
@@ -77,6 +78,7 @@ public sealed class ClinicCheck(ClinicDirectory clinics, VerdictReports reports,
         ClinicFacts judged = new(
             [.. facts.Agents.Where(agent => !agent.Revoked).Select(agent => Facts(agent, all.GetValueOrDefault(agent.Id)))],
             facts.LostPacks,
+            facts.LostBytes,
             facts.FirstPackAt,
             await tested,
             last?.Status == RestoreTestStatus.Failed,
@@ -92,12 +94,13 @@ public sealed class ClinicCheck(ClinicDirectory clinics, VerdictReports reports,
 /// <summary>What the archive itself has about a clinic.</summary>
 /// <param name="Agents">All of its computers.</param>
 /// <param name="LostPacks">Packs that were lost and not uploaded again.</param>
+/// <param name="LostBytes">Their bytes, as far as anything says still.</param>
 /// <param name="FirstPackAt">When the first pack was committed.</param>
 /// <param name="Log">How its audit log was found.</param>
-public sealed record ClinicRecordFacts(IReadOnlyList<Agent> Agents, long LostPacks, DateTimeOffset? FirstPackAt, LogState Log);
+public sealed record ClinicRecordFacts(IReadOnlyList<Agent> Agents, long LostPacks, long LostBytes, DateTimeOffset? FirstPackAt, LogState Log);
 
 /// <summary>Reads <see cref="ClinicRecordFacts"/>.</summary>
-public sealed class ClinicRecord(Agents agents, CatalogReader catalog, LogStates logs)
+public sealed class ClinicRecord(Agents agents, CatalogReader catalog, PackLosses losses, LogStates logs)
 {
     private const int PageSize = 100;
 
@@ -114,6 +117,7 @@ public sealed class ClinicRecord(Agents agents, CatalogReader catalog, LogStates
         while (page.Count == PageSize);
 
         DateTimeOffset? first = (await catalog.ListPacksAsync(clinic, null, 1, cancellationToken)).Packs is [var pack, ..] ? pack.CommittedAt : null;
-        return new ClinicRecordFacts(all, 0, first, await logs.FindAsync(clinic.Value, cancellationToken));
+        LostPack[] lost = [.. (await losses.ListAsync(clinic, cancellationToken)).Values.Where(pack => pack.ReplacedAt is null)];
+        return new ClinicRecordFacts(all, lost.Length, lost.Sum(pack => pack.Bytes), first, await logs.FindAsync(clinic.Value, cancellationToken));
     }
 }

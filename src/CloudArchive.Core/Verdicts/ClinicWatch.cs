@@ -1,5 +1,6 @@
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Losses;
 using CloudArchive.Format;
 using CloudArchive.Format.Verdicts;
 using Microsoft.Extensions.Logging;
@@ -103,6 +104,16 @@ public sealed partial class ClinicWatch(ClinicDirectory clinics, ClinicCheck che
         else if (open.Any(alert => alert.Cause == AlertCause.LogUnchecked))
         {
             await TryAsync(() => alerts.EndAsync(id, AlertCause.LogUnchecked, id.Value, by, cancellationToken));
+        }
+
+        if (found.Verdict.Findings.FirstOrDefault(finding => finding.Cause == VerdictCause.PacksLost) is { } lost)
+        {
+            string message = $"{VerdictTexts.Describe(lost, now)} See docs/operations.md, \"A pack is lost\".";
+            await TryAsync(() => alerts.RaiseAsync(new Alert(id, AlertCause.PackLost, PackLosses.AlertSubject, message), by, cancellationToken));
+        }
+        else
+        {
+            await TryAsync(() => alerts.EndAsync(id, AlertCause.PackLost, PackLosses.AlertSubject, by, cancellationToken));
         }
 
         if (failed.Count > 0)

@@ -44,6 +44,7 @@ public sealed record ComputerFacts(string Agent, DateTimeOffset EnrolledAt, Agen
 /// <summary>What the archive knows of a clinic beside its computers' reports.</summary>
 /// <param name="Computers">The computers that are not revoked.</param>
 /// <param name="LostPacks">Packs that the archive lost and that were not uploaded again.</param>
+/// <param name="LostBytes">Their bytes, as far as they are known.</param>
 /// <param name="FirstPackAt">When the first pack was committed; null where there is none.</param>
 /// <param name="LastTestAt">When a restore test ended last.</param>
 /// <param name="LastTestFailed">Whether it failed.</param>
@@ -53,6 +54,7 @@ public sealed record ComputerFacts(string Agent, DateTimeOffset EnrolledAt, Agen
 public sealed record ClinicFacts(
     IReadOnlyList<ComputerFacts> Computers,
     long LostPacks,
+    long LostBytes,
     DateTimeOffset? FirstPackAt,
     DateTimeOffset? LastTestAt,
     bool LastTestFailed,
@@ -99,7 +101,7 @@ public static class ClinicRule
 
         if (facts.LostPacks > 0)
         {
-            findings.Add(new VerdictFinding(VerdictCause.PacksLost, NotSafe: true, facts.LostPacks));
+            findings.Add(new VerdictFinding(VerdictCause.PacksLost, NotSafe: true, facts.LostPacks, facts.LostBytes));
         }
 
         if (facts.LastTestFailed)

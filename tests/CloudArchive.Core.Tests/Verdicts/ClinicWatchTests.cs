@@ -1,11 +1,13 @@
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Verdicts;
+using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Tests.Verdicts;
 
@@ -159,6 +161,24 @@ public sealed class ClinicWatchTests
 
         // The alert stands all the same where only its entry could not be written: it will be sent.
         Assert.Contains(AlertCause.ClinicSilent, await clinics.OpenAsync("bad-log"));
+    }
+
+    [Fact]
+    public async Task A_pack_that_the_archive_lost_makes_the_clinic_not_safe_until_it_is_whole_again()
+    {
+        WatchedClinics clinics = new();
+        AgentId agent = (await clinics.AddAsync("riverside", "reception"))[0];
+        await clinics.ReportAsync(agent, clinics.Good());
+        PackId pack = PackId.New(clinics.Clock);
+        await clinics.Losses.RecordAsync(ClinicId.Parse("riverside"), pack, PackLossCause.Missing, "pack", Ada, Cancel);
+        ClinicVerdict verdict = await clinics.VerdictAsync("riverside");
+        Assert.Equal((VerdictState.NotSafe, VerdictCause.PacksLost, 1), (verdict.State, Assert.Single(verdict.Findings).Cause, verdict.Findings[0].Count));
+        await clinics.Watch.RunAsync(Cancel);
+        Assert.Equal([AlertCause.PackLost], await clinics.OpenAsync("riverside"));
+        await clinics.Losses.ReinstateAsync(ClinicId.Parse("riverside"), pack, Ada, Cancel);
+        await clinics.Watch.RunAsync(Cancel);
+        Assert.Empty(await clinics.OpenAsync("riverside"));
+        Assert.Equal(VerdictState.Safe, (await clinics.VerdictAsync("riverside")).State);
     }
 
     [Fact]

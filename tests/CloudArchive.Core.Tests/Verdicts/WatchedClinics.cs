@@ -4,6 +4,7 @@ using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Audit;
@@ -58,7 +59,9 @@ internal sealed class WatchedClinics
     public VerdictDesk Desk => new(Reports, Agents, Alerts, _limits, Clock, NullLogger<VerdictDesk>.Instance);
 
     public ClinicCheck Check => new(
-        Clinics, Reports, new RestoreTestDesk(Rows, null!, null!, null!, null!, Clock), new ClinicRecord(Agents, new CatalogReader(Rows), new LogStates(Rows, Clock)), _limits, Clock);
+        Clinics, Reports, new RestoreTestDesk(Rows, null!, null!, null!, null!, Clock), new ClinicRecord(Agents, new CatalogReader(Rows), Losses, new LogStates(Rows, Clock)), _limits, Clock);
+
+    public PackLosses Losses => new(Rows, new CatalogReader(Rows), Outbox, Alerts, Clock, NullLogger<PackLosses>.Instance);
 
     public ClinicWatch Watch => new(Clinics, Check, Desk, Alerts, Clock, NullLogger<ClinicWatch>.Instance);
 
