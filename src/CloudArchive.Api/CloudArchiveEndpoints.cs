@@ -24,6 +24,7 @@ public static class CloudArchiveEndpoints
         ClinicEndpoints.Map(table);
         EnrollmentEndpoints.Map(table);
         AgentKeyEndpoints.Map(table);
+        VerdictEndpoints.Map(table);
         AccessEndpoints.Map(table);
         PackEndpoints.Map(table);
         ChangeEndpoints.Map(table);

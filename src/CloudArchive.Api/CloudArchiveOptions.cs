@@ -1,8 +1,9 @@
+using CloudArchive.Api.Mail;
 using CloudArchive.Api.Portal;
 using CloudArchive.Core.Alerts;
-using CloudArchive.Core.Clinics;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Signing;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Api;
 
@@ -41,8 +42,11 @@ public sealed class CloudArchiveOptions
     /// <summary>Where alerts are sent; null to send none. Needed by the recovery role alone, which delivers them.</summary>
     public WebhookTarget? Webhook { get; set; }
 
-    /// <summary>How long nothing may be heard of a clinic's agents before that is an alert.</summary>
-    public TimeSpan SilentAfter { get; set; } = SilenceLimit.Default.Longest;
+    /// <summary>Where mail goes out; null to send none. Needed by the recovery role alone.</summary>
+    public MailServer? Mail { get; set; }
+
+    /// <summary>How long nothing may be heard of a clinic's agents before that is an alert, and how long a report counts.</summary>
+    public TimeSpan SilentAfter { get; set; } = VerdictLimits.Default.Silent;
 
     /// <summary>How people get into the portal.</summary>
     public PortalOptions Portal { get; set; } = new();
@@ -78,6 +82,7 @@ public sealed record StaffIssuer(string Issuer, string Audience, Func<Cancellati
 /// <param name="RefusalsPerAddress">Refusals of callers without a token, by address: each writes an audit entry, so they are bounded.</param>
 /// <param name="RefusalsOfAnonymous">The same over all addresses.</param>
 /// <param name="RefusalsPerCaller">Refusals of a caller with a token.</param>
+/// <param name="ReportsPerAgent">Verdicts reported by an agent.</param>
 public sealed record RequestLimits(
     int TokensPerAddress = 120,
     int EnrollmentsPerAddress = 10,
@@ -85,4 +90,5 @@ public sealed record RequestLimits(
     int KeyRequestsPerAgent = 10,
     int RefusalsPerAddress = 20,
     int RefusalsOfAnonymous = 300,
-    int RefusalsPerCaller = 120);
+    int RefusalsPerCaller = 120,
+    int ReportsPerAgent = 30);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
+using CloudArchive.Api.Mail;
 using CloudArchive.Api.Portal.Pages;
 using CloudArchive.Api.Portal.Session;
 using CloudArchive.Core;
@@ -20,7 +21,9 @@ using CloudArchive.Core.Restores;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
+using CloudArchive.Format.Verdicts;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -41,16 +44,12 @@ public static class CloudArchiveServices
         services.AddSingleton(new EvidenceIssuer($"CloudArchive/{ServiceEndpoints.Version}", options.Contact));
         services.TryAddSingleton(TimeProvider.System);
         AddCore(services);
-        services.AddSingleton(new SilenceLimit(options.SilentAfter));
-        if (options.Webhook is { } webhook)
-        {
-            services.AddSingleton(provider => new Webhook(webhook, provider.GetRequiredService<TimeProvider>()));
-        }
+        services.AddSingleton(VerdictLimits.For(options.SilentAfter));
+        AddChannels(services, options);
 
         services.AddSingleton<BearerTokens>();
         services.AddSingleton<ClientAssertions>();
         services.AddSingleton<PortalSessions>();
-        services.AddSingleton<ClinicCheck>();
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<RestoreTestWorker>();
         if (options.Role.HasFlag(ArchiveRole.Recovery))
@@ -67,6 +66,22 @@ public static class CloudArchiveServices
         return services;
     }
 
+    /// <summary>The ways to tell somebody something that the operator configured.</summary>
+    private static void AddChannels(IServiceCollection services, CloudArchiveOptions options)
+    {
+        if (options.Webhook is { } webhook)
+        {
+            services.AddSingleton<INoticeChannel>(provider => new Webhook(webhook, provider.GetRequiredService<TimeProvider>()));
+        }
+
+        if (options.Mail is { } mail)
+        {
+            services.AddSingleton<IMailer>(_ => new SmtpMailer(mail, options.Portal.CommandUrl ?? options.PublicUrl));
+            services.AddSingleton<INoticeChannel, OperatorMail>();
+            services.AddSingleton<INoticeChannel, ClinicMail>();
+        }
+    }
+
     private static void AddCore(IServiceCollection services)
     {
         services.TryAddSingleton<IAuditLog, AuditLog>();
@@ -74,6 +89,7 @@ public static class CloudArchiveServices
         services.AddSingleton<AuditSearch>();
         services.AddSingleton<AuditCheck>();
         services.AddSingleton<Checkpoints>();
+        services.AddSingleton<LogStates>();
         services.AddSingleton<CheckpointRun>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<AlertDesk>();
@@ -85,7 +101,12 @@ public static class CloudArchiveServices
         services.AddSingleton<AccessReviews>();
         services.AddSingleton<ClinicDirectory>();
         services.AddSingleton<Agents>();
-        services.AddSingleton<SilenceWatch>();
+        services.AddSingleton<VerdictReports>();
+        services.AddSingleton<VerdictDesk>();
+        services.AddSingleton<ClinicRecord>();
+        services.AddSingleton<ClinicCheck>();
+        services.AddSingleton<ClinicWatch>();
+        services.AddSingleton<WeeklyLetters>();
         services.AddSingleton<KeyAnnouncement>();
         services.AddSingleton<IdentifierSecrets>();
         services.AddSingleton<IdentifierLookup>();

@@ -14,6 +14,7 @@ internal static class RateLimits
     public const string Enroll = "enroll";
     public const string Open = "open";
     public const string Keys = "keys";
+    public const string Verdicts = "verdicts";
 
     public static void AddTo(IServiceCollection services, RequestLimits limits) => services.AddRateLimiter(options =>
     {
@@ -21,6 +22,7 @@ internal static class RateLimits
         options.AddPolicy(Enroll, context => Bucket(context.Connection.RemoteIpAddress?.ToString(), limits.EnrollmentsPerAddress));
         options.AddPolicy(Open, context => Bucket(context.Caller().Id, limits.OpensPerAgent));
         options.AddPolicy(Keys, context => Bucket(context.Caller().Id, limits.KeyRequestsPerAgent));
+        options.AddPolicy(Verdicts, context => Bucket(context.Caller().Id, limits.ReportsPerAgent));
         options.OnRejected = async (rejected, _) => await Problems.WriteAsync(rejected.HttpContext, Problems.TooMany());
     });
 

@@ -73,7 +73,7 @@ public static class CloudArchiveCli
                 AccessBlockCommand.Create(environment),
                 AccessUnblockCommand.Create(environment),
             },
-            new Command("clinic", "Clinics (admin).") { ClinicCreateCommand.Create(environment) },
+            new Command("clinic", "Clinics: is one safe, its contact, a new one.") { ClinicShowCommand.Create(environment), ClinicCreateCommand.Create(environment), ClinicContactCommand.Create(environment) },
             new Command("hold", "Legal holds: what they name is kept, whatever its date is (admin).")
             {
                 HoldSetCommand.Create(environment),
@@ -99,7 +99,7 @@ public static class CloudArchiveCli
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
             new Command("evidence", "Evidence of restore tests.") { EvidenceListCommand.Create(environment), EvidenceGetCommand.Create(environment), EvidenceVerifyCommand.Create(environment) },
             ReportCommand.Create(environment),
-            new Command("alerts", "Alerts, and those that could not be delivered.") { AlertsListCommand.Create(environment), AlertsRetryCommand.Create(environment) },
+            new Command("alerts", "Alerts: what is open, who has it in hand, and what could not be delivered.") { AlertsListCommand.Create(environment), AlertsAcknowledgeCommand.Create(environment), AlertsRetryCommand.Create(environment) },
             new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };
         foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);

@@ -65,7 +65,7 @@ public static class ExitCodes
         (ExitCode.Integrity, "a receipt, key or pack is not what it must be; tell the archive's operator"),
         (ExitCode.LogAlarm, "an audit log does not hold, or contradicts what was seen before; tell the archive's operator"),
         (ExitCode.Locked, "another run is at work with the same data folder"),
-        (ExitCode.NotSafe, "status: some files are not safe"),
+        (ExitCode.NotSafe, "status, clinic show: some files are not safe"),
         (ExitCode.AwaitingApproval, "restore: a second admin must approve it first"),
         (ExitCode.Local, "a file or folder of this computer cannot be read or written"),
         (ExitCode.Unhealthy, "doctor: something is not as it must be; the output says what to do"),

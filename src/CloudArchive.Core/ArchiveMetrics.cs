@@ -17,7 +17,7 @@ public static class ArchiveMetrics
     public static readonly Counter<long> AlertsRaised = s_meter.CreateCounter<long>("cloudarchive.alerts.raised", "{alert}", "Alerts raised.");
 
     /// <summary>By <c>outcome</c>: delivered, failed (to be repeated), given-up.</summary>
-    public static readonly Counter<long> WebhookDeliveries = s_meter.CreateCounter<long>("cloudarchive.webhook.deliveries", "{attempt}", "Attempts to deliver an alert.");
+    public static readonly Counter<long> AlertDeliveries = s_meter.CreateCounter<long>("cloudarchive.alerts.deliveries", "{attempt}", "Attempts to deliver an alert or a letter.");
 
     /// <summary>By <c>verdict</c>.</summary>
     public static readonly Counter<long> RestoreTests = s_meter.CreateCounter<long>("cloudarchive.restore_tests.finished", "{run}", "Restore tests that ended.");
@@ -42,4 +42,7 @@ public static class ArchiveMetrics
 
     /// <summary>As the last look found it.</summary>
     public static readonly Gauge<long> SilentClinics = s_meter.CreateGauge<long>("cloudarchive.clinics.silent", "{clinic}", "Clinics whose agents were not heard of for too long.");
+
+    /// <summary>As the last look found it.</summary>
+    public static readonly Gauge<long> ClinicsNotSafe = s_meter.CreateGauge<long>("cloudarchive.clinics.not_safe", "{clinic}", "Clinics that are not safe.");
 }

@@ -1,7 +1,8 @@
 using System.Globalization;
 using CloudArchive.Api;
+using CloudArchive.Api.Mail;
 using CloudArchive.Core.Alerts;
-using CloudArchive.Core.Clinics;
+using CloudArchive.Format.Verdicts;
 using Microsoft.Extensions.Configuration;
 
 namespace CloudArchive.Functions;
@@ -18,6 +19,7 @@ namespace CloudArchive.Functions;
 /// <param name="IdentityClientId">The app's user-assigned identity.</param>
 /// <param name="TelemetryConnection">Where telemetry goes; null sends none.</param>
 /// <param name="Webhook">Where alerts go; null sends none.</param>
+/// <param name="Mail">Where mail goes out; null sends none.</param>
 /// <param name="SilentAfter">How long nothing may be heard of a clinic's agents.</param>
 /// <param name="PlatformSignIn">Whether the platform signs people in: it sets WEBSITE_AUTH_ENABLED itself, and takes its headers off what callers send only then.</param>
 public sealed record AppSettings(
@@ -32,6 +34,7 @@ public sealed record AppSettings(
     string IdentityClientId,
     string? TelemetryConnection,
     WebhookTarget? Webhook,
+    MailServer? Mail,
     TimeSpan SilentAfter,
     bool PlatformSignIn = false)
 {
@@ -55,6 +58,7 @@ public sealed record AppSettings(
             Text("AZURE_CLIENT_ID"),
             configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             Webhook(),
+            Mail(),
             SilentAfter(),
             string.Equals(configuration["WEBSITE_AUTH_ENABLED"], "true", StringComparison.OrdinalIgnoreCase));
 
@@ -80,9 +84,26 @@ public sealed record AppSettings(
             }
         }
 
+        MailServer? Mail()
+        {
+            if (configuration["CloudArchive:MailServer"] is not { Length: > 0 } server)
+            {
+                return null;
+            }
+
+            try
+            {
+                return MailServer.Parse(server, configuration["CloudArchive:MailPassword"], configuration["CloudArchive:MailFrom"], configuration["CloudArchive:MailOperator"]);
+            }
+            catch (FormatException e)
+            {
+                throw Wrong("CloudArchive:MailServer", $"or CloudArchive__MailPassword, CloudArchive__MailFrom or CloudArchive__MailOperator is wrong: {e.Message}");
+            }
+        }
+
         TimeSpan SilentAfter() => configuration["CloudArchive:SilentAfterDays"] switch
         {
-            null or "" => SilenceLimit.Default.Longest,
+            null or "" => VerdictLimits.Default.Silent,
             var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int days) && days is >= 1 and <= 365 => TimeSpan.FromDays(days),
             _ => throw Wrong("CloudArchive:SilentAfterDays", "is no number of days from 1 to 365"),
         };

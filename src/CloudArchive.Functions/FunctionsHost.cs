@@ -46,6 +46,7 @@ public static class FunctionsHost
             PublicUrl = settings.PublicUrl,
             Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffMfaContexts),
             Webhook = settings.Webhook,
+            Mail = settings.Mail,
             SilentAfter = settings.SilentAfter,
             Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn },
         });

@@ -5,13 +5,13 @@ using CloudArchive.Api.Portal;
 using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
-using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Identity;
 using CloudArchive.LocalHost.Keys;
@@ -35,7 +35,8 @@ public sealed class LocalArchive : IAsyncDisposable
         new("restore-test-watch", "0 30 * * * *", (services, cancel) => services.GetRequiredService<RestoreTestWatch>().RunAsync(Requester.System("restore-test-watch", CorrelationId(services, "restore-test-watch")), cancel)),
         new("alerts", "15 * * * * *", (services, cancel) => services.GetRequiredService<AlertDelivery>().RunAsync(cancel)),
         new("log-check", "0 20 * * * *", (services, cancel) => services.GetRequiredService<LogCheck>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
-        new("silence", "0 0 6 * * *", (services, cancel) => services.GetRequiredService<SilenceWatch>().RunAsync(cancel)),
+        new("clinic-watch", "0 50 * * * *", (services, cancel) => services.GetRequiredService<ClinicWatch>().RunAsync(cancel)),
+        new("weekly-letters", WeeklyLetters.Ncrontab, (services, cancel) => services.GetRequiredService<WeeklyLetters>().RunAsync(cancel)),
         new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
         new("retention", "45 */10 * * * *", (services, cancel) => services.GetRequiredService<RetentionRun>().RunAsync(StudiesPerRetention, cancel)),
         new("tiering", "0 30 4 * * *", (services, cancel) => services.GetRequiredService<TieringRun>().RunAsync(TagsPerRun, cancel)),
@@ -91,7 +92,7 @@ public sealed class LocalArchive : IAsyncDisposable
             LocalDoor door = new(issuer);
             PortalOptions portal = new() { Idle = options.PortalIdle, Secure = false, Door = door };
             WebApplicationBuilder builder = port.CreateBuilder();
-            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Webhook = options.Webhook, SilentAfter = options.SilentAfter, Portal = portal }, storage, keys);
+            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Webhook = options.Webhook, Mail = options.Mail, SilentAfter = options.SilentAfter, Portal = portal }, storage, keys);
             app = builder.Build();
             app.UseRouting();
             app.UseCloudArchive();

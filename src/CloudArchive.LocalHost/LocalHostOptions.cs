@@ -1,6 +1,7 @@
 using System.Net;
+using CloudArchive.Api.Mail;
 using CloudArchive.Core.Alerts;
-using CloudArchive.Core.Clinics;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.LocalHost;
 
@@ -32,8 +33,11 @@ public sealed record LocalHostOptions(string Data)
     /// <summary>Where alerts are sent; null to send none.</summary>
     public WebhookTarget? Webhook { get; init; }
 
+    /// <summary>Where mail goes out; null to send none.</summary>
+    public MailServer? Mail { get; init; }
+
     /// <summary>How long nothing may be heard of a clinic's agents before that is an alert.</summary>
-    public TimeSpan SilentAfter { get; init; } = SilenceLimit.Default.Longest;
+    public TimeSpan SilentAfter { get; init; } = VerdictLimits.Default.Silent;
 
     /// <summary>Without a request for so long, a session of the portal is over.</summary>
     public TimeSpan PortalIdle { get; init; } = TimeSpan.FromMinutes(15);

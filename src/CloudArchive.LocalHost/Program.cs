@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Net;
 using System.Runtime.InteropServices;
+using CloudArchive.Api.Mail;
 using CloudArchive.Core.Alerts;
-using CloudArchive.Core.Clinics;
+using CloudArchive.Format.Verdicts;
 using CloudArchive.LocalHost;
 using CloudArchive.LocalHost.Keys;
 
@@ -14,9 +15,12 @@ Option<string?> logFile = new("--log-file") { Description = "A file for log line
 Option<int> portalIdle = new("--portal-idle") { Description = "Minutes without a request after which the portal signs people out.", DefaultValueFactory = _ => 15 };
 Option<string?> azurite = new("--azurite") { Description = "The folder of the npm package azurite. Default: the nearest node_modules." };
 Option<string?> webhook = new("--webhook") { Description = "Where alerts are sent: an https URL, or http on this machine. The secret is in CLOUDARCHIVE_WEBHOOK_SECRET (whsec_...), which keeps it out of the list of processes." };
+Option<string?> mailServer = new("--mail-server") { Description = "Where mail goes out: smtp://user@host:587 (STARTTLS) or smtps://user@host:465. The password is in CLOUDARCHIVE_MAIL_PASSWORD." };
+Option<string?> mailFrom = new("--mail-from") { Description = "The address that mail comes from." };
+Option<string?> mailOperator = new("--mail-operator") { Description = "Who gets mail about the archive as a whole." };
 Option<int?> silentDays = new("--silent-days") { Description = "After how many days in which nothing was heard of a clinic's agents an alert is raised. Default: 4." };
 Option<bool> stopWithStdin = new("--stop-with-stdin") { Description = "Stop when standard input is closed." };
-RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, portalIdle, azurite, webhook, silentDays, stopWithStdin, RotateKeyCommand.Create() };
+RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, portalIdle, azurite, webhook, mailServer, mailFrom, mailOperator, silentDays, stopWithStdin, RotateKeyCommand.Create() };
 command.SetAction(async (arguments, cancellationToken) =>
 {
     try
@@ -28,9 +32,10 @@ command.SetAction(async (arguments, cancellationToken) =>
             Azurite = arguments.GetValue(azurite),
             LogFile = arguments.GetValue(logFile),
             Webhook = arguments.GetValue(webhook) is { } url ? Target(url) : null,
+            Mail = arguments.GetValue(mailServer) is { } server ? Server(server, arguments.GetValue(mailFrom), arguments.GetValue(mailOperator)) : null,
             SilentAfter = arguments.GetValue(silentDays) switch
             {
-                null => SilenceLimit.Default.Longest,
+                null => VerdictLimits.Default.Silent,
                 >= 1 and <= 365 and var days => TimeSpan.FromDays(days),
                 _ => throw new LocalHostException("--silent-days is 1 to 365."),
             },
@@ -72,6 +77,18 @@ static WebhookTarget Target(string address)
     catch (FormatException e)
     {
         throw new LocalHostException($"{e.Message} --webhook has the address, CLOUDARCHIVE_WEBHOOK_SECRET the secret.");
+    }
+}
+
+static MailServer Server(string address, string? from, string? @operator)
+{
+    try
+    {
+        return MailServer.Parse(address, Environment.GetEnvironmentVariable("CLOUDARCHIVE_MAIL_PASSWORD"), from, @operator);
+    }
+    catch (FormatException e)
+    {
+        throw new LocalHostException($"{e.Message} See --mail-server, --mail-from, --mail-operator; CLOUDARCHIVE_MAIL_PASSWORD has the password.");
     }
 }
 

@@ -28,10 +28,14 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics                                           | 401 401 401 401 401 | 403 401 ok  ok  ok  | admin
         GET /v1/clinics/{clinic}                                  | 401 401 401 401 401 | 403 401 ok  ok  403 | admin
         PUT /v1/clinics/{clinic}/settings                         | 401 401 401 401 401 | 403 401 403 403 403 | admin*
+        PUT /v1/clinics/{clinic}/contact                          | 401 401 401 401 401 | 403 401 403 403 403 | admin
         POST /v1/clinics/{clinic}/enrollments                     | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/clinics/{clinic}/agents                           | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         POST /v1/clinics/{clinic}/agents/{agent}/revoke           | 401 401 401 401 401 | 403 401 403 403 403 | admin
         POST /v1/clinics/{clinic}/agents/{agent}/key              | 401 401 401 401 401 | 403 401 403 403 403 | agent
+        POST /v1/clinics/{clinic}/agents/{agent}/verdict          | 401 401 401 401 401 | 403 401 403 403 403 | agent
+        GET /v1/clinics/{clinic}/agents/{agent}/verdicts          | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/verdict                          | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/keys                             | 401 401 401 401 401 | 403 401 403 403 403 | agent
         GET /v1/access                                            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         POST /v1/access/reviews                                   | 401 401 401 401 401 | 403 401 403 403 403 | admin*
@@ -88,8 +92,10 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         POST /v1/clinics/{clinic}/disclosures/search              | 401 401 401 401 401 | 403 401 403 403 403 | admin
         GET /v1/clinics/{clinic}/alerts                           | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         POST /v1/clinics/{clinic}/alerts/{alert}/retry            | 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        POST /v1/clinics/{clinic}/alerts/{alert}/acknowledge      | 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/alerts                                            | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         POST /v1/alerts/{alert}/retry                             | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
+        POST /v1/alerts/{alert}/acknowledge                       | 401 401 401 401 401 | 403 401 403 ok  403 | admin*
         GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
@@ -176,6 +182,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
             .Replace("{subject}", "nobody", StringComparison.Ordinal)
             .Replace("{period}", $"{host.Clock.GetUtcNow():yyyy-MM}", StringComparison.Ordinal)
             .Replace("{agent}/key", callers.Agent + "/key", StringComparison.Ordinal)
+            .Replace("{agent}/verdict", callers.Agent + "/verdict", StringComparison.Ordinal)
             .Replace("{agent}", $"{callers.Clinic}.0000000000000000", StringComparison.Ordinal);
         path = System.Text.RegularExpressions.Regex.Replace(path, @"\{\w+\}", Id, System.Text.RegularExpressions.RegexOptions.NonBacktracking);
         return host.SendAsync(row.Method, $"{path}?probe={Marker}", token, raw: row.Method == "GET" ? null : $$"""{"{{Marker}}":"{{Marker}}"}""");

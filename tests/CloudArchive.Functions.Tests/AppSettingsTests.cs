@@ -43,6 +43,24 @@ public sealed class AppSettingsTests
         Assert.Equal(TimeSpan.FromDays(2), settings.SilentAfter);
     }
 
+    [Fact]
+    public void The_mail_server_is_read_and_its_password_is_in_no_text()
+    {
+        Dictionary<string, string?> mail = new(Whole)
+        {
+            ["CloudArchive:MailServer"] = "smtps://archive%40practice.example@mail.example",
+            ["CloudArchive:MailPassword"] = "tell-nobody",
+            ["CloudArchive:MailFrom"] = "archive@practice.example",
+            ["CloudArchive:MailOperator"] = "ops@practice.example",
+        };
+        AppSettings settings = AppSettings.Read(Configuration(mail));
+        Assert.Equal(("mail.example", 465, true, "archive@practice.example"), (settings.Mail!.Host, settings.Mail.Port, settings.Mail.ImplicitTls, settings.Mail.User));
+        Assert.DoesNotContain("tell-nobody", settings.ToString(), StringComparison.Ordinal);
+        InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(mail) { ["CloudArchive:MailOperator"] = "everybody" })));
+        Assert.Contains("CloudArchive__MailOperator", e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("tell-nobody", e.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void One_that_is_missing_is_named(string name)

@@ -20,27 +20,32 @@ internal static class AlertEndpoints
 
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
     private static readonly EndpointPolicy _retry = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.AlertRetried);
+    private static readonly EndpointPolicy _acknowledge = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.AlertAcknowledged);
 
     public static void Map(EndpointTable table)
     {
-        table.Get("/v1/clinics/{clinic}/alerts", ListAsync, _read)?.WithSummary("A clinic's alerts, oldest first; by delivery: failed is the dead-letter list.");
+        table.Get("/v1/clinics/{clinic}/alerts", ListAsync, _read)?.WithSummary("A clinic's alerts, oldest first; open=true those that want somebody; delivery=failed the dead letters.");
         table.Post("/v1/clinics/{clinic}/alerts/{alert}/retry", RetryAsync, _retry)?.WithSummary("Has an alert that could not be delivered tried again.");
+        table.Post("/v1/clinics/{clinic}/alerts/{alert}/acknowledge", AcknowledgeAsync, _acknowledge)?.WithSummary("Says that somebody has an alert in hand, and why it is open no more.");
         table.Get("/v1/alerts", ListAllAsync, _read with { Reach = Reach.AllClinics })?.WithSummary("The alerts about the archive as a whole, then each clinic's.");
         table.Post("/v1/alerts/{alert}/retry", RetrySystemAsync, _retry with { Reach = Reach.AllClinics })?.WithSummary("The same for an alert about the archive as a whole.");
+        table.Post("/v1/alerts/{alert}/acknowledge", AcknowledgeSystemAsync, _acknowledge with { Reach = Reach.AllClinics })?.WithSummary("The same for an alert about the archive as a whole.");
     }
 
     private static async Task<Ok<Page<AlertResponse>>> ListAsync(
-        ClinicId clinic, string? delivery, string? after, int? take, ClinicDirectory clinics, AlertList alerts, CancellationToken cancellationToken)
+        ClinicId clinic, string? delivery, bool? open, string? after, int? take, ClinicDirectory clinics, AlertList alerts, TimeProvider clock, CancellationToken cancellationToken)
     {
         await clinics.GetAsync(clinic, cancellationToken);
-        (IReadOnlyList<RaisedAlert> page, AlertId? next) = await alerts.ListAsync(clinic.Value, Delivery(delivery), Paging.After<AlertId>(after), Paging.Take(take), cancellationToken);
-        return TypedResults.Ok(new Page<AlertResponse>([.. page.Select(alert => alert.ToResponse())], next?.ToString()));
+        DateTimeOffset now = clock.GetUtcNow();
+        (IReadOnlyList<RaisedAlert> page, AlertId? next) = await alerts.ListAsync(clinic.Value, Filter(delivery, open, now), Paging.After<AlertId>(after), Paging.Take(take), cancellationToken);
+        return TypedResults.Ok(new Page<AlertResponse>([.. page.Select(alert => alert.ToResponse(now))], next?.ToString()));
     }
 
     private static async Task<Ok<Page<AlertResponse>>> ListAllAsync(
-        string? delivery, string? after, int? take, ClinicDirectory clinics, AlertList alerts, CancellationToken cancellationToken)
+        string? delivery, bool? open, string? after, int? take, ClinicDirectory clinics, AlertList alerts, TimeProvider clock, CancellationToken cancellationToken)
     {
-        AlertDeliveryStatus? wanted = Delivery(delivery);
+        DateTimeOffset now = clock.GetUtcNow();
+        Func<RaisedAlert, bool>? wanted = Filter(delivery, open, now);
         int most = Paging.Take(take);
         (string? log, AlertId? last) = Cursor(after);
         List<AlertResponse> found = [];
@@ -48,7 +53,7 @@ internal static class AlertEndpoints
         {
             log ??= AuditEntry.SystemLog;
             (IReadOnlyList<RaisedAlert> page, last) = await alerts.ListAsync(log, wanted, last, most - found.Count, cancellationToken);
-            found.AddRange(page.Select(alert => alert.ToResponse()));
+            found.AddRange(page.Select(alert => alert.ToResponse(now)));
             if (last is not null)
             {
                 continue;
@@ -66,20 +71,32 @@ internal static class AlertEndpoints
         return TypedResults.Ok(new Page<AlertResponse>(found, last is null ? log : $"{log}/{last}"));
     }
 
-    private static async Task<Ok<AlertResponse>> RetryAsync(ClinicId clinic, AlertId alert, AlertList alerts, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok((await alerts.RetryAsync(clinic.Value, alert, context.Requester(), cancellationToken)).ToResponse());
+    private static async Task<Ok<AlertResponse>> RetryAsync(ClinicId clinic, AlertId alert, AlertList alerts, TimeProvider clock, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok((await alerts.RetryAsync(clinic.Value, alert, context.Requester(), cancellationToken)).ToResponse(clock.GetUtcNow()));
 
-    private static async Task<Ok<AlertResponse>> RetrySystemAsync(AlertId alert, AlertList alerts, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok((await alerts.RetryAsync(AuditEntry.SystemLog, alert, context.Requester(), cancellationToken)).ToResponse());
+    private static async Task<Ok<AlertResponse>> RetrySystemAsync(AlertId alert, AlertList alerts, TimeProvider clock, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok((await alerts.RetryAsync(AuditEntry.SystemLog, alert, context.Requester(), cancellationToken)).ToResponse(clock.GetUtcNow()));
 
-    private static AlertDeliveryStatus? Delivery(string? text) => text switch
+    private static async Task<Ok<AlertResponse>> AcknowledgeAsync(
+        ClinicId clinic, AlertId alert, AcknowledgeAlertRequest body, AlertList alerts, TimeProvider clock, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok((await alerts.AcknowledgeAsync(clinic.Value, alert, body.Reason, context.Requester(), cancellationToken)).ToResponse(clock.GetUtcNow()));
+
+    private static async Task<Ok<AlertResponse>> AcknowledgeSystemAsync(
+        AlertId alert, AcknowledgeAlertRequest body, AlertList alerts, TimeProvider clock, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok((await alerts.AcknowledgeAsync(AuditEntry.SystemLog, alert, body.Reason, context.Requester(), cancellationToken)).ToResponse(clock.GetUtcNow()));
+
+    private static Func<RaisedAlert, bool>? Filter(string? delivery, bool? open, DateTimeOffset now)
     {
-        null => null,
-        "waiting" => AlertDeliveryStatus.Waiting,
-        "delivered" => AlertDeliveryStatus.Delivered,
-        "failed" => AlertDeliveryStatus.Failed,
-        _ => throw new RefusedException(Refusal.RequestInvalid, "delivery: waiting, delivered or failed."),
-    };
+        AlertDeliveryStatus? wanted = delivery switch
+        {
+            null => null,
+            "waiting" => AlertDeliveryStatus.Waiting,
+            "delivered" => AlertDeliveryStatus.Delivered,
+            "failed" => AlertDeliveryStatus.Failed,
+            _ => throw new RefusedException(Refusal.RequestInvalid, "delivery: waiting, delivered or failed."),
+        };
+        return alert => (wanted is null || alert.Delivery.Status == wanted) && (open is null || alert.IsOpen(now) == open);
+    }
 
     /// <summary>The next log to look into, and the last of its alerts that was seen.</summary>
     private static (string? Log, AlertId? Last) Cursor(string? after)

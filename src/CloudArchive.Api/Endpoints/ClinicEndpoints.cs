@@ -18,12 +18,15 @@ internal static class ClinicEndpoints
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
     private static readonly EndpointPolicy _admin = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
 
+    private static readonly EndpointPolicy _contact = _admin with { Action = AuditActions.ClinicContactChanged, Mfa = true };
+
     public static void Map(EndpointTable table)
     {
         table.Post("/v1/clinics", CreateAsync, _create)?.WithSummary("Creates a clinic. Repeating it with the same settings answers the clinic.");
         table.Get("/v1/clinics", ListAsync, _list)?.WithSummary("The clinics in the caller's reach.");
         table.Get("/v1/clinics/{clinic}", GetAsync, _read)?.WithSummary("A clinic.");
         table.Put("/v1/clinics/{clinic}/settings", ChangeAsync, _change)?.WithSummary("Changes settings; retention can only be raised.");
+        table.Put("/v1/clinics/{clinic}/contact", ChangeContactAsync, _contact)?.WithSummary("The mail address that gets the clinic's alerts and its weekly letter.");
         table.Post("/v1/clinics/{clinic}/enrollments", CreateCodeAsync, _admin with { Action = AuditActions.EnrollmentCodeIssued })?.WithSummary("A one-time code that enrolls one agent within 24 hours.");
         table.Get("/v1/clinics/{clinic}/agents", ListAgentsAsync, _read)?.WithSummary("The clinic's agents.");
         table.Post("/v1/clinics/{clinic}/agents/{agent}/revoke", RevokeAsync, _admin with { Action = AuditActions.AgentRevoked, Mfa = true })?.WithSummary("Revokes an agent, for good.");
@@ -63,6 +66,9 @@ internal static class ClinicEndpoints
     private static async Task<Ok<ClinicResponse>> ChangeAsync(ClinicId clinic, ClinicSettingsRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok(await ResponseAsync(await clinics.ChangeAsync(clinic, body.RetentionYears, body.RequireApproval, context.Requester(), cancellationToken), clinics, cancellationToken));
 
+    private static async Task<Ok<ClinicResponse>> ChangeContactAsync(ClinicId clinic, ClinicContactRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await ResponseAsync(await clinics.ChangeContactAsync(clinic, body.Contact, context.Requester(), cancellationToken), clinics, cancellationToken));
+
     private static async Task<Created<EnrollmentCodeResponse>> CreateCodeAsync(ClinicId clinic, Enrollments enrollments, HttpContext context, CancellationToken cancellationToken)
     {
         IssuedCode issued = await enrollments.CreateCodeAsync(clinic, context.Requester(), cancellationToken);
@@ -85,5 +91,5 @@ internal static class ClinicEndpoints
     internal static AgentResponse Response(Agent agent) => new(agent.Id.ToString(), agent.Name, agent.EnrolledAt, agent.LastSeenAt, agent.Revoked, agent.KeySince, agent.RevokedAt);
 
     private static async Task<ClinicResponse> ResponseAsync(Clinic clinic, ClinicDirectory clinics, CancellationToken cancellationToken) => new(
-        clinic.Id, clinic.Name, clinic.Retention.Years, clinic.CreatedAt, clinic.EscrowKey is not null, await clinics.LastCommitAsync(clinic.Id, cancellationToken), clinic.RequireApproval);
+        clinic.Id, clinic.Name, clinic.Retention.Years, clinic.CreatedAt, clinic.EscrowKey is not null, await clinics.LastCommitAsync(clinic.Id, cancellationToken), clinic.RequireApproval, clinic.Contact);
 }

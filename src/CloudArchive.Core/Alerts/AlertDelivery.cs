@@ -9,31 +9,33 @@ using Microsoft.Extensions.Logging;
 namespace CloudArchive.Core.Alerts;
 
 /// <summary>What a run did.</summary>
-/// <param name="Delivered">Alerts that the receiver took.</param>
+/// <param name="Delivered">Alerts and letters that everybody whom they concern has.</param>
 /// <param name="Failed">Attempts that failed; they are repeated.</param>
-/// <param name="GivenUp">Alerts that are tried no more: the dead-letter list.</param>
+/// <param name="GivenUp">Those that are tried no more: of alerts, the dead letters.</param>
 public sealed record AlertDeliveryRun(int Delivered, int Failed, int GivenUp);
 
 /// <summary>
-/// Sends the alerts that are due to the operator's webhook. An attempt is counted before it is made, under the row's ETag: two hosts
-/// never make the same one, and one that a crash cut short is made again when its next is due. So an alert arrives at least once.
+/// Sends the alerts and letters that are due, over every channel that the operator configured: the webhook, and mail. An attempt is counted before it is
+/// made, under the row's ETag: two hosts never make the same one, and one that a crash cut short is made again when its next is due. So an alert arrives
+/// at least once on each channel; a channel that has it is not asked again.
 /// </summary>
-public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, TimeProvider clock, ILogger<AlertDelivery> logger, Webhook? webhook = null)
+public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDesk alerts, IEnumerable<INoticeChannel> channels, TimeProvider clock, ILogger<AlertDelivery> logger)
 {
     private const int PerPartition = 100;
 
-    /// <summary>After this many failures in a row the receiver is taken to be away, and the rest waits for the next run.</summary>
+    /// <summary>After this many failures in a row a channel's receiver is taken to be away, and the rest waits for the next run.</summary>
     private const int FailuresInARow = 5;
 
-    /// <summary>The waits after the first attempt, the second, and so on; after the last one the alert is given up, two and a half days after it was raised.</summary>
+    /// <summary>The waits after the first attempt, the second, and so on; after the last one it is given up, two and a half days after it was begun.</summary>
     internal static readonly IReadOnlyList<TimeSpan> Waits =
         [TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(15), TimeSpan.FromHours(1), TimeSpan.FromHours(3), TimeSpan.FromHours(8), TimeSpan.FromHours(24), TimeSpan.FromHours(24)];
 
-    /// <summary>One run over all logs. Without a webhook nothing can be sent: then what is due goes to the dead letters, where an admin sees it.</summary>
+    private readonly INoticeChannel[] _channels = [.. channels];
+
+    /// <summary>One run over all logs. Without a channel nothing can be sent: then what is due goes to the dead letters, where an admin sees it.</summary>
     public async Task<AlertDeliveryRun> RunAsync(CancellationToken cancellationToken)
     {
-        Requester by = Requester.System("alert-delivery", "alerts-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
-        int delivered = 0, failed = 0, givenUp = 0, inARow = 0;
+        Run run = new(Requester.System("alert-delivery", "alerts-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N")));
         await foreach (string log in rows.PartitionsAsync(RowTable.Work, cancellationToken))
         {
             if (log != AuditEntry.SystemLog && !ClinicId.TryParse(log, null, out _))
@@ -41,46 +43,47 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, TimePro
                 continue;
             }
 
-            foreach (Row due in await DueAsync(log, cancellationToken))
+            foreach (string kind in new[] { AlertRows.Due, LetterRows.Due })
             {
-                AlertDeliveryStatus? now = await TryDeliverAsync(log, due, by, cancellationToken);
-                delivered += now == AlertDeliveryStatus.Delivered ? 1 : 0;
-                failed += now == AlertDeliveryStatus.Waiting ? 1 : 0;
-                givenUp += now == AlertDeliveryStatus.Failed ? 1 : 0;
-                inARow = now == AlertDeliveryStatus.Delivered || webhook is null ? 0 : inARow + (now is null ? 0 : 1);
-                if (inARow == FailuresInARow)
+                foreach (Row due in await DueAsync(log, kind, cancellationToken))
                 {
-                    return new AlertDeliveryRun(delivered, failed, givenUp);
+                    AlertDeliveryStatus? now = await TryDeliverAsync(log, due, run, cancellationToken);
+                    run.Delivered += now == AlertDeliveryStatus.Delivered ? 1 : 0;
+                    run.Failed += now == AlertDeliveryStatus.Waiting ? 1 : 0;
+                    run.GivenUp += now == AlertDeliveryStatus.Failed ? 1 : 0;
                 }
             }
         }
 
-        return new AlertDeliveryRun(delivered, failed, givenUp);
+        return new AlertDeliveryRun(run.Delivered, run.Failed, run.GivenUp);
     }
 
     /// <summary>What is due of a log, at most so many; none, and told, where it cannot be read. Those that wait for a later attempt do not stand in the way of the others.</summary>
-    private async Task<IReadOnlyList<Row>> DueAsync(string log, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Row>> DueAsync(string log, string kind, CancellationToken cancellationToken)
     {
         try
         {
             DateTimeOffset now = clock.GetUtcNow();
-            return await rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(AlertRows.Due), cancellationToken)
+            return await rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(kind), cancellationToken)
                 .Where(due => !(due.Values.GetValueOrDefault("at") is DateTimeOffset at && at > now)) // one whose time cannot be read is due: trying it tells
                 .Take(PerPartition)
                 .ToListAsync(cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            LogFailed(logger, e, log, AlertRows.Due);
+            LogFailed(logger, e, log, kind);
             return [];
         }
     }
 
-    private async Task<AlertDeliveryStatus?> TryDeliverAsync(string log, Row due, Requester by, CancellationToken cancellationToken)
+    private async Task<AlertDeliveryStatus?> TryDeliverAsync(string log, Row due, Run run, CancellationToken cancellationToken)
     {
         try
         {
-            return await DeliverAsync(log, due, by, cancellationToken);
+            Item item = due.Key.StartsWith(AlertRows.Due, StringComparison.Ordinal)
+                ? await AlertItemAsync(log, due, cancellationToken)
+                : await LetterItemAsync(log, due, cancellationToken);
+            return await DeliverAsync(item, run, cancellationToken);
         }
         catch (RowConflictException)
         {
@@ -94,73 +97,184 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, TimePro
         }
     }
 
-    /// <summary>One attempt: how the delivery stands after it.</summary>
-    private async Task<AlertDeliveryStatus> DeliverAsync(string log, Row due, Requester by, CancellationToken cancellationToken)
+    /// <summary>One attempt on every channel that is still to have it: how the delivery stands after it.</summary>
+    private async Task<AlertDeliveryStatus?> DeliverAsync(Item item, Run run, CancellationToken cancellationToken)
     {
-        string id = due.Key[AlertRows.Due.Length..];
-        Row row = await rows.FindAsync(RowTable.Work, log, AlertRows.Alert + id, cancellationToken) ?? throw new IntegrityException($"Alert {id} of {log} lost its row.");
-        RaisedAlert alert = AlertRows.Read(row);
-        if (webhook is null)
+        if (_channels.Length == 0)
         {
-            return await EndAsync(alert with { LastError = "No webhook is configured." }, AlertDeliveryStatus.Failed, due.ETag!, by, cancellationToken);
+            return await EndAsync(item, item.State with { LastError = "No webhook and no mail server is configured." }, AlertDeliveryStatus.Failed, run.By, cancellationToken);
         }
 
-        int attempt = alert.Attempts + 1;
+        INoticeChannel[] wanted = [.. _channels.Where(channel => !item.State.Sent.Contains(channel.Name) && !item.State.Refused.Contains(channel.Name))];
+        if (wanted.Length > 0 && wanted.All(channel => run.IsAway(channel)))
+        {
+            return null;
+        }
+
+        int attempt = item.State.Attempts + 1;
         DateTimeOffset next = clock.GetUtcNow() + Waits[Math.Min(attempt, Waits.Count) - 1];
-        RaisedAlert trying = alert with { Attempts = attempt, NextAttemptAt = next };
-        IReadOnlyList<string> etags = await rows.SubmitAsync(
-            RowTable.Work,
-            log,
-            [new RowWrite.Replace(row.Key, AlertRows.Values(trying), alert.ETag), new RowWrite.Replace(due.Key, AlertRows.DueAt(next), due.ETag!)],
-            cancellationToken);
-        trying = trying with { ETag = etags[0] };
-
-        string? error = await webhook.SendAsync(trying, cancellationToken);
-        if (error is null)
+        item = await CountAsync(item, item.State with { Attempts = attempt, NextAttemptAt = next }, cancellationToken);
+        List<string> sent = [.. item.State.Sent], refused = [.. item.State.Refused], errors = [];
+        bool again = false;
+        List<(string Channel, string Error)> undeliverable = [];
+        foreach (INoticeChannel channel in wanted)
         {
-            return await EndAsync(trying with { LastError = null }, AlertDeliveryStatus.Delivered, etags[1], by, cancellationToken);
+            SendOutcome outcome = run.IsAway(channel) ? SendOutcome.Failed("It did not answer, and is asked again later.") : await channel.SendAsync(item.Notice, cancellationToken);
+            run.Note(channel, outcome);
+            switch (outcome.Result)
+            {
+                case SendResult.Sent:
+                    sent.Add(channel.Name);
+                    break;
+                case SendResult.Refused:
+                    refused.Add(channel.Name);
+                    undeliverable.Add((channel.Name, outcome.Error!));
+                    break;
+                case SendResult.Failed:
+                    again = true;
+                    undeliverable.Add((channel.Name, outcome.Error!));
+                    break;
+            }
+
+            if (outcome.Error is { } error)
+            {
+                errors.Add(_channels.Length == 1 ? error : $"{channel.Name}: {error}");
+                LogAttemptFailed(logger, item.Log, item.Id, channel.Name, attempt, error);
+            }
         }
 
-        LogAttemptFailed(logger, log, id, attempt, error);
-        if (attempt > Waits.Count)
+        DeliveryState state = item.State with { Sent = sent, Refused = refused, LastError = errors.Count == 0 ? null : string.Join(' ', errors) };
+        if (again && attempt <= Waits.Count)
         {
-            return await EndAsync(trying with { LastError = error }, AlertDeliveryStatus.Failed, etags[1], by, cancellationToken);
+            Count("failed");
+            await rows.SubmitAsync(RowTable.Work, item.Log, [new RowWrite.Replace(item.RowKey, item.ValuesOf(state), item.ETag)], cancellationToken);
+            return AlertDeliveryStatus.Waiting;
         }
 
-        Count("failed");
-        await rows.SubmitAsync(RowTable.Work, log, [new RowWrite.Replace(row.Key, AlertRows.Values(trying with { LastError = error }), trying.ETag)], cancellationToken);
-        return AlertDeliveryStatus.Waiting;
+        if (sent.Count == 0 && state.LastError is null)
+        {
+            state = state with { LastError = "Nobody is configured to be told of it." };
+        }
+
+        AlertDeliveryStatus ended = await EndAsync(item, state, state.LastError is null && refused.Count == 0 ? AlertDeliveryStatus.Delivered : AlertDeliveryStatus.Failed, run.By, cancellationToken);
+        foreach ((string channel, string error) in undeliverable.Where(one => one.Channel.StartsWith(MailChannels.Prefix, StringComparison.Ordinal)))
+        {
+            await RaiseUndeliverableAsync(item, channel, error, run.By, cancellationToken);
+        }
+
+        return ended;
     }
 
-    private async Task<AlertDeliveryStatus> EndAsync(RaisedAlert alert, AlertDeliveryStatus status, string dueETag, Requester by, CancellationToken cancellationToken)
+    /// <summary>That mail does not arrive is told over what is left; <see cref="MailChannels"/> do not take the alert about themselves.</summary>
+    private async Task RaiseUndeliverableAsync(Item item, string channel, string error, Requester by, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await alerts.RaiseAsync(MailChannels.Undeliverable(channel, item.Notice.Clinic, error), by, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogFailed(logger, e, item.Log, channel);
+        }
+    }
+
+    private async Task<Item> CountAsync(Item item, DeliveryState state, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<string> etags = await rows.SubmitAsync(
+            RowTable.Work,
+            item.Log,
+            [new RowWrite.Replace(item.RowKey, item.ValuesOf(state), item.ETag), new RowWrite.Replace(item.Due.Key, AlertRows.DueAt(state.NextAttemptAt!.Value), item.Due.ETag!)],
+            cancellationToken);
+        return item with { State = state, ETag = etags[0], Due = item.Due with { ETag = etags[1] } };
+    }
+
+    private async Task<AlertDeliveryStatus> EndAsync(Item item, DeliveryState state, AlertDeliveryStatus status, Requester by, CancellationToken cancellationToken)
     {
         bool delivered = status == AlertDeliveryStatus.Delivered;
-        RaisedAlert ended = alert with { Delivery = status, NextAttemptAt = null, DeliveredAt = delivered ? clock.GetUtcNow() : null };
-        AuditEvent entry = AlertDesk.Entry(
-            ended,
-            delivered ? AuditActions.AlertDelivered : AuditActions.AlertUndelivered,
-            delivered ? AuditOutcome.Success : AuditOutcome.Failure,
-            by,
-            new Dictionary<string, string> { ["alert"] = ended.Id.ToString(), ["attempts"] = ended.Attempts.ToString(CultureInfo.InvariantCulture) });
-        RowWrite[] writes = [new RowWrite.Replace(AlertRows.Alert + ended.Id, AlertRows.Values(ended), ended.ETag), new RowWrite.Delete(AlertRows.Due + ended.Id, dueETag)];
+        DeliveryState ended = state with { Status = status, NextAttemptAt = null, DeliveredAt = delivered ? clock.GetUtcNow() : null };
         Count(delivered ? "delivered" : "given-up");
         if (!delivered)
         {
-            LogGivenUp(logger, alert.Alert.Log, ended.Id, ended.LastError ?? "");
+            LogGivenUp(logger, item.Log, item.Id, ended.LastError ?? "");
         }
 
-        await outbox.SubmitAsync(RowTable.Work, alert.Alert.Log, writes, entry, cancellationToken);
+        RowWrite row = item.Alert is null ? new RowWrite.Delete(item.RowKey, item.ETag) : new RowWrite.Replace(item.RowKey, item.ValuesOf(ended), item.ETag);
+        await outbox.SubmitAsync(RowTable.Work, item.Log, [row, new RowWrite.Delete(item.Due.Key, item.Due.ETag!)], Entry(item, ended, by), cancellationToken);
         return status;
     }
 
-    private static void Count(string outcome) => ArchiveMetrics.WebhookDeliveries.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+    private static AuditEvent Entry(Item item, DeliveryState ended, Requester by)
+    {
+        bool delivered = ended.Status == AlertDeliveryStatus.Delivered;
+        AuditOutcome outcome = delivered ? AuditOutcome.Success : AuditOutcome.Failure;
+        Dictionary<string, string> details = new()
+        {
+            ["attempts"] = ended.Attempts.ToString(CultureInfo.InvariantCulture),
+            ["sent"] = string.Join(',', ended.Sent),
+        };
+        if (item.Alert is { } alert)
+        {
+            details["alert"] = item.Id;
+            return AlertDesk.Entry(alert, delivered ? AuditActions.AlertDelivered : AuditActions.AlertUndelivered, outcome, by, details);
+        }
+
+        details["kind"] = item.Notice.Kind switch { NoticeKind.Weekly => "weekly", _ => "alert-closed" };
+        return new AuditEvent(
+            item.Log,
+            delivered ? AuditActions.LetterDelivered : AuditActions.LetterUndelivered,
+            outcome,
+            by.Actor,
+            new AuditSubject(item.Notice.Clinic?.Value, Other: item.Id),
+            by.Origin,
+            Details: details);
+    }
+
+    private async Task<Item> AlertItemAsync(string log, Row due, CancellationToken cancellationToken)
+    {
+        string id = due.Key[AlertRows.Due.Length..], key = AlertRows.Alert + id;
+        Row row = await rows.FindAsync(RowTable.Work, log, key, cancellationToken) ?? throw new IntegrityException($"Alert {id} of {log} lost its row.");
+        RaisedAlert alert = AlertRows.Read(row);
+        return new Item(log, id, key, alert.ETag, due, Notice.Of(alert), alert.Delivery, alert, state => AlertRows.Values(alert with { Delivery = state }));
+    }
+
+    private async Task<Item> LetterItemAsync(string log, Row due, CancellationToken cancellationToken)
+    {
+        string id = due.Key[LetterRows.Due.Length..], key = LetterRows.Letter + id;
+        Row row = await rows.FindAsync(RowTable.Work, log, key, cancellationToken) ?? throw new IntegrityException($"Letter {id} of {log} lost its row.");
+        Letter letter = LetterRows.Read(row);
+        return new Item(log, id, key, letter.ETag, due, letter.Notice, letter.Delivery, null, state => LetterRows.Values(letter with { Delivery = state }));
+    }
+
+    private static void Count(string outcome) => ArchiveMetrics.AlertDeliveries.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    /// <summary>What is being delivered: an alert's row, or a letter's.</summary>
+    private sealed record Item(
+        string Log, string Id, string RowKey, string ETag, Row Due, Notice Notice, DeliveryState State, RaisedAlert? Alert, Func<DeliveryState, Dictionary<string, object>> ValuesOf);
+
+    /// <summary>What a run did so far, and which receivers are away.</summary>
+    private sealed class Run(Requester by)
+    {
+        private readonly Dictionary<string, int> _inARow = [];
+
+        public Requester By => by;
+
+        public int Delivered { get; set; }
+
+        public int Failed { get; set; }
+
+        public int GivenUp { get; set; }
+
+        public bool IsAway(INoticeChannel channel) => _inARow.GetValueOrDefault(channel.Name) >= FailuresInARow;
+
+        public void Note(INoticeChannel channel, SendOutcome outcome) => _inARow[channel.Name] = outcome.Result == SendResult.Failed ? _inARow.GetValueOrDefault(channel.Name) + 1 : 0;
+    }
 
     [LoggerMessage(202, LogLevel.Error, "{Row} of {Log} could not be worked on; the next run tries again.")]
     private static partial void LogFailed(ILogger logger, Exception exception, string log, string row);
 
-    [LoggerMessage(203, LogLevel.Warning, "Alert {Id} of {Log}, attempt {Attempt}: {Error}")]
-    private static partial void LogAttemptFailed(ILogger logger, string log, string id, int attempt, string error);
+    [LoggerMessage(203, LogLevel.Warning, "{Id} of {Log} over {Channel}, attempt {Attempt}: {Error}")]
+    private static partial void LogAttemptFailed(ILogger logger, string log, string id, string channel, int attempt, string error);
 
-    [LoggerMessage(204, LogLevel.Error, "Alert {Id} of {Log} was not delivered and is tried no more: {Error}", EventName = "AlertUndelivered")]
-    private static partial void LogGivenUp(ILogger logger, string log, AlertId id, string error);
+    [LoggerMessage(204, LogLevel.Error, "{Id} of {Log} was not delivered and is tried no more: {Error}", EventName = "AlertUndelivered")]
+    private static partial void LogGivenUp(ILogger logger, string log, string id, string error);
 }

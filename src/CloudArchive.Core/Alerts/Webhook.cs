@@ -7,8 +7,8 @@ using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Alerts;
 
-/// <summary>Sends an alert to the operator's address, once. Follows no redirect, takes no cookie, waits 15 seconds at most, and reads nothing of the answer but its status.</summary>
-public sealed class Webhook : IDisposable
+/// <summary>Sends alerts to the operator's address, and that their cause is over. Follows no redirect, takes no cookie, waits 15 seconds at most, and reads nothing of the answer but its status.</summary>
+public sealed class Webhook : INoticeChannel, IDisposable
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(15);
     private readonly WebhookTarget _target;
@@ -27,14 +27,22 @@ public sealed class Webhook : IDisposable
         _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("CloudArchive", typeof(Webhook).Assembly.GetName().Version!.ToString(3)));
     }
 
-    /// <summary>Null where the receiver took it (2xx), else why not, in words that hold nothing of what the receiver said but its status.</summary>
-    public async Task<string?> SendAsync(RaisedAlert alert, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public string Name => "webhook";
+
+    /// <inheritdoc/>
+    public async Task<SendOutcome> SendAsync(Notice notice, CancellationToken cancellationToken)
     {
+        if (notice.Alert is not { } alert)
+        {
+            return SendOutcome.NotConcerned; // Letters are for people.
+        }
+
         // The same for every attempt, so that a receiver can tell a repetition; without '.', which separates what is signed.
-        string id = $"{alert.Alert.Log.TrimStart('$')}_{alert.Id}";
+        string id = $"{notice.Log.TrimStart('$')}_{notice.Id}";
         DateTimeOffset now = _clock.GetUtcNow();
-        byte[] body = CanonicalJson.Serialize(new AlertWebhook(
-            AlertWebhook.AlertRaised, alert.RaisedAt, new AlertWebhookData(alert.Id.ToString(), alert.Alert.Clinic, alert.Alert.CauseName, alert.Alert.Subject, alert.Alert.Message)));
+        string type = notice.Kind == NoticeKind.AlertClosed ? AlertWebhook.AlertClosed : AlertWebhook.AlertRaised;
+        byte[] body = CanonicalJson.Serialize(new AlertWebhook(type, notice.At, new AlertWebhookData(notice.AlertId!, alert.Clinic, alert.CauseName, alert.Subject, alert.Message)));
         using HttpRequestMessage request = new(HttpMethod.Post, _target.Address) { Content = new ByteArrayContent(body) };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue(MediaTypeNames.Application.Json);
         request.Headers.Add("webhook-id", id);
@@ -43,20 +51,20 @@ public sealed class Webhook : IDisposable
         try
         {
             using HttpResponseMessage answer = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-            return answer.IsSuccessStatusCode ? null : $"The receiver answered HTTP {(int)answer.StatusCode}.";
+            return answer.IsSuccessStatusCode ? SendOutcome.Sent : SendOutcome.Failed($"The receiver answered HTTP {(int)answer.StatusCode}.");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return $"The receiver did not answer within {s_timeout.TotalSeconds:0} seconds.";
+            return SendOutcome.Failed($"The receiver did not answer within {s_timeout.TotalSeconds:0} seconds.");
         }
         catch (HttpRequestException e)
         {
-            return e.InnerException switch
+            return SendOutcome.Failed(e.InnerException switch
             {
                 AuthenticationException => "The receiver's certificate was not accepted.",
                 SocketException socket => $"The receiver could not be reached ({socket.SocketErrorCode}).",
                 _ => $"The request failed ({e.HttpRequestError}).",
-            };
+            });
         }
     }
 

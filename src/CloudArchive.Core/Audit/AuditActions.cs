@@ -49,6 +49,9 @@ public static class AuditActions
     public const string AlertRaised = "security-alert/alert-raised";
     public const string AlertDelivered = "security-alert/alert-delivered";
     public const string AlertUndelivered = "security-alert/alert-undelivered";
+    public const string AlertReopened = "security-alert/alert-reopened";
+    public const string AlertClosed = "security-alert/alert-closed";
+    public const string AlertAcknowledged = "security-alert/alert-acknowledged";
     public const string AlertRetried = "security-alert/alert-retried";
 
     // User Authentication (A.5.3.12)
@@ -66,6 +69,10 @@ public static class AuditActions
     public const string AgentEnrolled = "clinic/agent-enrolled";
     public const string AgentRevoked = "clinic/agent-revoked";
     public const string RestoreTestBudgetChanged = "clinic/restore-test-budget-changed";
+    public const string ClinicContactChanged = "clinic/contact-changed";
+    public const string LetterDelivered = "clinic/letter-delivered";
+    public const string LetterUndelivered = "clinic/letter-undelivered";
+    public const string VerdictChanged = "clinic/verdict-changed";
     public const string AgentKeyRenewed = "clinic/agent-key-renewed";
     public const string CatalogRebuilt = "catalog/rebuilt";
     public const string RetentionPolicyChanged = "retention/policy-changed";

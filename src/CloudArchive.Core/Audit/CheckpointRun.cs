@@ -12,7 +12,7 @@ namespace CloudArchive.Core.Audit;
 public sealed record CheckpointRunResult(int Logs, IReadOnlyList<string> Failed);
 
 /// <summary>The hourly run: a checkpoint of every log. One log's failure does not keep the others from theirs.</summary>
-public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoints, IAuditLog audit, AlertDesk alerts, ILogger<CheckpointRun> logger)
+public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoints, IAuditLog audit, AlertDesk alerts, LogStates states, ILogger<CheckpointRun> logger)
 {
     /// <summary>Makes them. A log that was rewritten or rolled back is a critical log line, an entry in the system's log, and once a day an alert.</summary>
     public async Task<CheckpointRunResult> MakeAllAsync(string correlationId, CancellationToken cancellationToken)
@@ -59,6 +59,7 @@ public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoint
     {
         try
         {
+            await states.NoteDamagedAsync(log, cancellationToken);
             await audit.AppendAsync(
                 new AuditEvent(
                     AuditEntry.SystemLog,

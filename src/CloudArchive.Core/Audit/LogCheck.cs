@@ -9,11 +9,11 @@ using Microsoft.Extensions.Logging;
 namespace CloudArchive.Core.Audit;
 
 /// <summary>How a run went.</summary>
-/// <param name="Checked">Logs that were read whole.</param>
+/// <param name="Checked">Logs that were looked at.</param>
 /// <param name="Damaged">Of them, those that do not verify.</param>
+/// <param name="Unchecked">Of them, those of which nobody knows: they could not be read.</param>
 /// <param name="Finished">False where the run stopped at its bound: the next one goes on from there.</param>
-/// <param name="NotChecked">Logs that could not be read to their end: nothing is known of them until the next pass.</param>
-public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, bool Finished, IReadOnlyList<string> NotChecked);
+public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, IReadOnlyList<string> Unchecked, bool Finished);
 
 /// <summary>
 /// Reads every log once a day, whole, and hashes its entries anew: their root must be the one that the log's last checkpoint was signed
@@ -23,8 +23,8 @@ public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, 
 public sealed partial class LogCheck(
     IRowStore rows, AuditReader reader, Checkpoints checkpoints, CommitEntries commits, AlertDesk alerts, TimeProvider clock, ILogger<LogCheck> logger)
 {
-    private const string CursorPartition = "$log-check";
     private const string CursorKey = "cursor";
+    private readonly LogStates _states = new(rows, clock);
 
     /// <summary>A little less than a day: a pass begins at the same time every day.</summary>
     private static readonly TimeSpan s_between = TimeSpan.FromHours(23);
@@ -34,17 +34,16 @@ public sealed partial class LogCheck(
     {
         long start = clock.GetTimestamp();
         Requester by = Requester.System("log-check", "log-check-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
-        Row? cursor = await rows.FindAsync(RowTable.Work, CursorPartition, CursorKey, cancellationToken);
+        Row? cursor = await rows.FindAsync(RowTable.Work, LogStates.Partition, CursorKey, cancellationToken);
         string? after = cursor?.Text("after");
         DateTimeOffset begun = cursor?.Time("begun") ?? DateTimeOffset.MinValue;
         int done = 0;
-        List<string> damaged = [];
-        List<string> notChecked = [];
+        List<string> damaged = [], unknown = [];
         if (after is null)
         {
             if (clock.GetUtcNow() - begun < s_between)
             {
-                return new LogCheckResult(0, damaged, true, notChecked);
+                return new LogCheckResult(0, damaged, unknown, true);
             }
 
             begun = clock.GetUtcNow();
@@ -59,7 +58,7 @@ public sealed partial class LogCheck(
 
             if (done > 0 && clock.GetElapsedTime(start) >= budget)
             {
-                return new LogCheckResult(done - notChecked.Count, damaged, false, notChecked);
+                return new LogCheckResult(done, damaged, unknown, false);
             }
 
             switch (await HoldsAsync(log, by, cancellationToken))
@@ -68,7 +67,7 @@ public sealed partial class LogCheck(
                     damaged.Add(log);
                     break;
                 case null:
-                    notChecked.Add(log);
+                    unknown.Add(log);
                     break;
             }
 
@@ -77,7 +76,7 @@ public sealed partial class LogCheck(
         }
 
         await SaveAsync(null, begun, cancellationToken);
-        return new LogCheckResult(done - notChecked.Count, damaged, true, notChecked);
+        return new LogCheckResult(done, damaged, unknown, true);
     }
 
     private async Task SaveAsync(string? after, DateTimeOffset begun, CancellationToken cancellationToken)
@@ -88,26 +87,29 @@ public sealed partial class LogCheck(
             values["after"] = after;
         }
 
-        await rows.SubmitAsync(RowTable.Work, CursorPartition, [new RowWrite.Upsert(CursorKey, values)], cancellationToken);
+        await rows.SubmitAsync(RowTable.Work, LogStates.Partition, [new RowWrite.Upsert(CursorKey, values)], cancellationToken);
     }
 
-    /// <summary>Whether the log holds; null where it could not be read.</summary>
+    /// <summary>Whether it holds; null: not checked.</summary>
     private async Task<bool?> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
     {
         try
         {
             await VerifyAsync(log, cancellationToken);
-            return !ClinicId.TryParse(log, null, out ClinicId clinic) || await HasCommitsAsync(clinic, by, cancellationToken);
+            bool holds = !ClinicId.TryParse(log, null, out ClinicId clinic) || await HasCommitsAsync(clinic, by, cancellationToken);
+            await (holds ? _states.NoteHoldsAsync(log, cancellationToken) : _states.NoteDamagedAsync(log, cancellationToken));
+            return holds;
         }
         catch (AuditLogDamagedException e)
         {
             LogDamaged(logger, e, log);
             await RaiseAsync(log, by, cancellationToken);
+            await TryNoteDamagedAsync(log, cancellationToken);
             return false;
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            // Storage's trouble is no damage, and no proof either; the log has its turn again tomorrow.
+            // Storage's trouble is no damage, and no "holds" either; the log has its turn again tomorrow, and one that has none for two days is an alert.
             LogFailed(logger, e, log);
             return null;
         }
@@ -126,6 +128,18 @@ public sealed partial class LogCheck(
         string message = $"{missing.Count} receipts of clinic {clinic} name entries of its audit log that are not theirs, the first is of pack {missing[0].Pack} and entry {missing[0].Index}: the log lost entries. Follow 'When entries of commits are missing' in docs/audit.md.";
         await alerts.RaiseAsync(new Alert(clinic, AlertCause.LogDamaged, "commits", message), by, cancellationToken);
         return false;
+    }
+
+    private async Task TryNoteDamagedAsync(string log, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _states.NoteDamagedAsync(log, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogFailed(logger, e, log);
+        }
     }
 
     private async Task RaiseAsync(string log, Requester by, CancellationToken cancellationToken)

@@ -16,6 +16,7 @@ namespace CloudArchive.Core.Clinics;
 /// <param name="IdentifierSecret">The clinic's identifier secret, wrapped with the clinic's key: only the recovery role can unwrap it.</param>
 /// <param name="EscrowKey">Public half; pinned for good by the first agent, null before.</param>
 /// <param name="ETag">Of the row.</param>
+/// <param name="Contact">Whose mail address gets the clinic's alerts and its weekly letter; null: nobody's.</param>
 public sealed record Clinic(
     ClinicId Id,
     string Name,
@@ -24,7 +25,8 @@ public sealed record Clinic(
     DateTimeOffset CreatedAt,
     WrappedContentKey IdentifierSecret,
     Jwk? EscrowKey,
-    string ETag);
+    string ETag,
+    string? Contact = null);
 
 /// <summary>An agent's id: <c>{clinic}.{16 characters}</c>. It names the clinic, so that a token request needs no index.</summary>
 public readonly record struct AgentId : IParsable<AgentId>

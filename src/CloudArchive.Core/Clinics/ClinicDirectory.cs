@@ -137,6 +137,39 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         }
     }
 
+    /// <summary>Sets who gets the clinic's mail; null: nobody. Repeating it changes nothing.</summary>
+    public async Task<Clinic> ChangeContactAsync(ClinicId id, string? contact, Requester by, CancellationToken cancellationToken)
+    {
+        string? address = string.IsNullOrWhiteSpace(contact) ? null : contact.Trim();
+        if (address is not null && !MailAddresses.IsValid(address))
+        {
+            throw new RefusedException(Refusal.RequestInvalid, "contact: one mail address, such as office@practice.example.");
+        }
+
+        while (true)
+        {
+            Clinic clinic = await GetAsync(id, cancellationToken);
+            if (clinic.Contact == address)
+            {
+                return clinic;
+            }
+
+            // Whose address it is belongs to the clinic's row, not to a log that is kept for ever.
+            Dictionary<string, string> details = new() { ["contact"] = address is null ? "removed" : clinic.Contact is null ? "set" : "replaced" };
+            AuditEvent entry = new(id.Value, AuditActions.ClinicContactChanged, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: details);
+            try
+            {
+                RowWrite write = new RowWrite.Replace(ClinicRows.ClinicKey, ClinicRows.Values(clinic with { Contact = address }), clinic.ETag);
+                await outbox.SubmitAsync(RowTable.Clinics, id.Value, [write], entry, cancellationToken);
+                return await GetAsync(id, cancellationToken);
+            }
+            catch (RowConflictException)
+            {
+                // Changed by another request since it was read: look at it anew.
+            }
+        }
+    }
+
     /// <summary>Wraps the clinic's identifier secret to another version of its key. False where it is wrapped to that one.</summary>
     public async Task<bool> RewrapSecretAsync(ClinicId id, IdentifierSecrets secrets, Jwk to, Requester by, CancellationToken cancellationToken)
     {

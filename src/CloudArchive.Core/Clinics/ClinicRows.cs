@@ -47,6 +47,11 @@ internal static class ClinicRows
             values["escrowKey"] = JsonSerializer.Serialize(clinic.EscrowKey, FormatJson.Options);
         }
 
+        if (clinic.Contact is not null)
+        {
+            values["contact"] = clinic.Contact;
+        }
+
         return values;
     }
 
@@ -60,7 +65,8 @@ internal static class ClinicRows
         row.Time("createdAt")!.Value,
         JsonSerializer.Deserialize<WrappedContentKey>(row.Text("identifierSecret")!, FormatJson.Options)!,
         row.Text("escrowKey") is { } key ? JsonSerializer.Deserialize<Jwk>(key, FormatJson.Options) : null,
-        row.ETag!);
+        row.ETag!,
+        row.Text("contact"));
 
     public static Dictionary<string, object> Values(Agent agent)
     {

@@ -30,6 +30,9 @@ public sealed record LostPack(PackId Pack, Uid? Study, PackLossCause Cause, stri
 /// </summary>
 public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Outbox outbox, AlertDesk alerts, TimeProvider clock, ILogger<PackLosses> logger)
 {
+    /// <summary>What the alert is about: all of a clinic's lost packs together.</summary>
+    internal const string AlertSubject = "packs";
+
     /// <summary>All of a clinic's lost packs, by id.</summary>
     public async Task<IReadOnlyDictionary<PackId, LostPack>> ListAsync(ClinicId clinic, CancellationToken cancellationToken) =>
         await LossRows.ListAsync(rows, clinic, cancellationToken);
@@ -161,7 +164,7 @@ public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Ou
 
     // One alert a clinic and day, however many packs: a storage account that is gone must not be ten thousand mails.
     private Task<bool> RaiseAsync(ClinicId clinic, string message, Requester by, CancellationToken cancellationToken) =>
-        alerts.RaiseAsync(new Alert(clinic, AlertCause.PackLost, "packs", message + " See docs/operations.md, \"A pack is lost\"."), by, cancellationToken);
+        alerts.RaiseAsync(new Alert(clinic, AlertCause.PackLost, AlertSubject, message + " See docs/operations.md, \"A pack is lost\"."), by, cancellationToken);
 
     private async Task<LostPack> MarkReplacedAsync(ClinicId clinic, LostPack lost, CancellationToken cancellationToken)
     {

@@ -18,6 +18,9 @@ public sealed partial class RestoreTestSchedule(ClinicDirectory clinics, Restore
     /// <summary>When, as NCRONTAB with six fields, UTC: every day at 03:00.</summary>
     public const string Ncrontab = "0 0 3 * * *";
 
+    /// <summary>What an alert about it is about.</summary>
+    internal const string Subject = "restore-tests";
+
     /// <summary>Starts them; <see cref="RestoreTestRunner"/> works them off. A clinic whose last run is still under way is passed over.</summary>
     /// <param name="isPastDue">Whether the timer says that it was due some time ago.</param>
     /// <param name="by">The timer.</param>
@@ -29,11 +32,11 @@ public sealed partial class RestoreTestSchedule(ClinicDirectory clinics, Restore
             const string message = "The daily restore tests did not start at their time and were started late: the host was down. See docs/operations.md, \"A scheduled restore test was missed\".";
             try
             {
-                await alerts.RaiseAsync(new Alert(null, AlertCause.ScheduleMissed, "restore-tests", message), by, cancellationToken);
+                await alerts.RaiseAsync(new Alert(null, AlertCause.ScheduleMissed, Subject, message), by, cancellationToken);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                // That the system's log takes no entry must not keep the clinics from their tests.
+                // That it cannot be said (the system's log may be damaged) must not keep every clinic from its test.
                 LogNotRaised(logger, e);
             }
         }
@@ -70,11 +73,11 @@ public sealed partial class RestoreTestSchedule(ClinicDirectory clinics, Restore
     [LoggerMessage(304, LogLevel.Error, "No restore test of clinic {Clinic} was started.", EventName = "RestoreTestNotStarted")]
     private static partial void LogNotStarted(ILogger logger, Exception exception, ClinicId clinic);
 
+    [LoggerMessage(306, LogLevel.Error, "The alert that the daily restore tests began late could not be raised.")]
+    private static partial void LogNotRaised(ILogger logger, Exception exception);
+
     [LoggerMessage(305, LogLevel.Warning, "The last restore test of clinic {Clinic} is still under way; none is started.")]
     private static partial void LogStillRunning(ILogger logger, ClinicId clinic);
-
-    [LoggerMessage(306, LogLevel.Error, "The alert that restore tests were started late could not be raised.")]
-    private static partial void LogNotRaised(ILogger logger, Exception exception);
 }
 
 /// <summary>
@@ -87,7 +90,7 @@ public sealed partial class RestoreTestWatch(
     /// <summary>Two days: one missed run and the next.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromHours(48);
 
-    /// <summary>Raises an alert for each; returns them.</summary>
+    /// <summary>Raises an alert for each, and closes those of clinics that were tested since; returns them. One clinic's trouble keeps no other from being looked at.</summary>
     public async Task<IReadOnlyList<ClinicId>> RunAsync(Requester by, CancellationToken cancellationToken)
     {
         List<ClinicId> missed = [];
@@ -96,22 +99,27 @@ public sealed partial class RestoreTestWatch(
             try
             {
                 DateTimeOffset? since = await desk.LastFinishedAsync(clinic, cancellationToken) ?? await FirstCommitAsync(clinic, cancellationToken);
-                if (since is { } last && clock.GetUtcNow() - last > Longest)
+                if (since is not { } last || clock.GetUtcNow() - last <= Longest)
                 {
-                    missed.Add(clinic);
-                    string message = $"No restore test of clinic {clinic} has ended for {(int)(clock.GetUtcNow() - last).TotalHours} hours. See docs/operations.md, \"A scheduled restore test was missed\".";
-                    await alerts.RaiseAsync(new Alert(clinic, AlertCause.ScheduleMissed, "restore-tests", message), by, cancellationToken);
+                    await alerts.EndAsync(clinic, AlertCause.ScheduleMissed, RestoreTestSchedule.Subject, by, cancellationToken);
+                    continue;
                 }
+
+                missed.Add(clinic);
+                string message = $"No restore test of clinic {clinic} has ended for {(int)(clock.GetUtcNow() - last).TotalHours} hours. See docs/operations.md, \"A scheduled restore test was missed\".";
+                await alerts.RaiseAsync(new Alert(clinic, AlertCause.ScheduleMissed, RestoreTestSchedule.Subject, message), by, cancellationToken);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                // One clinic's trouble must not keep the others from being looked at.
                 LogFailed(logger, e, clinic);
             }
         }
 
         return missed;
     }
+
+    [LoggerMessage(307, LogLevel.Error, "Whether clinic {Clinic} has its restore tests could not be looked at, or not be told; the next look does it.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 
     /// <summary>When the clinic's first pack was committed; null where there is none, and nothing to test.</summary>
     private async Task<DateTimeOffset?> FirstCommitAsync(ClinicId clinic, CancellationToken cancellationToken) =>

@@ -51,6 +51,7 @@ public static class VerdictTexts
             VerdictCause.BackupFailed => "The last backup failed or was cut off. The next one goes on where it ended.",
             VerdictCause.LogAlarm => "The archive's audit log contradicts what was seen before. Tell the archive's operator.",
             VerdictCause.LogUnchecked => $"The archive's audit log was last checked {ago}. If backups run, tell the archive's operator.",
+            VerdictCause.NoReport when finding.Since is null => "It has not reported yet whether its files are safe. Run the backup there, by a version that reports.",
             VerdictCause.NoReport => $"{(count == 0 ? "A computer" : PlainTexts.Count(count, "computer"))} last reported {ago}. Is it switched on, and does the backup run?",
             VerdictCause.NoAgent => "No computer backs up for this clinic.",
             VerdictCause.RestoreTestFailed => "The last restore test failed. The archive's operator looks into it.",

@@ -24,8 +24,13 @@ public sealed record CreateClinicRequest(ClinicId Clinic, string Name, int Reten
 /// <param name="RequireApproval">Whether a restore of more than one study needs a second admin.</param>
 public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? RequireApproval = null);
 
+/// <summary><c>PUT /v1/clinics/{clinic}/contact</c>, by an admin of the clinic.</summary>
+/// <param name="Contact">The mail address that gets the clinic's alerts and its weekly letter; absent: none.</param>
+public sealed record ClinicContactRequest(string? Contact = null);
+
 /// <summary>A clinic as an admin sees it.</summary>
-public sealed record ClinicResponse(ClinicId Clinic, string Name, int RetentionYears, DateTimeOffset CreatedAt, bool HasEscrowKey, DateTimeOffset? LastCommitAt, bool RequireApproval = true);
+public sealed record ClinicResponse(
+    ClinicId Clinic, string Name, int RetentionYears, DateTimeOffset CreatedAt, bool HasEscrowKey, DateTimeOffset? LastCommitAt, bool RequireApproval = true, string? Contact = null);
 
 /// <summary><c>GET /v1/clinics/{clinic}/agents</c>: a page of these, for an admin. <c>POST .../agents/{id}/revoke</c> revokes one, for good.</summary>
 public sealed record AgentResponse(

@@ -36,7 +36,7 @@ public sealed class PortalAlertTests(SharedStorage shared)
         Assert.DoesNotContain("/retry", (await compliance.GetAsync(page)).Html, StringComparison.Ordinal);
         PortalAnswer dead = await admin.GetAsync(page);
         Assert.Contains("Not delivered", dead.Text, StringComparison.Ordinal);
-        Assert.Contains("No webhook is configured.", dead.Text, StringComparison.Ordinal);
+        Assert.Contains("No webhook and no mail server is configured.", dead.Text, StringComparison.Ordinal);
         string retry = dead.Html.Split("action=\"").Select(part => part.Split('"')[0]).Single(action => action.EndsWith("/retry", StringComparison.Ordinal));
         PortalAnswer again = await admin.PostAsync(retry);
         Assert.Equal((HttpStatusCode.SeeOther, page), (again.Status, again.Location));

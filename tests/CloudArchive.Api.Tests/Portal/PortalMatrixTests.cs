@@ -53,8 +53,11 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         POST /portal/access/unblock                                 | 401 401 | 403 403 403 | ok
         GET /portal/clinics/{clinic}/alerts                         | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/alerts/{alert}/retry          | 401 401 | 403 ok  403 | ok
+        POST /portal/clinics/{clinic}/alerts/{alert}/acknowledge    | 401 401 | 403 ok  403 | ok
+        POST /portal/clinics/{clinic}/contact                       | 401 401 | 403 403 403 | ok
         GET /portal/alerts                                          | 303 401 | ok  ok  403 | ok
         POST /portal/alerts/{alert}/retry                           | 401 401 | 403 ok  403 | ok
+        POST /portal/alerts/{alert}/acknowledge                     | 401 401 | 403 ok  403 | ok
         GET /portal/clinics/{clinic}/disclosures                    | 303 401 | 403 403 403 | ok
         POST /portal/clinics/{clinic}/disclosures                   | 401 401 | 403 403 403 | ok
         GET /portal/clinics/{clinic}/retention                      | 303 401 | ok  ok  403 | ok

@@ -116,8 +116,8 @@ public sealed class PortalPageTests(SharedStorage shared)
         string clinic = (await ApiAgent.CreateAsync(host)).Enrolled.Clinic.Value;
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("compliance", clinics: clinic));
         PortalAnswer page = await browser.GetAsync("/portal");
-        Assert.Equal("1 clinic: 0 safe, 1 needing attention, 0 not safe.", page.Text.Split("Overview")[^1].Trim()[..50]);
-        Assert.Contains($"<a href=\"#c-{clinic}\">1 needing attention</a>", page.Html, StringComparison.Ordinal);
+        Assert.Equal("1 clinic: 0 safe, 0 needing attention, 1 not safe.", page.Text.Split("Overview")[^1].Trim()[..50]);
+        Assert.Contains($"<a href=\"#c-{clinic}\">1 not safe</a>", page.Html, StringComparison.Ordinal);
         Assert.Contains($"id=\"c-{clinic}\"", page.Html, StringComparison.Ordinal);
     }
 

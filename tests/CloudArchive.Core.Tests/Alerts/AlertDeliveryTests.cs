@@ -44,7 +44,8 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
         Assert.Equal(
             $$$"""{"data":{"cause":"restore-test-failed","clinic":"riverside","id":"{{{alert.Id}}}","message":"{{{Failed.Message}}}","subject":"run-7"},"timestamp":"2026-11-26T09:00:00+00:00","type":"alert.raised"}""",
             System.Text.Encoding.UTF8.GetString(got.Body));
-        Assert.Equal((AlertDeliveryStatus.Delivered, 1, Start), (alert.Delivery, alert.Attempts, alert.DeliveredAt));
+        Assert.Equal((AlertDeliveryStatus.Delivered, 1, Start), (alert.Delivery.Status, alert.Delivery.Attempts, alert.Delivery.DeliveredAt));
+        Assert.Equal(["webhook"], alert.Delivery.Sent);
         Assert.Equal([AuditActions.AlertRaised, AuditActions.AlertDelivered], (await LogAsync(Clinic.Value)).Select(entry => entry.Action));
         Assert.Equal(new AlertDeliveryRun(0, 0, 0), await RunAsync());
     }
@@ -71,14 +72,14 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
         Assert.Equal(waits.Order(), waits);
         Assert.Single(_receiver.Got.Select(got => got.Id).Distinct());
         RaisedAlert dead = await OnlyAsync(AlertDeliveryStatus.Failed);
-        Assert.Equal((8, "The receiver answered HTTP 503.", null), (dead.Attempts, dead.LastError, dead.NextAttemptAt));
+        Assert.Equal((8, "The receiver answered HTTP 503.", null), (dead.Delivery.Attempts, dead.Delivery.LastError, dead.Delivery.NextAttemptAt));
 
         _receiver.Answer = _ => Task.CompletedTask;
         Assert.Equal(new AlertDeliveryRun(0, 0, 0), await RunAsync());
         await List.RetryAsync(Clinic.Value, dead.Id, Ada, Cancel);
         await List.RetryAsync(Clinic.Value, dead.Id, Ada, Cancel);
         Assert.Equal(new AlertDeliveryRun(1, 0, 0), await RunAsync());
-        Assert.Equal((AlertDeliveryStatus.Delivered, 1), ((await OnlyAsync()).Delivery, (await OnlyAsync()).Attempts));
+        Assert.Equal((AlertDeliveryStatus.Delivered, 1), ((await OnlyAsync()).Delivery.Status, (await OnlyAsync()).Delivery.Attempts));
         RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => List.RetryAsync(Clinic.Value, dead.Id, Ada, Cancel));
         Assert.Equal(Refusal.AlertDelivered, refused.Refusal);
         Assert.Equal(
@@ -90,9 +91,10 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
     public async Task A_crash_after_sending_loses_nothing_and_the_receiver_can_tell_the_repetition()
     {
         await RaiseAsync(Failed);
-        AlertDelivery dying = new(new DyingStore(_rows, survives: 1), new Outbox(new DyingStore(_rows, survives: 0), new AuditLog(_rows, _clock), _clock), _clock, NullLogger<AlertDelivery>.Instance, new Webhook(_receiver.Target, _clock));
+        using Webhook webhook = new(_receiver.Target, _clock);
+        AlertDelivery dying = new(new DyingStore(_rows, survives: 1), new Outbox(new DyingStore(_rows, survives: 0), new AuditLog(_rows, _clock), _clock), Desk, [webhook], _clock, NullLogger<AlertDelivery>.Instance);
         Assert.Equal(new AlertDeliveryRun(0, 0, 0), await dying.RunAsync(Cancel));
-        Assert.Equal(AlertDeliveryStatus.Waiting, (await OnlyAsync()).Delivery);
+        Assert.Equal(AlertDeliveryStatus.Waiting, (await OnlyAsync()).Delivery.Status);
 
         Assert.Equal(new AlertDeliveryRun(0, 0, 0), await RunAsync());
         _clock.Advance(AlertDelivery.Waits[0]);
@@ -123,7 +125,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
         await RaiseAsync(Failed);
         Assert.Equal(new AlertDeliveryRun(0, 1, 0), await RunAsync());
         Assert.Equal("/hook", Assert.Single(_receiver.Got).Path);
-        Assert.Equal("The receiver answered HTTP 302.", (await OnlyAsync()).LastError);
+        Assert.Equal("The receiver answered HTTP 302.", (await OnlyAsync()).Delivery.LastError);
     }
 
     [Fact]
@@ -154,18 +156,75 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
 
         AlertDelivery delivery = Delivery(new Webhook(away, _clock));
         Assert.Equal(new AlertDeliveryRun(0, 5, 0), await delivery.RunAsync(Cancel));
-        (IReadOnlyList<RaisedAlert> all, _) = await List.ListAsync(Clinic.Value, AlertDeliveryStatus.Waiting, null, 100, Cancel);
+        (IReadOnlyList<RaisedAlert> all, _) = await List.ListAsync(Clinic.Value, alert => alert.Delivery.Status == AlertDeliveryStatus.Waiting, null, 100, Cancel);
         Assert.Equal(12, all.Count);
-        Assert.All(all.Where(alert => alert.LastError is not null), alert => Assert.Equal("The receiver could not be reached (ConnectionRefused).", alert.LastError));
+        Assert.Equal(5, all.Count(alert => alert.Delivery.LastError == "The receiver could not be reached (ConnectionRefused)."));
     }
 
     [Fact]
-    public async Task Without_a_webhook_an_alert_is_a_dead_letter_at_once()
+    public async Task Without_a_channel_an_alert_is_a_dead_letter_at_once()
     {
         await RaiseAsync(Failed);
-        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery(null).RunAsync(Cancel));
-        Assert.Equal("No webhook is configured.", (await OnlyAsync(AlertDeliveryStatus.Failed)).LastError);
+        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery().RunAsync(Cancel));
+        Assert.Equal("No webhook and no mail server is configured.", (await OnlyAsync(AlertDeliveryStatus.Failed)).Delivery.LastError);
         Assert.Equal(AuditActions.AlertUndelivered, (await LogAsync(Clinic.Value))[^1].Action);
+    }
+
+    [Fact]
+    public async Task Each_channel_is_tried_until_it_has_the_alert_and_one_that_has_it_is_not_asked_again()
+    {
+        Channel webhook = new("webhook"), mail = new("mail-operator") { Outcome = SendOutcome.Failed("The mail server could not be reached (ConnectionRefused).") };
+        await RaiseAsync(Failed);
+        Assert.Equal(new AlertDeliveryRun(0, 1, 0), await Delivery(webhook, mail).RunAsync(Cancel));
+        RaisedAlert waiting = await OnlyAsync();
+        Assert.Equal(["webhook"], waiting.Delivery.Sent);
+        Assert.Equal("mail-operator: The mail server could not be reached (ConnectionRefused).", waiting.Delivery.LastError);
+
+        mail.Outcome = SendOutcome.Sent;
+        _clock.Advance(AlertDelivery.Waits[0]);
+        Assert.Equal(new AlertDeliveryRun(1, 0, 0), await Delivery(webhook, mail).RunAsync(Cancel));
+        Assert.Equal((1, 2), (webhook.Got.Count, mail.Got.Count));
+        Assert.Single(mail.Got.Select(notice => notice.Id).Distinct());
+        Assert.Equal((AlertDeliveryStatus.Delivered, null), ((await OnlyAsync()).Delivery.Status, (await OnlyAsync()).Delivery.LastError));
+        Assert.Equal("webhook,mail-operator", (await LogAsync(Clinic.Value))[^1].Details!["sent"]);
+    }
+
+    [Fact]
+    public async Task Mail_that_is_refused_is_a_dead_letter_at_once_and_an_alert_over_what_is_left()
+    {
+        Channel webhook = new("webhook"), mail = new("mail-clinic") { Outcome = SendOutcome.Refused("The mail server does not take mail for that address (550).") };
+        await RaiseAsync(Failed);
+        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery(webhook, mail).RunAsync(Cancel));
+        IReadOnlyList<RaisedAlert> all = (await List.ListAsync(Clinic.Value, null, null, 10, Cancel)).Alerts;
+        RaisedAlert told = Assert.Single(all, alert => alert.Alert.Cause == AlertCause.MailUndeliverable);
+        Assert.Equal("mail-clinic", told.Alert.Subject);
+        Assert.Contains("(550)", told.Alert.Message, StringComparison.Ordinal);
+
+        // It goes to the webhook; the channel that it is about says itself that it is not concerned (MailChannelTests).
+        mail.Outcome = SendOutcome.NotConcerned;
+        Assert.Equal(new AlertDeliveryRun(1, 0, 0), await Delivery(webhook, mail).RunAsync(Cancel));
+        Assert.Equal([NoticeKind.AlertRaised, NoticeKind.AlertRaised], webhook.Got.Select(notice => notice.Kind));
+    }
+
+    [Fact]
+    public async Task An_alert_that_concerns_nobody_is_a_dead_letter_that_says_so()
+    {
+        await RaiseAsync(Failed);
+        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery(new Channel("mail-clinic") { Outcome = SendOutcome.NotConcerned }).RunAsync(Cancel));
+        Assert.Equal("Nobody is configured to be told of it.", (await OnlyAsync()).Delivery.LastError);
+    }
+
+    [Fact]
+    public async Task A_channel_whose_receiver_is_away_does_not_keep_the_other_one_waiting()
+    {
+        Channel webhook = new("webhook"), mail = new("mail-operator") { Outcome = SendOutcome.Failed("away") };
+        for (int i = 0; i < 9; i++)
+        {
+            await RaiseAsync(Failed with { Subject = $"run-{i}" });
+        }
+
+        Assert.Equal(new AlertDeliveryRun(0, 9, 0), await Delivery(webhook, mail).RunAsync(Cancel));
+        Assert.Equal((9, 5), (webhook.Got.Count, mail.Got.Count));
     }
 
     [Fact]
@@ -196,14 +255,14 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
 
         // Other tests count too, at the same time: of this cause there is only this one.
         Assert.Single(metrics.Measured, one => one == "cloudarchive.alerts.raised 1 cause=schedule-missed");
-        Assert.Contains("cloudarchive.webhook.deliveries 1 outcome=delivered", metrics.Measured);
+        Assert.Contains("cloudarchive.alerts.deliveries 1 outcome=delivered", metrics.Measured);
         Assert.All(metrics.Measured, one => Assert.Matches("^cloudarchive[a-z_.]+ [0-9]+( (cause|outcome|verdict|reason)=[a-z-]+)?$", one));
     }
 
     [Fact]
     public async Task The_reconciler_appends_what_a_crash_left_of_an_alert_about_the_archive_as_a_whole()
     {
-        AlertDesk dying = new(new Outbox(_rows, new DeadLog(), _clock), _clock, NullLogger<AlertDesk>.Instance);
+        AlertDesk dying = new(_rows, new Outbox(_rows, new DeadLog(), _clock), _clock, NullLogger<AlertDesk>.Instance);
         await Assert.ThrowsAsync<IOException>(() => dying.RaiseAsync(Failed with { Clinic = null, Cause = AlertCause.LogDamaged }, Timer, Cancel));
         Assert.Empty(await LogAsync(AuditEntry.SystemLog));
         _clock.Advance(TimeSpan.FromHours(1));
@@ -214,9 +273,12 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
 
     private AlertList List => new(_rows, new Outbox(_rows, new AuditLog(_rows, _clock), _clock), _clock);
 
-    private AlertDelivery Delivery(Webhook? webhook) => new(_rows, new Outbox(_rows, new AuditLog(_rows, _clock), _clock), _clock, NullLogger<AlertDelivery>.Instance, webhook);
+    private AlertDesk Desk => new(_rows, new Outbox(_rows, new AuditLog(_rows, _clock), _clock), _clock, NullLogger<AlertDesk>.Instance);
 
-    private Task<bool> RaiseAsync(Alert alert) => new AlertDesk(new Outbox(_rows, new AuditLog(_rows, _clock), _clock), _clock, NullLogger<AlertDesk>.Instance).RaiseAsync(alert, Timer, Cancel);
+    private AlertDelivery Delivery(params INoticeChannel[] channels) =>
+        new(_rows, new Outbox(_rows, new AuditLog(_rows, _clock), _clock), Desk, channels, _clock, NullLogger<AlertDelivery>.Instance);
+
+    private Task<bool> RaiseAsync(Alert alert) => Desk.RaiseAsync(alert, Timer, Cancel);
 
     private async Task<AlertDeliveryRun> RunAsync()
     {
@@ -224,7 +286,8 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
         return await Delivery(webhook).RunAsync(Cancel);
     }
 
-    private async Task<RaisedAlert> OnlyAsync(AlertDeliveryStatus? delivery = null) => Assert.Single((await List.ListAsync(Clinic.Value, delivery, null, 10, Cancel)).Alerts);
+    private async Task<RaisedAlert> OnlyAsync(AlertDeliveryStatus? delivery = null) => 
+        Assert.Single((await List.ListAsync(Clinic.Value, alert => delivery is null || alert.Delivery.Status == delivery, null, 10, Cancel)).Alerts);
 
     private async Task<List<AuditEntry>> LogAsync(string log) =>
         [.. (await new AuditReader(_rows).ReadAsync(log, 0, 1000, Cancel)).Select(entry => JsonSerializer.Deserialize<AuditEntry>(entry.Json, FormatJson.Options)!)];
@@ -251,5 +314,21 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
 
         public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken) =>
             _writes++ < survives ? inner.SubmitAsync(table, partition, writes, cancellationToken) : throw new IOException("This process is dead.");
+    }
+
+    /// <summary>A receiver that does as it is told.</summary>
+    private sealed class Channel(string name) : INoticeChannel
+    {
+        public string Name => name;
+
+        public SendOutcome Outcome { get; set; } = SendOutcome.Sent;
+
+        public List<Notice> Got { get; } = [];
+
+        public Task<SendOutcome> SendAsync(Notice notice, CancellationToken cancellationToken)
+        {
+            Got.Add(notice);
+            return Task.FromResult(Outcome);
+        }
     }
 }

@@ -33,7 +33,7 @@ internal sealed class Archive
         Identifiers = new IdentifierLookup(Clinics, secrets);
         Packs = new PackRows(rows, clock);
         Catalog = new CatalogReader(rows);
-        Alerts = new AlertDesk(Outbox, clock, NullLogger<AlertDesk>.Instance);
+        Alerts = new AlertDesk(rows, Outbox, clock, NullLogger<AlertDesk>.Instance);
         Losses = new PackLosses(rows, Catalog, Outbox, Alerts, clock, NullLogger<PackLosses>.Instance);
         CatalogWriter writer = new(rows);
         Stored = new StoredPacks(vault);

@@ -132,10 +132,11 @@ public sealed class CheckpointsTests(SharedStorage shared)
         // Other tests' logs lie in the same tables, with other keys: a store that knows these two and the system's.
         OnlyThese rows = new(good.Rows, [bad.Name, good.Name]);
         Checkpoints checkpoints = new(good.Reader, good.Vault, new KeysOfTwo(good.Keys, bad.Keys), good.Clock);
-        AlertDesk alerts = new(new Outbox(good.Rows, good.Log, good.Clock), good.Clock, NullLogger<AlertDesk>.Instance);
-        CheckpointRun run = new(rows, checkpoints, good.Log, alerts, NullLogger<CheckpointRun>.Instance);
+        AlertDesk alerts = new(good.Rows, new Outbox(good.Rows, good.Log, good.Clock), good.Clock, NullLogger<AlertDesk>.Instance);
+        CheckpointRun run = new(rows, checkpoints, good.Log, alerts, new LogStates(good.Rows, good.Clock), NullLogger<CheckpointRun>.Instance);
         CheckpointRunResult result = await run.MakeAllAsync("run-1", Cancel);
         Assert.Equal([bad.Name], (await run.MakeAllAsync("run-2", Cancel)).Failed);
+        Assert.True((await new LogStates(good.Rows, good.Clock).FindAsync(bad.Name, Cancel)).Damaged);
         Assert.Equal(3, result.Logs);
         Assert.Equal([bad.Name], result.Failed);
         Assert.Equal(3, (await checkpoints.FindLastAsync(good.Name, Cancel))!.Statement.Size);

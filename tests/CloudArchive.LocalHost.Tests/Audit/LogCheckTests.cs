@@ -38,6 +38,35 @@ public sealed class LogCheckTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task What_a_check_found_is_kept_and_one_that_could_not_be_made_is_no_answer()
+    {
+        using StoredLog good = await StoredLog.CreateAsync(shared), bad = await StoredLog.CreateAsync(shared), away = await StoredLog.CreateAsync(shared);
+        foreach (StoredLog log in (StoredLog[])[good, bad, away])
+        {
+            await log.AppendAsync(3);
+            await log.Checkpoints.MakeAsync(log.Name, Cancel);
+        }
+
+        await bad.ChangeAsync(1, json => json.Replace("192.0.2.7", "192.0.2.8", StringComparison.Ordinal));
+        OwnCursor rows = new(good.Rows, [good.Name, bad.Name]);
+        LogCheckResult result = await Check(rows, good, bad).RunAsync(TimeSpan.FromHours(1), Cancel);
+        Assert.Equal([bad.Name], result.Damaged);
+        Assert.Empty(result.Unchecked);
+        LogStates states = new(rows, good.Clock);
+        Assert.Equal(new LogState(good.Clock.GetUtcNow(), false), await states.FindAsync(good.Name, Cancel));
+        Assert.Equal(new LogState(null, true), await states.FindAsync(bad.Name, Cancel));
+        Assert.Equal(new LogState(null, false), await states.FindAsync(away.Name, Cancel));
+
+        // A store that does not answer has neither said that it holds nor that it does not.
+        OwnCursor broken = new(good.Rows, [away.Name]);
+        LogCheck check = Check(broken, new AuditReader(new Unreadable(good.Rows)), away);
+        LogCheckResult unknown = await check.RunAsync(TimeSpan.FromHours(1), Cancel);
+        Assert.Empty(unknown.Damaged);
+        Assert.Equal([away.Name], unknown.Unchecked);
+        Assert.Equal(new LogState(null, false), await new LogStates(broken, good.Clock).FindAsync(away.Name, Cancel));
+    }
+
+    [Fact]
     public async Task An_entry_that_is_gone_is_found()
     {
         using StoredLog log = await StoredLog.CreateAsync(shared);
@@ -70,19 +99,38 @@ public sealed class LogCheckTests(SharedStorage shared)
         Assert.Equal(2, (await check.RunAsync(TimeSpan.FromMinutes(3), Cancel)).Checked);
     }
 
-    private static LogCheck Check(params StoredLog[] logs)
+    // Other tests' logs lie in the same tables, with other keys.
+    private static LogCheck Check(params StoredLog[] logs) => Check(new OwnCursor(logs[0].Rows, [.. logs.Select(log => log.Name)]), logs);
+
+    private static LogCheck Check(OwnCursor rows, params StoredLog[] logs) => Check(rows, logs[0].Reader, logs);
+
+    private static LogCheck Check(OwnCursor rows, AuditReader reader, params StoredLog[] logs)
     {
-        // Other tests' logs lie in the same tables, with other keys.
         StoredLog first = logs[0];
-        OwnCursor rows = new(first.Rows, [.. logs.Select(log => log.Name)]);
         Checkpoints checkpoints = new(first.Reader, first.Vault, new KeysOfTwo(first.Keys, logs[^1].Keys), first.Clock);
-        AlertDesk alerts = new(new Outbox(first.Rows, first.Log, first.Clock), first.Clock, NullLogger<AlertDesk>.Instance);
+        AlertDesk alerts = new(first.Rows, new Outbox(first.Rows, first.Log, first.Clock), first.Clock, NullLogger<AlertDesk>.Instance);
         CommitEntries commits = new(first.Reader, new CatalogReader(first.Rows), first.Vault, new ReceiptIssuer(first.Keys, new StoredPacks(first.Vault)));
-        return new LogCheck(rows, first.Reader, checkpoints, commits, alerts, first.Clock, NullLogger<LogCheck>.Instance);
+        return new LogCheck(rows, reader, checkpoints, commits, alerts, first.Clock, NullLogger<LogCheck>.Instance);
     }
 
     private static async Task<IReadOnlyList<RaisedAlert>> AlertsAsync(StoredLog log) =>
-        (await new AlertList(log.Rows, null!, log.Clock).ListAsync(AuditEntry.SystemLog, AlertDeliveryStatus.Waiting, null, 1000, Cancel)).Alerts;
+        (await new AlertList(log.Rows, null!, log.Clock).ListAsync(AuditEntry.SystemLog, alert => alert.Delivery.Status == AlertDeliveryStatus.Waiting, null, 1000, Cancel)).Alerts;
+
+    /// <summary>A store that does not answer.</summary>
+    private sealed class Unreadable(IRowStore inner) : IRowStore
+    {
+        public Task EnsureReadyAsync(CancellationToken cancellationToken) => inner.EnsureReadyAsync(cancellationToken);
+
+        public Task<Row?> FindAsync(RowTable table, string partition, string key, CancellationToken cancellationToken) => throw new IOException("Storage answers 500.");
+
+        public Task<IReadOnlyList<Row>> QueryAsync(RowTable table, string partition, string from, string to, int take, CancellationToken cancellationToken) =>
+            throw new IOException("Storage answers 500.");
+
+        public IAsyncEnumerable<string> PartitionsAsync(RowTable table, CancellationToken cancellationToken) => inner.PartitionsAsync(table, cancellationToken);
+
+        public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken) =>
+            inner.SubmitAsync(table, partition, writes, cancellationToken);
+    }
 
     /// <summary>A store in which only some logs can be found by listing, and with a cursor of its own.</summary>
     private sealed class OwnCursor(IRowStore inner, IReadOnlyList<string> logs) : IRowStore

@@ -3,7 +3,9 @@ using CloudArchive.Api.Identity;
 using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
+using CloudArchive.Format.Verdicts;
 using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api.Portal.Pages;
@@ -23,11 +25,12 @@ internal static class AgentPages
         table.Form("/clinics/{clinic}/agents/{agent}/revoke", RevokeAsync, _revoke);
     }
 
-    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? after, ClinicDirectory clinics, Agents agents, SilenceLimit limit, CancellationToken cancellationToken)
+    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? after, ClinicDirectory clinics, ClinicCheck check, CancellationToken cancellationToken)
     {
-        await clinics.GetAsync(clinic, cancellationToken);
-        IReadOnlyList<Agent> page = await agents.ListAsync(clinic, Paging.After<AgentId>(after), AgentsAPage, cancellationToken);
-        return PortalPage.Of<AgentsPage, AgentsModel>("Agents", new AgentsModel(page, limit, after is not null, page.Count == AgentsAPage ? page[^1].Id.ToString() : null));
+        CheckedClinic found = await check.RunAsync(await clinics.GetAsync(clinic, cancellationToken), cancellationToken);
+        string? last = Paging.After<AgentId>(after)?.ToString();
+        Agent[] page = [.. found.Agents.Where(agent => last is null || string.CompareOrdinal(agent.Id.ToString(), last) > 0).Take(AgentsAPage)];
+        return PortalPage.Of<AgentsPage, AgentsModel>("Agents", new AgentsModel(page, found, after is not null, page.Length == AgentsAPage ? page[^1].Id.ToString() : null));
     }
 
     private static async Task<PortalPage> CreateCodeAsync(ClinicId clinic, Enrollments enrollments, HttpContext context, CancellationToken cancellationToken)
@@ -50,10 +53,16 @@ internal static class AgentPages
 
 /// <summary>A page of agents.</summary>
 /// <param name="Agents">The page.</param>
-/// <param name="Limit">How long nothing may be heard of them.</param>
+/// <param name="Found">The clinic, with what they reported.</param>
 /// <param name="Later">Whether others come before.</param>
 /// <param name="Next">Where the next one begins.</param>
-public sealed record AgentsModel(IReadOnlyList<Agent> Agents, SilenceLimit Limit, bool Later, string? Next);
+public sealed record AgentsModel(IReadOnlyList<Agent> Agents, CheckedClinic Found, bool Later, string? Next);
+
+/// <summary>A computer, for its card.</summary>
+/// <param name="Computer">Its verdict.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="Report">What it reported last.</param>
+public sealed record ComputerModel(ComputerVerdict Computer, string Name, ReportedVerdict? Report);
 
 /// <summary>A code, shown once.</summary>
 /// <param name="Code">The code.</param>

@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api.Portal.Pages;
 
-/// <summary>What somebody must look at, whether the webhook took it, and the dead letters.</summary>
+/// <summary>What somebody must look at, who has it in hand, who was told, and the dead letters.</summary>
 internal static class AlertPages
 {
     /// <summary>How many clinics a page about all of them looks into.</summary>
@@ -19,27 +19,25 @@ internal static class AlertPages
     private const int AlertsAPage = 100;
     private const int Most = 1000;
 
-    /// <summary>What is still so is raised again every day: what was not, for as long as a look that failed once, is over.</summary>
-    private static readonly TimeSpan _open = TimeSpan.FromHours(48);
-
     private static readonly TimeSpan _recent = TimeSpan.FromDays(90);
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
     private static readonly EndpointPolicy _retry = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.AlertRetried);
+
+    private static readonly EndpointPolicy _acknowledge = _retry with { Action = AuditActions.AlertAcknowledged };
 
     public static void Map(PortalTable table)
     {
         table.Page("/clinics/{clinic}/alerts", ListAsync, _read);
         table.Form("/clinics/{clinic}/alerts/{alert}/retry", RetryAsync, _retry);
+        table.Form("/clinics/{clinic}/alerts/{alert}/acknowledge", AcknowledgeAsync, _acknowledge);
         table.Page("/alerts", ListAllAsync, _read with { Reach = Reach.AllClinics });
         table.Form("/alerts/{alert}/retry", RetrySystemAsync, _retry with { Reach = Reach.AllClinics });
+        table.Form("/alerts/{alert}/acknowledge", AcknowledgeSystemAsync, _acknowledge with { Reach = Reach.AllClinics });
     }
-
-    /// <summary>Whether an alert still wants somebody: raised just now, or nobody was told.</summary>
-    internal static bool IsOpen(AlertResponse alert, DateTimeOffset now) => now - alert.RaisedAt < _open || alert.Delivery != AlertDeliveryStatus.Delivered;
 
     /// <summary>The open alerts of a log, of the last ninety days.</summary>
     internal static async Task<IReadOnlyList<AlertResponse>> OpenAsync(string log, AlertList alerts, DateTimeOffset now, CancellationToken cancellationToken) =>
-        [.. (await RecentAsync(log, alerts, now, cancellationToken)).Where(alert => IsOpen(alert, now))];
+        [.. (await RecentAsync(log, alerts, now, cancellationToken)).Where(alert => alert.Open)];
 
     /// <summary>Those of the last ninety days, the newest first; with <c>after</c> a page of all, from the oldest on.</summary>
     private static async Task<PortalPage> ListAsync(ClinicId clinic, string? after, ClinicDirectory clinics, AlertList alerts, TimeProvider clock, CancellationToken cancellationToken)
@@ -48,13 +46,13 @@ internal static class AlertPages
         DateTimeOffset now = clock.GetUtcNow();
         if (after is null)
         {
-            return Page(PortalView.ClinicPath(clinic, "alerts"), await RecentAsync(log, alerts, now, cancellationToken), now, null);
+            return Page(PortalView.ClinicPath(clinic, "alerts"), await RecentAsync(log, alerts, now, cancellationToken), null);
         }
 
         AlertId? from = after == "all" ? null : Paging.After<AlertId>(after);
         (IReadOnlyList<RaisedAlert> page, AlertId? next) = await alerts.ListAsync(log, null, from, AlertsAPage, cancellationToken);
         return PortalPage.Of<AlertsPage, AlertsModel>("Alerts", new AlertsModel(
-            PortalView.ClinicPath(clinic, "alerts"), [], [.. page.Select(alert => alert.ToResponse())], Recent: false, next?.ToString()));
+            PortalView.ClinicPath(clinic, "alerts"), [], [.. page.Select(alert => alert.ToResponse(now))], Recent: false, next?.ToString()));
     }
 
     /// <summary>Those about the archive as a whole, then some clinics': <c>after</c> is the last clinic of the page before.</summary>
@@ -64,7 +62,7 @@ internal static class AlertPages
         IReadOnlyList<ClinicId> some = await clinics.ListAsync(Paging.After<ClinicId>(after), ClinicsAPage, cancellationToken);
         IEnumerable<string> logs = some.Select(clinic => clinic.Value);
         IReadOnlyList<AlertResponse>[] found = await Task.WhenAll((after is null ? logs.Prepend(AuditEntry.SystemLog) : logs).Select(log => RecentAsync(log, alerts, now, cancellationToken)));
-        return Page(PortalTable.Root + "/alerts", found.SelectMany(log => log).OrderByDescending(alert => alert.RaisedAt), now, some.Count == ClinicsAPage ? some[^1].Value : null);
+        return Page(PortalTable.Root + "/alerts", found.SelectMany(log => log).OrderByDescending(alert => alert.RaisedAt), some.Count == ClinicsAPage ? some[^1].Value : null);
     }
 
     private static async Task<IResult> RetryAsync(ClinicId clinic, AlertId alert, AlertList alerts, HttpContext context, CancellationToken cancellationToken)
@@ -79,15 +77,27 @@ internal static class AlertPages
         return PortalPage.SeeOther(PortalTable.Root + "/alerts");
     }
 
+    private static async Task<IResult> AcknowledgeAsync(ClinicId clinic, AlertId alert, AlertList alerts, HttpContext context, CancellationToken cancellationToken)
+    {
+        await alerts.AcknowledgeAsync(clinic.Value, alert, context.Field("reason") ?? "", context.Requester(), cancellationToken);
+        return PortalPage.SeeOther(PortalView.ClinicPath(clinic, "alerts"));
+    }
+
+    private static async Task<IResult> AcknowledgeSystemAsync(AlertId alert, AlertList alerts, HttpContext context, CancellationToken cancellationToken)
+    {
+        await alerts.AcknowledgeAsync(AuditEntry.SystemLog, alert, context.Field("reason") ?? "", context.Requester(), cancellationToken);
+        return PortalPage.SeeOther(PortalTable.Root + "/alerts");
+    }
+
     private static async Task<IReadOnlyList<AlertResponse>> RecentAsync(string log, AlertList alerts, DateTimeOffset now, CancellationToken cancellationToken)
     {
         (IReadOnlyList<RaisedAlert> found, _) = await alerts.ListAsync(log, null, AlertId.Before(now - _recent), Most, cancellationToken);
-        return [.. found.Select(alert => alert.ToResponse()).OrderByDescending(alert => alert.RaisedAt)];
+        return [.. found.Select(alert => alert.ToResponse(now)).OrderByDescending(alert => alert.RaisedAt)];
     }
 
-    private static PortalPage Page(string path, IEnumerable<AlertResponse> alerts, DateTimeOffset now, string? next)
+    private static PortalPage Page(string path, IEnumerable<AlertResponse> alerts, string? next)
     {
-        ILookup<bool, AlertResponse> byOpen = alerts.ToLookup(alert => IsOpen(alert, now));
+        ILookup<bool, AlertResponse> byOpen = alerts.ToLookup(alert => alert.Open);
         return PortalPage.Of<AlertsPage, AlertsModel>("Alerts", new AlertsModel(path, [.. byOpen[true]], [.. byOpen[false]], Recent: true, next));
     }
 }

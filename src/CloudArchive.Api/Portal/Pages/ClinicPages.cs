@@ -3,8 +3,10 @@ using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Restores;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using CloudArchive.Format.Wire;
+using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api.Portal.Pages;
 
@@ -13,22 +15,35 @@ internal static class ClinicPages
 {
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
 
-    public static void Map(PortalTable table) => table.Page("/clinics/{clinic}", ShowAsync, _read);
+    private static readonly EndpointPolicy _contact = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.ClinicContactChanged, Mfa: true);
+
+    public static void Map(PortalTable table)
+    {
+        table.Page("/clinics/{clinic}", ShowAsync, _read);
+        table.Form("/clinics/{clinic}/contact", ChangeContactAsync, _contact);
+    }
 
     private static async Task<PortalPage> ShowAsync(
-        ClinicId clinic, ClinicDirectory clinics, ClinicCheck check, RestoreDesk restores, AlertList alerts, TimeProvider clock, CancellationToken cancellationToken)
+        ClinicId clinic, ClinicDirectory clinics, ClinicCheck check, RestoreDesk restores, AlertList alerts, CloudArchiveOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {
-        ClinicHealth health = await check.RunAsync(await clinics.GetAsync(clinic, cancellationToken), cancellationToken);
+        CheckedClinic found = await check.RunAsync(await clinics.GetAsync(clinic, cancellationToken), cancellationToken);
         DateTimeOffset now = clock.GetUtcNow();
         IReadOnlyList<Restore> recent = await restores.ListAsync(clinic, Core.WorkId.Before(now - RestoreDesk.Lifetime), 200, cancellationToken);
         int pending = recent.Count(restore => restores.StatusOf(restore) == RestoreStatus.PendingApproval);
         int open = (await AlertPages.OpenAsync(clinic.Value, alerts, now, cancellationToken)).Count;
-        return PortalPage.Of<ClinicPage, ClinicModel>(health.Clinic.Name, new ClinicModel(health, pending, open));
+        return PortalPage.Of<ClinicPage, ClinicModel>(found.Clinic.Name, new ClinicModel(found, pending, open, options.Mail is not null));
+    }
+
+    private static async Task<IResult> ChangeContactAsync(ClinicId clinic, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken)
+    {
+        await clinics.ChangeContactAsync(clinic, context.Field("contact"), context.Requester(), cancellationToken);
+        return PortalPage.SeeOther(PortalView.ClinicPath(clinic));
     }
 }
 
 /// <summary>A clinic and its state.</summary>
-/// <param name="Health">The state.</param>
+/// <param name="Found">The state.</param>
 /// <param name="Pending">Restores that wait for a second admin.</param>
 /// <param name="Alerts">Alerts that are open.</param>
-public sealed record ClinicModel(ClinicHealth Health, int Pending, int Alerts);
+/// <param name="Mails">Whether this archive sends mail.</param>
+public sealed record ClinicModel(CheckedClinic Found, int Pending, int Alerts, bool Mails);

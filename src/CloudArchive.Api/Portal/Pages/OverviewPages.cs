@@ -2,6 +2,7 @@ using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using Microsoft.AspNetCore.Http;
 
@@ -19,9 +20,9 @@ internal static class OverviewPages
         string? after, ClinicDirectory clinics, ClinicCheck check, HttpContext context, CancellationToken cancellationToken)
     {
         IReadOnlyList<ClinicId> ids = await ClinicEndpoints.InReachAsync(context.Caller(), Paging.After<ClinicId>(after), ClinicsAPage, clinics, cancellationToken);
-        Clinic?[] found = await Task.WhenAll(ids.Select(id => clinics.FindAsync(id, cancellationToken)));
-        ClinicHealth[] health = await Task.WhenAll(found.OfType<Clinic>().Select(clinic => check.RunAsync(clinic, cancellationToken)));
-        return PortalPage.Of<OverviewPage, OverviewModel>("Overview", new OverviewModel(health, after is not null, ids.Count == ClinicsAPage ? ids[^1].Value : null));
+        Clinic?[] listed = await Task.WhenAll(ids.Select(id => clinics.FindAsync(id, cancellationToken)));
+        CheckedClinic[] found = await Task.WhenAll(listed.OfType<Clinic>().Select(clinic => check.RunAsync(clinic, cancellationToken)));
+        return PortalPage.Of<OverviewPage, OverviewModel>("Overview", new OverviewModel(found, after is not null, ids.Count == ClinicsAPage ? ids[^1].Value : null));
     }
 }
 
@@ -29,4 +30,4 @@ internal static class OverviewPages
 /// <param name="Clinics">Each with its state.</param>
 /// <param name="Later">Whether others come before.</param>
 /// <param name="Next">Where the next page begins.</param>
-public sealed record OverviewModel(IReadOnlyList<ClinicHealth> Clinics, bool Later, string? Next);
+public sealed record OverviewModel(IReadOnlyList<CheckedClinic> Clinics, bool Later, string? Next);
