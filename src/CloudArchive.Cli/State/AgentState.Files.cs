@@ -330,7 +330,11 @@ public sealed partial class AgentState
     /// <summary>
     /// Notes why a file is not archived. What it held before stays noted, so that a file that stops being DICOM stands out.
     /// </summary>
-    public void NoteSkipped(long file, SkipReason reason, string? detail, DateTimeOffset now)
+    /// <param name="file">Its row.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="detail">What the system or the reader said.</param>
+    /// <param name="now">The time, for reasons that may be harm.</param>
+    public void NoteSkipped(long file, SkipReason reason, string? detail, DateTimeOffset now = default)
     {
         // One that stands where others are gone, and is no DICOM, may be one of them.
         bool isHarm = reason == SkipReason.NoLongerDicom;

@@ -230,6 +230,15 @@ public sealed partial class AgentState
         }
     }
 
+    /// <summary>What changed in a folder up to now is accepted; the rest of <see cref="Accept"/> was done when the run began.</summary>
+    public void NoteAccepted(long folder, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            Execute("UPDATE folders SET accepted = $now WHERE id = $id", ("$now", now.ToUnixTimeMilliseconds()), ("$id", folder));
+        }
+    }
+
     private FolderRecord? Find(string path) => ReadFolders(Command($"SELECT {FolderColumns} FROM folders WHERE path = $path", ("$path", path))).FirstOrDefault();
 
     private List<FolderRecord> ReadFolders(SqliteCommand select)

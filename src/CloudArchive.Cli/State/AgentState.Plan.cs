@@ -35,6 +35,15 @@ public sealed partial class AgentState
     /// <summary>A content that is to be archived: what was destroyed after its time is not, or it would come back.</summary>
     private const string IsPending = "c.pack IS NULL AND (c.lost IS NULL OR c.lost <> 'destroyed')";
 
+    /// <summary>A run begins: nothing is in a pack of it yet.</summary>
+    public void BeginPlan()
+    {
+        lock (_gate)
+        {
+            Execute("DROP TABLE IF EXISTS temp.taken; CREATE TEMP TABLE taken(sha256 BLOB PRIMARY KEY) WITHOUT ROWID");
+        }
+    }
+
     /// <summary>
     /// Lines up what a run has to do, the directories with the newest files first, so that a new image does not wait for the backlog; what is
     /// only read again to make sure comes last. In a table of its own: memory does not grow with the folder.
@@ -58,7 +67,7 @@ public sealed partial class AgentState
                     FROM files f CROSS JOIN directories r ON r.id = f.directory WHERE f.state IN (0, 3) AND r.folder IN ({among});
                 INSERT OR IGNORE INTO temp.todo SELECT f.id, f.directory, f.length, f.modified, f.state, 0
                     FROM contents c CROSS JOIN files f ON f.sha256 = c.sha256 CROSS JOIN directories r ON r.id = f.directory CROSS JOIN folders d ON d.id = r.folder
-                    WHERE {IsPending} AND f.state = 1 AND NOT {IsHeld} AND r.folder IN ({among});
+                    WHERE {IsPending} AND f.state = 1 AND NOT {IsHeld} AND c.sha256 NOT IN (SELECT sha256 FROM temp.taken) AND r.folder IN ({among});
                 DROP TABLE IF EXISTS temp.newest;
                 CREATE TEMP TABLE newest(directory INTEGER PRIMARY KEY, key INTEGER NOT NULL);
                 INSERT INTO temp.newest SELECT directory, -max(modified) FROM temp.todo WHERE state <> 3 GROUP BY directory;
@@ -128,6 +137,32 @@ public sealed partial class AgentState
         }
     }
 
+    /// <summary>Some files as a slice of their own.</summary>
+    public WorkSlice SliceOf(IReadOnlyList<long> files)
+    {
+        List<FileToRead> toRead = [];
+        lock (_gate)
+        {
+            using SqliteCommand command = Command(
+                """
+                SELECT f.id, d.path, r.path, f.name, f.length, f.modified, f.sha256 IS NOT NULL
+                FROM files f JOIN directories r ON r.id = f.directory JOIN folders d ON d.id = r.folder WHERE f.id = $id AND f.state IN (0, 3)
+                """,
+                ("$id", 0L));
+            foreach (long file in files)
+            {
+                command.Parameters["$id"].Value = file;
+                using SqliteDataReader row = command.ExecuteReader();
+                if (row.Read())
+                {
+                    toRead.Add(new FileToRead(file, FullPath(row, 1), row.GetInt64(4), row.GetInt64(5), row.GetBoolean(6)));
+                }
+            }
+        }
+
+        return new WorkSlice(toRead, files, toRead.Sum(file => file.Length));
+    }
+
     /// <summary>Those of some files that are to be archived, in the order in which packs are made.</summary>
     public IReadOnlyList<PendingFile> Pending(IReadOnlyCollection<long> files)
     {
@@ -149,6 +184,12 @@ public sealed partial class AgentState
             return ReadPending("temp.slice s CROSS JOIN files f ON f.id = s.file", "1 = 1", long.MaxValue);
         }
     }
+
+    /// <summary>Notes what a run puts into a pack: it goes into no other of the run.</summary>
+    public void NoteTaken(PlannedPack pack) => ForEach("INSERT OR IGNORE INTO temp.taken(sha256) VALUES ($sha256)", pack);
+
+    /// <summary>Takes that back: the pack did not come to be, and what is in it may go into another.</summary>
+    public void NoteReleased(PlannedPack pack) => ForEach("DELETE FROM temp.taken WHERE sha256 = $sha256", pack);
 
     /// <summary>Everything of some folders that is to be archived, in the order in which packs are made, a few hundred in memory at a time.</summary>
     public IEnumerable<PendingFile> AllPending(IReadOnlyCollection<long> folders)
@@ -216,7 +257,7 @@ public sealed partial class AgentState
                 c.study, c.patient, c.accession, c.study_date, c.born,
                 EXISTS (SELECT 1 FROM contents o WHERE o.sop = c.sop AND o.sha256 <> c.sha256 AND o.pack IS NOT NULL)
             FROM {from} JOIN directories r ON r.id = f.directory JOIN folders d ON d.id = r.folder JOIN contents c ON c.sha256 = f.sha256
-            WHERE f.state = 1 AND {IsPending} AND NOT {IsHeld} AND {where} ORDER BY {PackOrder} LIMIT $most
+            WHERE f.state = 1 AND {IsPending} AND NOT {IsHeld} AND c.sha256 NOT IN (SELECT sha256 FROM temp.taken) AND {where} ORDER BY {PackOrder} LIMIT $most
             """,
             ("$most", most));
         using SqliteDataReader row = command.ExecuteReader();
@@ -231,6 +272,22 @@ public sealed partial class AgentState
         }
 
         return files;
+    }
+
+    private void ForEach(string sql, PlannedPack pack)
+    {
+        lock (_gate)
+        {
+            using SqliteTransaction transaction = _connection.BeginTransaction();
+            using SqliteCommand command = Command(sql, ("$sha256", null));
+            foreach (PlannedFile file in pack.Files)
+            {
+                command.Parameters["$sha256"].Value = Bytes(file.File.Instance.Sha256);
+                command.ExecuteNonQuery();
+            }
+
+            transaction.Commit();
+        }
     }
 
     private static string? Text(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
