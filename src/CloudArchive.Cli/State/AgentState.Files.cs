@@ -272,7 +272,7 @@ public sealed partial class AgentState
             string among = $"SELECT id FROM directories WHERE folder IN ({string.Join(',', folders)})";
             long files = Scalar<long>($"SELECT count(*) FROM files WHERE state = 1 AND directory IN ({among})");
             int marked = Execute(
-                $"UPDATE files SET state = 3 WHERE id IN (SELECT id FROM files WHERE state = 1 AND checked < $today AND directory IN ({among}) ORDER BY checked, id LIMIT $most)",
+                $"UPDATE files SET state = 3 WHERE id IN (SELECT id FROM files WHERE state = 1 AND (checked < $today OR checked > $today + 1) AND directory IN ({among}) ORDER BY checked, id LIMIT $most)",
                 ("$today", today), ("$most", (files + oneIn - 1) / oneIn));
             Set("checked-on", today.ToString());
             transaction.Commit();

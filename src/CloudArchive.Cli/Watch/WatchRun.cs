@@ -123,14 +123,14 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
             }
         }
 
-        if (TakeBurst() is { Count: > 0 } files)
+        if (TakeBurst() is { Length: > 0 } files)
         {
             await RunAsync(new BackupScope(folders, Files: files), cancellationToken);
         }
     }
 
     /// <summary>One study is many files: wait for the rest of a burst, but not for ever.</summary>
-    private IReadOnlyList<FoundFile> TakeBurst()
+    private FoundFile[] TakeBurst()
     {
         if (_ready.Count == 0 || (_tracker.Count > 0 && environment.Clock.GetElapsedTime(_readySince) < options.Settle * 3))
         {
@@ -159,7 +159,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
     }
 
     /// <summary>What has come, and settled, while a run is at work.</summary>
-    private IReadOnlyList<FoundFile> Arrivals()
+    private FoundFile[] Arrivals()
     {
         Note(_events!.TakeNow());
         _ready.AddRange(Settled());
