@@ -164,7 +164,7 @@ public sealed class OneBadItemTests(SharedStorage shared)
 
         await rows.AlterAsync(RowTable.Work, clinic.Id.Value, due[100].Key, ("at", "a text"));
         await rows.AlterAsync(RowTable.Work, clinic.Id.Value, due[100].Key.Replace("alert-due:", "alert:", StringComparison.Ordinal), ("alert", "{"), ("json", "{"));
-        AlertDelivery delivery = new(rows, archive.Outbox, _clock, NullLogger<AlertDelivery>.Instance);
+        AlertDelivery delivery = new(rows, archive.Outbox, archive.Alerts, [], _clock, NullLogger<AlertDelivery>.Instance);
         Assert.Equal(1, (await delivery.RunAsync(Cancel)).GivenUp);
         Assert.Equal(101, (await new AlertList(rows, archive.Outbox, _clock).ListAsync(clinic.Id.Value, null, null, 1000, Cancel)).Alerts.Count);
     }
@@ -329,7 +329,7 @@ public sealed class OneBadItemTests(SharedStorage shared)
         await BackUpAsync(archive, good, vault);
         _clock.Advance(TimeSpan.FromDays(10));
         rows.Fails = (table, partition, _) => table == RowTable.Catalog && partition == bad.Id.Value;
-        DoctorCheck[] checks = await new ClinicDoctor(archive.Clinics, archive.Catalog, vault, archive.Tests, archive.Agents, _clock).ExamineAsync(new HostDuties(true, true), Cancel).ToArrayAsync(Cancel);
+        DoctorCheck[] checks = await new ClinicDoctor(archive.Clinics, archive.Catalog, vault, archive.Tests, archive.Losses, archive.Agents, _clock).ExamineAsync(new HostDuties(true, true), Cancel).ToArrayAsync(Cancel);
         Assert.Equal(DoctorVerdict.Failed, checks.Single(check => check.Check == "clinics-readable").Verdict);
         DoctorCheck untested = checks.Single(check => check.Check == "restore-tests-run");
         Assert.Equal((DoctorVerdict.Failed, true), (untested.Verdict, untested.Found.Contains(good.Id.Value, StringComparison.Ordinal)));

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Cli.Transport;
@@ -38,7 +39,7 @@ public sealed class PackUploads(AgentSession session, Uplink uplink, int atOnce)
 {
     private const int MostInARow = 3;
     private readonly BlockBuffers _buffers = new(Uplink.MostInFlight + atOnce);
-    private readonly HashSet<Sha256Digest> _failedContents = [];
+    private readonly HashSet<PackId> _tried = [];
     private readonly List<FailedPack> _failed = [];
     private readonly Lock _gate = new();
     private Exception? _stopped;
@@ -50,47 +51,94 @@ public sealed class PackUploads(AgentSession session, Uplink uplink, int atOnce)
     /// <summary>Why no more were begun; null where all were.</summary>
     public Exception? Stopped => _stopped;
 
-    /// <summary>Whether a file was in a pack that failed in this run: it is left for the next.</summary>
-    public bool HasFailed(PendingFile file)
+    /// <summary>Whether a pack that an earlier run began was taken up in this one.</summary>
+    public bool HasTried(PackId pack) => _tried.Contains(pack);
+
+    /// <summary>Uploads packs: first those that were begun before. What is in one that fails goes into no other of this run.</summary>
+    /// <param name="begun">Begun by earlier runs.</param>
+    /// <param name="queue">To be made; closed on return, so that whoever fills it need not wait for room.</param>
+    /// <param name="step">Told of bytes.</param>
+    /// <param name="taken">Told of each pack that is to be made.</param>
+    /// <param name="done">Told of each receipt.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public async Task RunAsync(
+        IReadOnlyList<(UploadPlan Plan, IReadOnlyList<PendingFile> Files)> begun, PackQueue queue, IProgressStep step, Action<PlannedPack> taken, Action<UploadedPack> done, CancellationToken cancellationToken)
     {
-        lock (_gate)
+        PackUpload upload = new(session, _buffers, uplink, step);
+        _tried.UnionWith(begun.Select(b => b.Plan.Header.Pack));
+        ParallelOptions parallel = new() { MaxDegreeOfParallelism = atOnce, CancellationToken = cancellationToken };
+        try
         {
-            return _failedContents.Contains(file.Instance.Sha256);
+            await Parallel.ForEachAsync(JobsAsync(begun, queue, upload, cancellationToken), parallel, async (job, cancellation) =>
+            {
+                try
+                {
+                    if (job.Planned is { } planned)
+                    {
+                        taken(planned);
+                    }
+
+                    UploadedPack? uploaded = await job.RunAsync(cancellation);
+                    Note(job, uploaded, done);
+                }
+                catch (Exception error) when (!(error is OperationCanceledException && cancellation.IsCancellationRequested))
+                {
+                    Note(job, error);
+                }
+                finally
+                {
+                    if (job.Planned is not null)
+                    {
+                        queue.Done();
+                    }
+                }
+            });
+        }
+        finally
+        {
+            queue.Close();
         }
     }
 
-    /// <summary>Uploads packs: first those that were begun before.</summary>
-    /// <param name="begun">Begun by earlier runs.</param>
-    /// <param name="planned">To be made, in order; read one at a time.</param>
-    /// <param name="step">Told of bytes.</param>
-    /// <param name="done">Told of each receipt; one at a time.</param>
-    /// <param name="cancellationToken">Stops.</param>
-    public async Task RunAsync(
-        IEnumerable<(UploadPlan Plan, IReadOnlyList<PendingFile> Files)> begun, IEnumerable<PlannedPack> planned, IProgressStep step, Action<UploadedPack> done, CancellationToken cancellationToken)
+    private async IAsyncEnumerable<Job> JobsAsync(
+        IReadOnlyList<(UploadPlan Plan, IReadOnlyList<PendingFile> Files)> begun, PackQueue queue, PackUpload upload, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        PackUpload upload = new(session, _buffers, uplink, step);
-        IEnumerable<Job> jobs = begun.Select(b => new Job(b.Plan.Study.Study, b.Files, cancellation => upload.ResumeAsync(b.Plan, b.Files, cancellation)))
-            .Concat(planned.Select(p => new Job(p.Study.Study, [.. p.Files.Select(f => f.File)], cancellation => upload.RunAsync(p, cancellation))));
-        ParallelOptions parallel = new() { MaxDegreeOfParallelism = atOnce, CancellationToken = cancellationToken };
-        await Parallel.ForEachAsync(jobs.TakeWhile(_ => _stopped is null), parallel, async (job, cancellation) =>
+        foreach ((UploadPlan plan, IReadOnlyList<PendingFile> files) in begun)
         {
-            try
+            if (_stopped is not null)
             {
-                UploadedPack? uploaded = await job.RunAsync(cancellation);
-                lock (_gate)
-                {
-                    _inARow = 0;
-                    if (uploaded is not null)
-                    {
-                        done(uploaded);
-                    }
-                }
+                yield break;
             }
-            catch (Exception error) when (!(error is OperationCanceledException && cancellation.IsCancellationRequested))
+
+            yield return new Job(plan.Study.Study, files, null, cancellation => upload.ResumeAsync(plan, files, cancellation));
+        }
+
+        await foreach (PlannedPack planned in queue.TakeAllAsync(cancellationToken))
+        {
+            if (_stopped is not null)
             {
-                Note(job, error);
+                yield break;
             }
-        });
+
+            yield return new Job(planned.Study.Study, [.. planned.Files.Select(f => f.File)], planned, cancellation => upload.RunAsync(planned, cancellation));
+        }
+    }
+
+    private void Note(Job job, UploadedPack? uploaded, Action<UploadedPack> done)
+    {
+        lock (_gate)
+        {
+            _inARow = 0;
+        }
+
+        if (uploaded is not null)
+        {
+            done(uploaded);
+        }
+        else if (job.Planned is { } planned)
+        {
+            session.State.NoteReleased(planned); // what is left of it is tried once more, and told
+        }
     }
 
     private void Note(Job job, Exception error)
@@ -98,7 +146,6 @@ public sealed class PackUploads(AgentSession session, Uplink uplink, int atOnce)
         lock (_gate)
         {
             _failed.Add(FailedPack.Of(job.Study, job.Files.Count, job.Files[0].Path, error));
-            _failedContents.UnionWith(job.Files.Select(f => f.Instance.Sha256));
             if (++_inARow >= MostInARow || !FailedPack.IsOfOnePack(error, CancellationToken.None))
             {
                 _stopped ??= error;
@@ -106,5 +153,5 @@ public sealed class PackUploads(AgentSession session, Uplink uplink, int atOnce)
         }
     }
 
-    private sealed record Job(Uid Study, IReadOnlyList<PendingFile> Files, Func<CancellationToken, Task<UploadedPack?>> RunAsync);
+    private sealed record Job(Uid Study, IReadOnlyList<PendingFile> Files, PlannedPack? Planned, Func<CancellationToken, Task<UploadedPack?>> RunAsync);
 }

@@ -137,8 +137,13 @@ public sealed partial class AgentState
         lock (_gate)
         {
             using SqliteCommand command = Command(
-                "SELECT f.id, f.state = 1, coalesce(f.length = $length AND f.modified = $modified AND f.sha256 = $sha256 AND c.pack IS NULL, 0) FROM files f LEFT JOIN contents c ON c.sha256 = f.sha256 WHERE f.path = $path",
-                ("$path", file.Path), ("$length", file.Length), ("$modified", file.ModifiedTicks), ("$sha256", Bytes(file.Instance.Sha256)));
+                """
+                SELECT f.id, f.state IN (1, 3), coalesce(f.length = $length AND f.modified = $modified AND f.sha256 = $sha256 AND c.pack IS NULL, 0)
+                FROM folders d JOIN directories r ON r.folder = d.id AND r.path = $directory JOIN files f ON f.directory = r.id AND f.name = $name
+                LEFT JOIN contents c ON c.sha256 = f.sha256 WHERE d.path = $folder
+                """,
+                ("$folder", file.Folder), ("$directory", DirectoryOf(file.Folder, file.Path)), ("$name", Path.GetFileName(file.Path)),
+                ("$length", file.Length), ("$modified", file.ModifiedTicks), ("$sha256", Bytes(file.Instance.Sha256)));
             using SqliteDataReader row = command.ExecuteReader();
             return row.Read() ? (row.GetInt64(0), row.GetBoolean(1), row.GetBoolean(2)) : null;
         }

@@ -124,7 +124,4 @@ public sealed partial class RestoreTestWatch(
     /// <summary>When the clinic's first pack was committed; null where there is none, and nothing to test.</summary>
     private async Task<DateTimeOffset?> FirstCommitAsync(ClinicId clinic, CancellationToken cancellationToken) =>
         (await catalog.ListPacksAsync(clinic, null, 1, cancellationToken)).Packs is [var first, ..] ? first.CommittedAt : null;
-
-    [LoggerMessage(307, LogLevel.Error, "Whether restore tests of clinic {Clinic} were missed could not be found out, or its alert not be raised; the next look tries again.")]
-    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 }
