@@ -138,7 +138,7 @@ public sealed class RestoreOfDamagedTests(SharedStorage shared)
         Setting s = await Setting.CreateAsync(shared);
         await s.Rows.AlterAsync(RowTable.Catalog, s.Clinic.Id.Value, $"p:{s.Packs[0].Opened.Pack}", ("length", "a text"));
         string partition = s.Clinic.Id.Value;
-        s.Rows.Fails = (table, of, from) => table == RowTable.Audit && of == partition && from.StartsWith("e", StringComparison.Ordinal) && from.EndsWith('0');
+        s.Rows.Fails = (table, of, from) => table == RowTable.Audit && of == partition && from.StartsWith('e') && from.EndsWith('0');
         Restore restore = await s.RequestAsync(s.Request(everything: true));
         s.Rows.Fails = (_, _, _) => false;
         Assert.True(restore.CatalogueOnly);
