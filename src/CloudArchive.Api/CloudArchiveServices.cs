@@ -129,6 +129,7 @@ public static class CloudArchiveServices
         services.AddSingleton<TieringRun>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
+        services.AddSingleton<PackRecords>();
         services.AddSingleton<PackRelease>();
         services.AddSingleton<RestoreRehydration>();
         services.AddSingleton<RestoreResults>();
@@ -140,6 +141,7 @@ public static class CloudArchiveServices
         services.AddSingleton<EvidenceStore>();
         services.AddSingleton<RestoreTestBudgets>();
         services.AddSingleton<LoggedPacks>();
+        services.AddSingleton<CommittedPacks>();
         services.AddSingleton<RestoreTestPopulation>();
         services.AddSingleton<RestoreTestDraw>();
         services.AddSingleton<RestoreTestDesk>();

@@ -41,13 +41,8 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, TimePro
                 continue;
             }
 
-            foreach (Row due in await rows.QueryAsync(RowTable.Work, log, RowRange.Prefix(AlertRows.Due), PerPartition, cancellationToken))
+            foreach (Row due in await DueAsync(log, cancellationToken))
             {
-                if (due.Time("at") > clock.GetUtcNow())
-                {
-                    continue;
-                }
-
                 AlertDeliveryStatus? now = await TryDeliverAsync(log, due, by, cancellationToken);
                 delivered += now == AlertDeliveryStatus.Delivered ? 1 : 0;
                 failed += now == AlertDeliveryStatus.Waiting ? 1 : 0;
@@ -61,6 +56,24 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, TimePro
         }
 
         return new AlertDeliveryRun(delivered, failed, givenUp);
+    }
+
+    /// <summary>What is due of a log, at most so many; none, and told, where it cannot be read. Those that wait for a later attempt do not stand in the way of the others.</summary>
+    private async Task<IReadOnlyList<Row>> DueAsync(string log, CancellationToken cancellationToken)
+    {
+        try
+        {
+            DateTimeOffset now = clock.GetUtcNow();
+            return await rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(AlertRows.Due), cancellationToken)
+                .Where(due => !(due.Values.GetValueOrDefault("at") is DateTimeOffset at && at > now)) // one whose time cannot be read is due: trying it tells
+                .Take(PerPartition)
+                .ToListAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogFailed(logger, e, log, AlertRows.Due);
+            return [];
+        }
     }
 
     private async Task<AlertDeliveryStatus?> TryDeliverAsync(string log, Row due, Requester by, CancellationToken cancellationToken)

@@ -18,9 +18,8 @@ public sealed class AlertList(IRowStore rows, Outbox outbox, TimeProvider clock)
     public async Task<(IReadOnlyList<RaisedAlert> Alerts, AlertId? Next)> ListAsync(
         string log, AlertDeliveryStatus? delivery, AlertId? after, int take, CancellationToken cancellationToken)
     {
-        IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Work, log, RowRange.After(AlertRows.Alert, after?.ToString()), take, cancellationToken);
-        RaisedAlert[] read = [.. page.Select(AlertRows.Read)];
-        return ([.. read.Where(alert => delivery is null || alert.Delivery == delivery)], read.Length == take ? read[^1].Id : null);
+        IReadOnlyList<RaisedAlert> read = await rows.ReadPageAsync(RowTable.Work, log, RowRange.After(AlertRows.Alert, after?.ToString()), take, AlertRows.Read, cancellationToken);
+        return ([.. read.Where(alert => delivery is null || alert.Delivery == delivery)], read.Count == take ? read[^1].Id : null);
     }
 
     /// <summary>Has an alert that could not be delivered tried again, from the beginning. Repeating it while it waits changes nothing.</summary>

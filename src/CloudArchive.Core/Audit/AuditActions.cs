@@ -20,6 +20,7 @@ public static class AuditActions
     public const string RestoreRequested = "data-export/restore-requested";
     public const string RestoreApproved = "data-export/restore-approved";
     public const string RestoreResultRead = "data-export/restore-result-read";
+    public const string RestoreProgressed = "data-export/restore-progressed";
     public const string RestoreReported = "data-export/restore-reported";
     public const string RestoreExpired = "data-export/restore-expired";
 

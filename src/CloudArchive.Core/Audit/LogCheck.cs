@@ -11,7 +11,8 @@ namespace CloudArchive.Core.Audit;
 /// <param name="Checked">Logs that were read whole.</param>
 /// <param name="Damaged">Of them, those that do not verify.</param>
 /// <param name="Finished">False where the run stopped at its bound: the next one goes on from there.</param>
-public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, bool Finished);
+/// <param name="NotChecked">Logs that could not be read to their end: nothing is known of them until the next pass.</param>
+public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, bool Finished, IReadOnlyList<string> NotChecked);
 
 /// <summary>
 /// Reads every log once a day, whole, and hashes its entries anew: their root must be the one that the log's last checkpoint was signed
@@ -35,11 +36,12 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
         DateTimeOffset begun = cursor?.Time("begun") ?? DateTimeOffset.MinValue;
         int done = 0;
         List<string> damaged = [];
+        List<string> notChecked = [];
         if (after is null)
         {
             if (clock.GetUtcNow() - begun < s_between)
             {
-                return new LogCheckResult(0, damaged, true);
+                return new LogCheckResult(0, damaged, true, notChecked);
             }
 
             begun = clock.GetUtcNow();
@@ -54,12 +56,17 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
 
             if (done > 0 && clock.GetElapsedTime(start) >= budget)
             {
-                return new LogCheckResult(done, damaged, false);
+                return new LogCheckResult(done - notChecked.Count, damaged, false, notChecked);
             }
 
-            if (!await HoldsAsync(log, by, cancellationToken))
+            switch (await HoldsAsync(log, by, cancellationToken))
             {
-                damaged.Add(log);
+                case false:
+                    damaged.Add(log);
+                    break;
+                case null:
+                    notChecked.Add(log);
+                    break;
             }
 
             done++;
@@ -67,7 +74,7 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
         }
 
         await SaveAsync(null, begun, cancellationToken);
-        return new LogCheckResult(done, damaged, true);
+        return new LogCheckResult(done - notChecked.Count, damaged, true, notChecked);
     }
 
     private async Task SaveAsync(string? after, DateTimeOffset begun, CancellationToken cancellationToken)
@@ -81,7 +88,8 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
         await rows.SubmitAsync(RowTable.Work, CursorPartition, [new RowWrite.Upsert(CursorKey, values)], cancellationToken);
     }
 
-    private async Task<bool> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
+    /// <summary>Whether the log holds; null where it could not be read.</summary>
+    private async Task<bool?> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
     {
         try
         {
@@ -96,9 +104,9 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            // Storage's trouble is no damage; the log has its turn again tomorrow.
+            // Storage's trouble is no damage, and no proof either; the log has its turn again tomorrow.
             LogFailed(logger, e, log);
-            return true;
+            return null;
         }
     }
 

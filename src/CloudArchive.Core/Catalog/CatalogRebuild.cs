@@ -8,6 +8,7 @@ using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Catalog;
 
@@ -15,7 +16,8 @@ namespace CloudArchive.Core.Catalog;
 /// Recreates the catalogue from the sidecars alone (docs/design.md, invariant 7). Each call reads so many sidecars and says where the next
 /// one goes on. A pack that has no receipt gets one the way a commit gives it: read back, hashed, locked.
 /// </summary>
-public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, PackStatements statements, PackFinish finish, ClinicDirectory clinics, RebuildLog log)
+public sealed partial class CatalogRebuild(
+    IBlobVault vault, CatalogWriter catalog, PackStatements statements, PackFinish finish, ClinicDirectory clinics, RebuildLog log, ILogger<CatalogRebuild> logger)
 {
     private const int MostSidecarBytes = 16 * 1024 * 1024;
     private const string Suffix = ".sidecar.json";
@@ -54,6 +56,12 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Pack
             {
                 // Each names the pack or blob and no path: what cannot be catalogued as it should be is told, and the rest goes on.
                 problems.Add($"{pack}: {e.Message}");
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // What storage says of itself may hold a URL: the log has it, under the pack's id.
+                LogFailed(logger, e, pack, id);
+                problems.Add($"{pack}: storage failed; the service's log says how. Repeat the rebuild.");
             }
         }
 
@@ -106,6 +114,9 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Pack
         CatalogPack pack = await finish.RunAsync(sidecar, verified.VersionId, until, by, cancellationToken);
         await catalog.RestoreAsync(pack, sidecar, cancellationToken);
     }
+
+    [LoggerMessage(151, LogLevel.Error, "Pack {Pack} of clinic {Clinic} could not be catalogued: storage failed.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, PackId pack, ClinicId clinic);
 }
 
 /// <summary>The audit entry of a rebuild's step.</summary>

@@ -23,30 +23,25 @@ public sealed partial class SilenceWatch(ClinicDirectory clinics, Agents agents,
         List<ClinicId> silent = [];
         await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
         {
-            if (await LastHeardAsync(clinic, cancellationToken) is { } last && now - last > limit.Longest)
+            try
             {
-                silent.Add(clinic);
-                LogSilent(logger, clinic, (int)(now - last).TotalDays);
-                await RaiseAsync(clinic, last, by, cancellationToken);
+                if (await LastHeardAsync(clinic, cancellationToken) is { } last && now - last > limit.Longest)
+                {
+                    silent.Add(clinic);
+                    LogSilent(logger, clinic, (int)(now - last).TotalDays);
+                    string message = $"Nothing was heard of the clinic's agents since {last.UtcDateTime:yyyy-MM-dd}, so nothing new is backed up. Run 'cloudarchive status' on the clinic's computer.";
+                    await alerts.RaiseAsync(new Alert(clinic, AlertCause.ClinicSilent, "agents", message), by, cancellationToken);
+                }
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // A clinic whose rows or log are not well must not keep the others from being looked at.
+                LogFailed(logger, e, clinic);
             }
         }
 
         ArchiveMetrics.SilentClinics.Record(silent.Count);
         return silent;
-    }
-
-    private async Task RaiseAsync(ClinicId clinic, DateTimeOffset last, Requester by, CancellationToken cancellationToken)
-    {
-        string message = $"Nothing was heard of the clinic's agents since {last.UtcDateTime:yyyy-MM-dd}, so nothing new is backed up. Run 'cloudarchive status' on the clinic's computer.";
-        try
-        {
-            await alerts.RaiseAsync(new Alert(clinic, AlertCause.ClinicSilent, "agents", message), by, cancellationToken);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            // A clinic whose log takes no entry must not keep the others from being looked at.
-            LogNotRaised(logger, e, clinic);
-        }
     }
 
     /// <summary>When any agent that is not revoked last got a token, or enrolled; null where there is none.</summary>
@@ -72,8 +67,8 @@ public sealed partial class SilenceWatch(ClinicDirectory clinics, Agents agents,
     [LoggerMessage(111, LogLevel.Warning, "Clinic {Clinic} was last heard of {Days} days ago.", EventName = "ClinicSilent")]
     private static partial void LogSilent(ILogger logger, ClinicId clinic, int days);
 
-    [LoggerMessage(114, LogLevel.Error, "The alert that clinic {Clinic} is silent could not be raised; the next look raises it.")]
-    private static partial void LogNotRaised(ILogger logger, Exception exception, ClinicId clinic);
+    [LoggerMessage(114, LogLevel.Error, "Whether clinic {Clinic} is silent could not be found out, or its alert not be raised; the next look tries again.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 }
 
 /// <summary>How long nothing may be heard of a clinic's agents before it counts as silent.</summary>

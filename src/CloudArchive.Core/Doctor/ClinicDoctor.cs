@@ -24,35 +24,45 @@ public sealed class ClinicDoctor(ClinicDirectory clinics, CatalogReader catalog,
         List<string> untested = [];
         List<string> failed = [];
         List<string> silent = [];
+        List<string> notLooked = [];
         foreach (ClinicId clinic in some)
         {
-            IReadOnlyList<CatalogPack> packs = (await catalog.ListPacksAsync(clinic, null, PacksEach, cancellationToken)).Packs;
-            foreach (CatalogPack pack in packs.Where(pack => pack.ImmutableUntil > clock.GetUtcNow()))
+            try
             {
-                looked++;
-                if (await vault.FindAsync(BlobName.Pack(clinic, pack.Pack), pack.VersionId, cancellationToken) is not { Locked: true } state || state.ImmutableUntil < pack.ImmutableUntil)
+                IReadOnlyList<CatalogPack> packs = (await catalog.ListPacksAsync(clinic, null, PacksEach, cancellationToken)).Packs;
+                foreach (CatalogPack pack in packs.Where(pack => pack.ImmutableUntil > clock.GetUtcNow()))
                 {
-                    unlocked.Add($"{clinic}/{pack.Pack}");
+                    looked++;
+                    if (await vault.FindAsync(BlobName.Pack(clinic, pack.Pack), pack.VersionId, cancellationToken) is not { Locked: true } state || state.ImmutableUntil < pack.ImmutableUntil)
+                    {
+                        unlocked.Add($"{clinic}/{pack.Pack}");
+                    }
+                }
+
+                if (packs.Count > 0 && clock.GetUtcNow() - packs[0].CommittedAt > RestoreTestWatch.Longest)
+                {
+                    DateTimeOffset? last = await tests.LastFinishedAsync(clinic, cancellationToken);
+                    (last is null || clock.GetUtcNow() - last > RestoreTestWatch.Longest ? untested : []).Add(clinic.Value);
+                }
+
+                if (await LastRunFailedAsync(clinic, cancellationToken))
+                {
+                    failed.Add(clinic.Value);
+                }
+
+                if (await LastHeardAsync(clinic, cancellationToken) is { } heard && clock.GetUtcNow() - heard > s_silent)
+                {
+                    silent.Add(clinic.Value);
                 }
             }
-
-            if (packs.Count > 0 && clock.GetUtcNow() - packs[0].CommittedAt > RestoreTestWatch.Longest)
+            catch (Exception e) when (e is not OperationCanceledException)
             {
-                DateTimeOffset? last = await tests.LastFinishedAsync(clinic, cancellationToken);
-                (last is null || clock.GetUtcNow() - last > RestoreTestWatch.Longest ? untested : []).Add(clinic.Value);
-            }
-
-            if (await LastRunFailedAsync(clinic, cancellationToken))
-            {
-                failed.Add(clinic.Value);
-            }
-
-            if (await LastHeardAsync(clinic, cancellationToken) is { } heard && clock.GetUtcNow() - heard > s_silent)
-            {
-                silent.Add(clinic.Value);
+                // One clinic's trouble must not keep the others from being looked at; and what was not looked at is not well.
+                notLooked.Add($"{clinic} ({e.GetType().Name})");
             }
         }
 
+        yield return Check("clinics-readable", notLooked, DoctorVerdict.Failed, $"{DoctorLimits.Of(some.Count)}, each looked at", "every clinic's rows and blobs can be read", "The checks below do not speak of these clinics. Rebuild their catalogue; the service's log has the error.");
         yield return Check("packs-locked", unlocked, DoctorVerdict.Failed, $"{looked} packs of {DoctorLimits.Of(some.Count)}, each locked", "every pack is locked as its catalogue entry says", "Treat it as a breach: docs/operations.md, \"A policy was removed\".");
         yield return Check("restore-tests-run", untested, DoctorVerdict.Failed, $"each of {DoctorLimits.Of(some.Count)} was tested within {RestoreTestWatch.Longest.TotalHours:0} hours, or has nothing to test yet", "a restore test of every clinic has ended lately", "Is the recovery app up, and its timer on? Then: cloudarchive restore-test run.");
         yield return Check("restore-tests-passed", failed, DoctorVerdict.Failed, "no clinic's last restore test failed", "every clinic's last restore test passed", "docs/operations.md, \"A restore test failed\".");

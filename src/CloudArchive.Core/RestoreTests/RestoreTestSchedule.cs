@@ -27,7 +27,15 @@ public sealed partial class RestoreTestSchedule(ClinicDirectory clinics, Restore
         if (isPastDue)
         {
             const string message = "The daily restore tests did not start at their time and were started late: the host was down. See docs/operations.md, \"A scheduled restore test was missed\".";
-            await alerts.RaiseAsync(new Alert(null, AlertCause.ScheduleMissed, "restore-tests", message), by, cancellationToken);
+            try
+            {
+                await alerts.RaiseAsync(new Alert(null, AlertCause.ScheduleMissed, "restore-tests", message), by, cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // That the system's log takes no entry must not keep the clinics from their tests.
+                LogNotRaised(logger, e);
+            }
         }
 
         int started = 0, failed = 0;
@@ -64,13 +72,17 @@ public sealed partial class RestoreTestSchedule(ClinicDirectory clinics, Restore
 
     [LoggerMessage(305, LogLevel.Warning, "The last restore test of clinic {Clinic} is still under way; none is started.")]
     private static partial void LogStillRunning(ILogger logger, ClinicId clinic);
+
+    [LoggerMessage(306, LogLevel.Error, "The alert that restore tests were started late could not be raised.")]
+    private static partial void LogNotRaised(ILogger logger, Exception exception);
 }
 
 /// <summary>
 /// Finds clinics of which no restore test has ended for too long. On Azure the ingest app runs it, so that it is noticed also where the
 /// recovery app, which tests, is down.
 /// </summary>
-public sealed class RestoreTestWatch(ClinicDirectory clinics, RestoreTestDesk desk, CatalogReader catalog, AlertDesk alerts, TimeProvider clock)
+public sealed partial class RestoreTestWatch(
+    ClinicDirectory clinics, RestoreTestDesk desk, CatalogReader catalog, AlertDesk alerts, TimeProvider clock, ILogger<RestoreTestWatch> logger)
 {
     /// <summary>Two days: one missed run and the next.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromHours(48);
@@ -81,12 +93,20 @@ public sealed class RestoreTestWatch(ClinicDirectory clinics, RestoreTestDesk de
         List<ClinicId> missed = [];
         await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
         {
-            DateTimeOffset? since = await desk.LastFinishedAsync(clinic, cancellationToken) ?? await FirstCommitAsync(clinic, cancellationToken);
-            if (since is { } last && clock.GetUtcNow() - last > Longest)
+            try
             {
-                string message = $"No restore test of clinic {clinic} has ended for {(int)(clock.GetUtcNow() - last).TotalHours} hours. See docs/operations.md, \"A scheduled restore test was missed\".";
-                await alerts.RaiseAsync(new Alert(clinic, AlertCause.ScheduleMissed, "restore-tests", message), by, cancellationToken);
-                missed.Add(clinic);
+                DateTimeOffset? since = await desk.LastFinishedAsync(clinic, cancellationToken) ?? await FirstCommitAsync(clinic, cancellationToken);
+                if (since is { } last && clock.GetUtcNow() - last > Longest)
+                {
+                    missed.Add(clinic);
+                    string message = $"No restore test of clinic {clinic} has ended for {(int)(clock.GetUtcNow() - last).TotalHours} hours. See docs/operations.md, \"A scheduled restore test was missed\".";
+                    await alerts.RaiseAsync(new Alert(clinic, AlertCause.ScheduleMissed, "restore-tests", message), by, cancellationToken);
+                }
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // One clinic's trouble must not keep the others from being looked at.
+                LogFailed(logger, e, clinic);
             }
         }
 
@@ -96,4 +116,7 @@ public sealed class RestoreTestWatch(ClinicDirectory clinics, RestoreTestDesk de
     /// <summary>When the clinic's first pack was committed; null where there is none, and nothing to test.</summary>
     private async Task<DateTimeOffset?> FirstCommitAsync(ClinicId clinic, CancellationToken cancellationToken) =>
         (await catalog.ListPacksAsync(clinic, null, 1, cancellationToken)).Packs is [var first, ..] ? first.CommittedAt : null;
+
+    [LoggerMessage(307, LogLevel.Error, "Whether restore tests of clinic {Clinic} were missed could not be found out, or its alert not be raised; the next look tries again.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 }

@@ -16,9 +16,9 @@ public sealed class LogCheckFunction(AppSettings settings, LogCheck check)
     {
         settings.Require(ArchiveRole.Recovery);
         LogCheckResult result = await check.RunAsync(s_budget, cancellationToken);
-        if (result.Damaged.Count > 0)
+        if (result.Damaged.Count + result.NotChecked.Count > 0)
         {
-            throw new TimerFailedException($"{result.Damaged.Count} of {result.Checked} logs do not verify; the log names each.");
+            throw new TimerFailedException($"{result.Damaged.Count} of {result.Checked} logs do not verify, and {result.NotChecked.Count} could not be checked; the log names each.");
         }
     }
 }
