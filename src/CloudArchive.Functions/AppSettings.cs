@@ -19,6 +19,7 @@ namespace CloudArchive.Functions;
 /// <param name="IdentityClientId">The app's user-assigned identity.</param>
 /// <param name="TelemetryConnection">Where telemetry goes; null sends none.</param>
 /// <param name="Webhook">Where alerts go; null sends none.</param>
+/// <param name="PortalUrl">Where people reach the portal, for links in mail: the app's own name where nothing else is set.</param>
 /// <param name="Mail">Where mail goes out; null sends none.</param>
 /// <param name="SilentAfter">How long nothing may be heard of a clinic's agents.</param>
 /// <param name="PlatformSignIn">Whether the platform signs people in: it sets WEBSITE_AUTH_ENABLED itself, and takes its headers off what callers send only then.</param>
@@ -34,6 +35,7 @@ public sealed record AppSettings(
     string IdentityClientId,
     string? TelemetryConnection,
     WebhookTarget? Webhook,
+    Uri? PortalUrl,
     MailServer? Mail,
     TimeSpan SilentAfter,
     bool PlatformSignIn = false)
@@ -58,6 +60,7 @@ public sealed record AppSettings(
             Text("AZURE_CLIENT_ID"),
             configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             Webhook(),
+            Portal(),
             Mail(),
             SilentAfter(),
             string.Equals(configuration["WEBSITE_AUTH_ENABLED"], "true", StringComparison.OrdinalIgnoreCase));
@@ -83,6 +86,10 @@ public sealed record AppSettings(
                 throw Wrong("CloudArchive:WebhookUrl", $"or CloudArchive__WebhookSecret is wrong: {e.Message}");
             }
         }
+
+        Uri? Portal() => configuration["CloudArchive:PortalUrl"] is { Length: > 0 } ? Url("CloudArchive:PortalUrl")
+            : configuration["WEBSITE_HOSTNAME"] is { Length: > 0 } host ? new Uri($"https://{host}/")
+            : null;
 
         MailServer? Mail()
         {
