@@ -45,6 +45,9 @@ public sealed class CloudArchiveOptions
     /// <summary>Where mail goes out; null to send none. Needed by the recovery role alone.</summary>
     public MailServer? Mail { get; set; }
 
+    /// <summary>Where people reach the portal, for links in mail; null where that is <see cref="PublicUrl"/>.</summary>
+    public Uri? PortalUrl { get; set; }
+
     /// <summary>How long nothing may be heard of a clinic's agents before that is an alert, and how long a report counts.</summary>
     public TimeSpan SilentAfter { get; set; } = VerdictLimits.Default.Silent;
 

@@ -76,7 +76,7 @@ public static class CloudArchiveServices
 
         if (options.Mail is { } mail)
         {
-            services.AddSingleton<IMailer>(_ => new SmtpMailer(mail, options.Portal.CommandUrl ?? options.PublicUrl));
+            services.AddSingleton<IMailer>(_ => new SmtpMailer(mail, options.PortalUrl ?? options.PublicUrl));
             services.AddSingleton<INoticeChannel, OperatorMail>();
             services.AddSingleton<INoticeChannel, ClinicMail>();
         }

@@ -44,6 +44,9 @@ public sealed record AppSettings
     /// <summary>Where alerts go; null sends none.</summary>
     public WebhookTarget? Webhook { get; init; }
 
+    /// <summary>Where people reach the portal, for links in mail: the app's own name where nothing else is set.</summary>
+    public Uri? PortalUrl { get; init; }
+
     /// <summary>Where mail goes out; null sends none.</summary>
     public MailServer? Mail { get; init; }
 
@@ -76,6 +79,9 @@ public sealed record AppSettings
             TelemetryConnection = read.Find("APPLICATIONINSIGHTS_CONNECTION_STRING"),
             Webhook = read.Find("CloudArchive:WebhookUrl") is { } address
                 ? Reader.Parse("CloudArchive:WebhookUrl or CloudArchive:WebhookSecret", () => WebhookTarget.Parse(address, read.Text("CloudArchive:WebhookSecret")))
+                : null,
+            PortalUrl = read.Find("CloudArchive:PortalUrl") is not null ? read.Url("CloudArchive:PortalUrl")
+                : read.Find("WEBSITE_HOSTNAME") is { } host ? new Uri($"https://{host}/")
                 : null,
             Mail = read.Find("CloudArchive:MailServer") is { } server
                 ? Reader.Parse(

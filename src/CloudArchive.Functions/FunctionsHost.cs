@@ -47,6 +47,7 @@ public static class FunctionsHost
             Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffMfaContexts),
             Webhook = settings.Webhook,
             Mail = settings.Mail,
+            PortalUrl = settings.PortalUrl,
             SilentAfter = settings.SilentAfter,
             Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn },
         });

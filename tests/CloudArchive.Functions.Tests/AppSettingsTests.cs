@@ -55,10 +55,13 @@ public sealed class AppSettingsTests
             ["CloudArchive:MailPassword"] = "tell-nobody",
             ["CloudArchive:MailFrom"] = "archive@practice.example",
             ["CloudArchive:MailOperator"] = "ops@practice.example",
+            ["WEBSITE_HOSTNAME"] = "func-recovery.example",
         };
         AppSettings settings = AppSettings.Read(Configuration(mail));
         Assert.Equal(("mail.example", 465, true, "archive@practice.example"), (settings.Mail!.Host, settings.Mail.Port, settings.Mail.ImplicitTls, settings.Mail.User));
         Assert.DoesNotContain("tell-nobody", settings.ToString(), StringComparison.Ordinal);
+        Assert.Equal("https://func-recovery.example/", settings.PortalUrl!.AbsoluteUri);
+        Assert.Equal("https://portal.example/", AppSettings.Read(Configuration(new(mail) { ["CloudArchive:PortalUrl"] = "https://portal.example/" })).PortalUrl!.AbsoluteUri);
         InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(mail) { ["CloudArchive:MailOperator"] = "everybody" })));
         Assert.Contains("CloudArchive__MailOperator", e.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("tell-nobody", e.Message, StringComparison.Ordinal);

@@ -84,7 +84,7 @@ public sealed class SmtpMailerTests : IAsyncLifetime
         _server.Answers[verb] = answer;
         SendOutcome outcome = await Mailer().SendAsync(Letter, Cancel);
         Assert.Equal(expected, $"{outcome.Result} {outcome.Error}");
-        Assert.Empty(_server.Got.Where(_ => verb != "DOT"));
+        Assert.Equal(verb == "DOT" ? 1 : 0, _server.Got.Count);
     }
 
     [Theory]
