@@ -39,6 +39,9 @@ public sealed record BackupOutcome(
     IReadOnlyList<FoundFile> Unsettled,
     SyncResult Sync)
 {
+    /// <summary>Files that were read again to make sure that they are what they were.</summary>
+    public long Checked { get; init; }
+
     /// <summary>Files whose time is none that can be written down.</summary>
     public long ImpossibleTimes { get; init; }
 
@@ -275,6 +278,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             folders, FileCounts.Sum(folders.Select(folder => counts[folder.Id])), _scan.Unchanged, slices.Read, slices.AlreadyArchived, _uploaded, _uploadedBytes, _packs, _plan,
             _scan.Unreadable, _scan.Unsettled, sync)
         {
+            Checked = slices.Checked,
             ImpossibleTimes = _scan.ImpossibleTimes,
         };
     }
