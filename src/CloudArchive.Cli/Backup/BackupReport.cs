@@ -27,6 +27,7 @@ internal static class BackupReport
         held = outcome.Counts.Held.Files,
         unchanged = outcome.Unchanged,
         read = outcome.Read,
+        @checked = outcome.Checked,
         alreadyArchived = outcome.AlreadyArchived,
         uploaded = outcome.Uploaded,
         packs = outcome.Packs.Count,
@@ -134,7 +135,12 @@ internal static class BackupReport
         output.WriteLine($"Found {Texts.Count(found, "file")}: {outcome.Unchanged:N0} unchanged, {Math.Max(0, found - outcome.Unchanged):N0} new or changed.");
         if (outcome.AlreadyArchived > 0)
         {
-            output.WriteLine($"{Texts.Count(outcome.AlreadyArchived, "file was", "files were")} renamed, copied, read again or known: the archive holds the same bytes already.");
+            output.WriteLine($"{Texts.Count(outcome.AlreadyArchived, "file was", "files were")} renamed, copied or known: the archive holds the same bytes already.");
+        }
+
+        if (outcome.Checked > 0)
+        {
+            output.WriteLine($"{Texts.Count(outcome.Checked, "file was", "files were")} read again to make sure.");
         }
 
         output.WriteLine(outcome.Packs.Count > 0

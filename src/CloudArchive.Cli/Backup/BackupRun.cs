@@ -45,6 +45,9 @@ public sealed record BackupOutcome(
     /// <summary>Packs that did not get their receipts in this run.</summary>
     public IReadOnlyList<FailedPack> FailedPacks { get; init; } = [];
 
+    /// <summary>Files that were read again to make sure that they are what they were.</summary>
+    public long Checked { get; init; }
+
     /// <summary>Files whose time is none that can be written down.</summary>
     public long ImpossibleTimes { get; init; }
 
@@ -253,6 +256,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             _scan.Unreadable, _scan.Unsettled, sync)
         {
             FailedPacks = _failed,
+            Checked = slices.Checked,
             ImpossibleTimes = _scan.ImpossibleTimes,
         };
     }

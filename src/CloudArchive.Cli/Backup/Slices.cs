@@ -20,13 +20,17 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
     private readonly Lock _gate = new();
     private HashSet<long>? _only;
     private long _read;
+    private long _checked;
     private long _alreadyArchived;
 
     /// <summary>What lies ahead.</summary>
     public WorkAhead Ahead { get; private set; } = new(0, 0, 0);
 
-    /// <summary>Instances that were read.</summary>
+    /// <summary>Instances that were read because they are new or changed.</summary>
     public long Read => Interlocked.Read(ref _read);
+
+    /// <summary>Instances that were read again to make sure.</summary>
+    public long Checked => Interlocked.Read(ref _checked);
 
     /// <summary>Of them, those whose bytes the archive held already.</summary>
     public long AlreadyArchived => Interlocked.Read(ref _alreadyArchived);
@@ -260,8 +264,8 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
         {
             case Inspection.Dicom dicom:
                 ReadResult result = State.NoteContent(file.Id, dicom.Length, dicom.ModifiedTicks, dicom.Content, began);
-                Interlocked.Increment(ref _read);
-                if (result == ReadResult.Known)
+                Interlocked.Increment(ref file.IsCheck ? ref _checked : ref _read);
+                if (result == ReadResult.Known && !file.IsCheck)
                 {
                     Interlocked.Increment(ref _alreadyArchived);
                 }

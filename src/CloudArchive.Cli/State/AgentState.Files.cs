@@ -95,7 +95,8 @@ public readonly record struct FileNote(FoundFile Found, KnownFile? Known, FileCh
 /// <param name="Length">As the scan saw it.</param>
 /// <param name="ModifiedTicks">As the scan saw it, UTC ticks.</param>
 /// <param name="WasDicom">Whether it held an instance when it was read last.</param>
-public sealed record FileToRead(long Id, string Path, long Length, long ModifiedTicks, bool WasDicom);
+/// <param name="IsCheck">Whether it is read only to make sure that it is what it was.</param>
+public sealed record FileToRead(long Id, string Path, long Length, long ModifiedTicks, bool WasDicom, bool IsCheck = false);
 
 /// <summary>What was found in a file, as far as the catalogue may know it.</summary>
 /// <param name="Instance">The instance.</param>

@@ -125,9 +125,9 @@ public sealed partial class AgentState
                     (key, last) = (row.GetInt64(0), row.GetInt64(1));
                     bytes += row.GetInt64(5);
                     all.Add(last);
-                    if ((FileState)row.GetInt64(8) is FileState.ToRead or FileState.ToCheck)
+                    if ((FileState)row.GetInt64(8) is var state and (FileState.ToRead or FileState.ToCheck))
                     {
-                        toRead.Add(new FileToRead(last, FullPath(row, 2), row.GetInt64(5), row.GetInt64(6), row.GetBoolean(7)));
+                        toRead.Add(new FileToRead(last, FullPath(row, 2), row.GetInt64(5), row.GetInt64(6), row.GetBoolean(7), state == FileState.ToCheck));
                     }
                 }
             }
@@ -148,7 +148,7 @@ public sealed partial class AgentState
         {
             using SqliteCommand command = Command(
                 """
-                SELECT f.id, d.path, r.path, f.name, f.length, f.modified, f.sha256 IS NOT NULL
+                SELECT f.id, d.path, r.path, f.name, f.length, f.modified, f.sha256 IS NOT NULL, f.state = 3
                 FROM files f JOIN directories r ON r.id = f.directory JOIN folders d ON d.id = r.folder WHERE f.id = $id AND f.state IN (0, 3)
                 """,
                 ("$id", 0L));
@@ -158,7 +158,7 @@ public sealed partial class AgentState
                 using SqliteDataReader row = command.ExecuteReader();
                 if (row.Read())
                 {
-                    toRead.Add(new FileToRead(file, FullPath(row, 1), row.GetInt64(4), row.GetInt64(5), row.GetBoolean(6)));
+                    toRead.Add(new FileToRead(file, FullPath(row, 1), row.GetInt64(4), row.GetInt64(5), row.GetBoolean(6), row.GetBoolean(7)));
                 }
             }
         }

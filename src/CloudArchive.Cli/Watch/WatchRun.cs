@@ -270,7 +270,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
 
         if (outcome.AlreadyArchived > 0)
         {
-            Say($"{Texts.Count(outcome.AlreadyArchived, "file was", "files were")} renamed, copied, read again or known already.");
+            Say($"{Texts.Count(outcome.AlreadyArchived, "file was", "files were")} renamed, copied or known already.");
         }
 
         IEnumerable<string> news = BackupReport.Warnings(outcome).Select(warning => $"WARNING: {warning}")
