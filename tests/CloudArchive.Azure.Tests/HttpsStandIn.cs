@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -15,6 +16,9 @@ internal sealed class HttpsStandIn : IAsyncDisposable
     /// <summary>What <see cref="Identity"/> gets for a token, as it arrives.</summary>
     public const string Bearer = "Bearer stand-in";
 
+    // A client may meet several.
+    private static readonly ConcurrentDictionary<string, bool> s_certificates = new(StringComparer.Ordinal);
+
     private readonly WebApplication _app;
     private readonly X509Certificate2 _certificate;
 
@@ -22,6 +26,7 @@ internal sealed class HttpsStandIn : IAsyncDisposable
     {
         _app = app;
         _certificate = certificate;
+        s_certificates[certificate.GetCertHashString()] = true;
     }
 
     public Uri Url => new(_app.Urls.Single());
@@ -41,11 +46,10 @@ internal sealed class HttpsStandIn : IAsyncDisposable
         return new HttpsStandIn(app, certificate);
     }
 
-    /// <summary>A client's transport that trusts this one certificate.</summary>
-    public HttpPipelineTransport Transport()
+    /// <summary>A client's transport that trusts the stand-ins' certificates.</summary>
+    public static HttpPipelineTransport Transport()
     {
-        string expected = _certificate.GetCertHashString();
-        SocketsHttpHandler handler = new() { SslOptions = { RemoteCertificateValidationCallback = (_, presented, _, _) => presented?.GetCertHashString() == expected } };
+        SocketsHttpHandler handler = new() { SslOptions = { RemoteCertificateValidationCallback = (_, presented, _, _) => s_certificates.ContainsKey(presented?.GetCertHashString() ?? "") } };
         return new HttpClientTransport(new HttpClient(handler));
     }
 

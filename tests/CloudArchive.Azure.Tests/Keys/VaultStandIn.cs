@@ -41,7 +41,7 @@ internal sealed class VaultStandIn : IAsyncDisposable
     /// <summary>Options for a client that trusts it and does not wait long.</summary>
     public KeyClientOptions Options() => new()
     {
-        Transport = _host.Transport(),
+        Transport = HttpsStandIn.Transport(),
         DisableChallengeResourceVerification = true,
         Retry = { Delay = TimeSpan.FromMilliseconds(1), MaxDelay = TimeSpan.FromMilliseconds(5) },
     };

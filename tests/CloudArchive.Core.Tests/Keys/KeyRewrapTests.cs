@@ -6,6 +6,7 @@ using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
 using CloudArchive.LocalHost.Keys;
 using CloudArchive.Testing;
@@ -207,6 +208,23 @@ public sealed class KeyRewrapTests(SharedStorage shared) : IAsyncLifetime
         Assert.False(await DoneAsync(clinic));
     }
 
+    [Fact]
+    public async Task The_timer_renews_a_key_that_has_become_old_and_one_that_cannot_be_renewed_stops_no_rewrap()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(OnOwnKeys());
+        SealedPack pack = (await clinic.BackUpAsync()).Pack;
+        string? renewed = null;
+        Archive renewing = new(shared.Storage.Rows, shared.Storage.Vault, new Renewing(_keys, async id => renewed = id == clinic.Id ? (await _keys.RotateAsync(id, Cancel)).Kid : renewed), _keys, _keys, clinic.Archive.Clock);
+        await RunTimerAsync(renewing, clinic);
+        Assert.NotEqual(pack.Opened.WrappingKey.Kid, renewed);
+        Assert.Equal(renewed, (await WrapOfAsync(clinic, pack)).KeyId);
+
+        string rotated = (await _keys.RotateAsync(clinic.Id, Cancel)).Kid!;
+        Archive forbidden = new(shared.Storage.Rows, shared.Storage.Vault, new Renewing(_keys, id => throw new KeyUnavailableException($"kek-{id}", "the vault forbids it")), _keys, _keys, clinic.Archive.Clock);
+        await RunTimerAsync(forbidden, clinic);
+        Assert.Equal(rotated, (await WrapOfAsync(clinic, pack)).KeyId);
+    }
+
     private Archive OnOwnKeys() => new(shared.Storage.Rows, shared.Storage.Vault, _keys, _keys, _keys, new FakeTimeProvider(DateTimeOffset.UtcNow));
 
     /// <summary>Fetches, unwraps, opens, and compares each instance with what was captured.</summary>
@@ -254,6 +272,20 @@ public sealed class KeyRewrapTests(SharedStorage shared) : IAsyncLifetime
         while (await clinic.Archive.Rows.QueryAsync(RowTable.Catalog, clinic.Id.Value, "a", "~", 100, Cancel) is { Count: > 0 } some)
         {
             Assert.True(await clinic.Archive.Rows.TryDeleteAsync(RowTable.Catalog, clinic.Id.Value, some, Cancel));
+        }
+    }
+
+    /// <summary>Keys whose time has come.</summary>
+    private sealed class Renewing(IWrappingKeys inner, Func<ClinicId, Task> renew) : IWrappingKeys
+    {
+        public Task<Jwk> EnsureAsync(ClinicId clinic, CancellationToken cancellationToken) => inner.EnsureAsync(clinic, cancellationToken);
+
+        public Task<Jwk> GetCurrentAsync(ClinicId clinic, CancellationToken cancellationToken) => inner.GetCurrentAsync(clinic, cancellationToken);
+
+        public async Task<Jwk> RenewAsync(ClinicId clinic, CancellationToken cancellationToken)
+        {
+            await renew(clinic);
+            return await inner.GetCurrentAsync(clinic, cancellationToken);
         }
     }
 }
