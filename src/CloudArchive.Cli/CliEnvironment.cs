@@ -30,6 +30,9 @@ public sealed class CliEnvironment
     /// <summary>How patient to be with the network.</summary>
     public NetworkOptions Network { get; init; } = new();
 
+    /// <summary>The volume that a folder lies on, or null; tests may exchange the disk.</summary>
+    public Func<string, string?> VolumeOf { get; init; } = Backup.Volumes.IdOf;
+
     /// <summary>The console that draws bars and tables on <see cref="Out"/>; without colour or motion where nobody looks.</summary>
     public IAnsiConsole Console => field ??= AnsiConsole.Create(new AnsiConsoleSettings
     {

@@ -56,6 +56,7 @@ public static class CloudArchiveCli
             BackupCommand.Create(environment),
             WatchCommand.Create(environment),
             StatusCommand.Create(environment),
+            FoldersCommands.Create(environment),
             new Command("receipts", "The archive's receipts, which prove that files are backed up.")
             {
                 ReceiptsListCommand.Create(environment),

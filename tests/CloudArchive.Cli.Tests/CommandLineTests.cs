@@ -51,7 +51,10 @@ public class CommandLineTests
     }
 
     [Theory]
-    [InlineData("backup")]
+    [InlineData("backup . --dry-run --accept-changes")]
+    [InlineData("folders")]
+    [InlineData("folders exclude .")]
+    [InlineData("status --max-age 0")]
     [InlineData("no-such-command")]
     [InlineData("clinic create")]
     [InlineData("clinic create UPPER --name x")]
@@ -69,8 +72,11 @@ public class CommandLineTests
     }
 
     [Theory]
+    [InlineData("backup")]
     [InlineData("backup .")]
     [InlineData("watch .")]
+    [InlineData("folders list")]
+    [InlineData("folders show .")]
     [InlineData("status")]
     [InlineData("receipts list")]
     [InlineData("receipts verify")]

@@ -52,15 +52,34 @@ public sealed partial class AgentState
         lock (_gate) return Scalar<long>("SELECT count(*) FROM receipts WHERE pack = $pack", ("$pack", pack.ToString())) > 0;
     }
 
-    /// <summary>Takes a receipt back: its pack's files are pending again.</summary>
-    public void DropReceipt(PackId pack)
+    /// <summary>
+    /// The receipt of a pack no longer counts. Its files are pending again; what has no file any more stays noted as lost. What was destroyed after
+    /// its time is not uploaded again.
+    /// </summary>
+    public void DropReceipt(PackId pack, PackLossCause cause)
     {
         lock (_gate)
         {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
-            Execute("UPDATE contents SET pack = NULL WHERE pack = $pack", ("$pack", pack.ToString()));
-            Execute("DELETE FROM receipts WHERE pack = $pack", ("$pack", pack.ToString()));
-            transaction.Commit();
+            CommitDurably(() =>
+            {
+                Execute(
+                    "UPDATE contents SET pack = NULL, lost = $cause, lost_pack = pack WHERE pack = $pack",
+                    ("$pack", pack.ToString()), ("$cause", cause.ToString().ToLowerInvariant()));
+                Execute("DELETE FROM receipts WHERE pack = $pack", ("$pack", pack.ToString()));
+            });
+        }
+    }
+
+    /// <summary>A person knows of what the archive lost and the computer no longer has.</summary>
+    public void AcceptLosses()
+    {
+        lock (_gate)
+        {
+            Execute(
+                """
+                DELETE FROM contents WHERE pack IS NULL AND lost IS NOT NULL AND lost <> 'destroyed'
+                    AND NOT EXISTS (SELECT 1 FROM files WHERE files.sha256 = contents.sha256)
+                """);
         }
     }
 
@@ -129,7 +148,7 @@ public sealed partial class AgentState
         using SqliteCommand set = Command(
             """
             INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, pack) VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $pack)
-            ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack
+            ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack, lost = NULL, lost_pack = NULL
             """,
             ("$sha256", null), ("$sop", ""), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", receipt.Study.Value), ("$pack", pack));
         foreach (SidecarInstance instance in instances)
