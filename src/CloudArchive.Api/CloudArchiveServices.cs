@@ -114,6 +114,8 @@ public static class CloudArchiveServices
         services.AddSingleton<CatalogRemoval>();
         services.AddSingleton<PackLosses>();
         services.AddSingleton<ArchivedPacks>();
+        services.AddSingleton<CommitEntries>();
+        services.AddSingleton<LossRebuild>();
         services.AddSingleton<ChangeFeed>();
         services.AddSingleton<RetentionPolicies>();
         services.AddSingleton<RetentionPlanner>();

@@ -158,6 +158,7 @@ public sealed class LocalArchive : IAsyncDisposable
         {
             services.AddSingleton<IReadOnlyList<ScheduledWork>>(s_work);
             services.AddHostedService<Timers>();
+            services.AddHostedService<StartCheck>();
         }
     }
 

@@ -26,6 +26,7 @@ public static class AuditActions
     // Data Import (A.5.3.5)
     public const string PackCommitted = "data-import/pack-committed";
     public const string PackAbandoned = "data-import/pack-abandoned";
+    public const string PackReentered = "data-import/pack-reentered";
 
     // DICOM Instances Accessed (A.5.3.6)
     public const string RestoreTestStarted = RunCommitment.Action;

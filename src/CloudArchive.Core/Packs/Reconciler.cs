@@ -71,7 +71,7 @@ public sealed partial class Reconciler(
             if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
             {
                 await rehydration.RunAsync(clinic, Requester.System("reconciler", correlation), cancellationToken);
-                await losses.NoteReplacedAsync(clinic, null, cancellationToken);
+                await losses.ReviewAsync(clinic, Requester.System("reconciler", correlation), cancellationToken);
             }
         }
         catch (Exception e) when (e is not OperationCanceledException)

@@ -30,7 +30,8 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
             foreach (StoredEntry stored in page)
             {
                 next = stored.Index + 1;
-                if (stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) && stored.TryRead() is { } committed && Committed(committed) is { } pack)
+                if ((stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) || stored.Json.Contains(AuditActions.PackReentered, StringComparison.Ordinal))
+                    && stored.TryRead() is { } committed && Committed(committed) is { } pack)
                 {
                     (studies.TryGetValue(pack.Study, out List<LoggedPack>? packs) ? packs : studies[pack.Study] = []).Add(pack);
                 }
@@ -77,7 +78,7 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
         stored.TryRead() is { Action: AuditActions.StudyDestroyed, Outcome: AuditOutcome.Success, Subject.Study: { } uid } && Uid.TryParse(uid, null, out Uid study) ? study : null;
 
     private static LoggedPack? Committed(AuditEntry entry) =>
-        entry is { Action: AuditActions.PackCommitted, Outcome: AuditOutcome.Success, Subject: { Pack: { } id, Study: { } uid } }
+        entry is { Action: AuditActions.PackCommitted or AuditActions.PackReentered, Outcome: AuditOutcome.Success, Subject: { Pack: { } id, Study: { } uid } }
         && PackId.TryParse(id, null, out PackId pack)
         && Uid.TryParse(uid, null, out Uid study)
             ? new LoggedPack(pack, study, entry.Details is { } details && details.TryGetValue("bytes", out string? text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long bytes) ? bytes : 0, entry.Time)

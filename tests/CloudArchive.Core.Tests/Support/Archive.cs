@@ -40,7 +40,7 @@ internal sealed class Archive
         Receipts = new ReceiptIssuer(signer, Stored);
         Holds = new Holds(rows, Clinics, Outbox, clock);
         Destruction = new Destruction(vault, Catalog, Holds, clock);
-        PackProtection protection = new(vault, Stored, writer, Log);
+        PackProtection protection = new(vault, Stored, writer, Losses, Log);
         HoldEnforcement enforcement = new(Holds, protection, clock);
         PackFinish finish = new(Stored, writer, Log, Receipts, enforcement, clock);
         PackRemoval removal = new(Packs, Log, Destruction, Outbox);
@@ -52,7 +52,8 @@ internal sealed class Archive
         Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Losses, Outbox, clock, NullLogger<Reconciler>.Instance);
         RewrapRecords rewraps = new(vault, Stored, signer);
         PackStatements statements = new(Receipts, rewraps);
-        Rebuild = new CatalogRebuild(vault, writer, statements, finish, Clinics, new RebuildLog(Log));
+        Commits = new CommitEntries(Reader, Catalog, vault, Receipts);
+        Rebuild = new CatalogRebuild(vault, writer, statements, finish, Clinics, new LossRebuild(rows, Reader, Catalog, Commits, Losses, Log), new RebuildLog(Log));
         ContentKeys keys = new(unwrapper);
         PackRewrap rewrap = new(rows, keys, rewraps, Outbox, clock);
         Rewrap = new KeyRewrap(Clinics, secrets, wrapping, Catalog, rewrap, Outbox);
@@ -145,6 +146,8 @@ internal sealed class Archive
     public PackLosses Losses { get; }
 
     public ChangeFeed Changes { get; }
+
+    public CommitEntries Commits { get; }
 
     public RestoreDesk Restores { get; }
 
