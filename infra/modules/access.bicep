@@ -1,27 +1,22 @@
-// Who may do what with the archive and its keys: every row of access.json with a scope there. docs/operations.md shows the same table.
-// An assignment's name holds its identity's: one that another region's app gets stands beside the old one, since Azure changes none.
-import { texts } from '../types.bicep'
-
+// Who may do what: every row of access.json, at its scope. docs/operations.md shows the same table.
 @description('The identities of access.json: name and principal id.')
-param principals texts
-
-@description('The identities\' own names.')
-param identityNames texts
+param principals object
 
 @description('The roles of roles.json: key and id.')
-param roleIds texts
+param roleIds object
 
 param archiveName string
 param vaultName string
-param clinicVaultNames string[]
+param signingKey string
+param insightsName string
+
+@description('The apps\' own storage accounts: \'ingest-host\' and \'recovery-host\'.')
+param hostNames object
 
 var access = loadJsonContent('../access.json')
 var tableNames = ['Clinics', 'Catalog', 'Audit', 'Work']
 var ofTables = filter(access, row => contains(tableNames, row.scope))
-var ofClinicVaults = flatten(map(
-  clinicVaultNames,
-  name => map(filter(access, row => row.scope == 'clinic-vaults'), row => { vault: name, row: row })
-))
+var ofHosts = filter(access, row => endsWith(row.scope, '-host'))
 
 resource archive 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: archiveName
@@ -50,24 +45,28 @@ resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-
   }
 ]
 
-resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
+resource hosts 'Microsoft.Storage/storageAccounts@2025-06-01' existing = [
+  for row in ofHosts: {
+    name: hostNames[row.scope]
+  }
+]
+
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
   name: vaultName
 
   resource signing 'keys' existing = {
-    name: 'signing'
+    name: signingKey
   }
 }
 
-resource clinicVaults 'Microsoft.KeyVault/vaults@2026-05-15' existing = [
-  for of in ofClinicVaults: {
-    name: of.vault
-  }
-]
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: insightsName
+}
 
 resource toArchive 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'archive'): {
     scope: archive
-    name: guid(archive.id, identityNames[row.identity], row.role)
+    name: guid(archive.id, row.identity, row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -80,7 +79,7 @@ resource toArchive 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toPacks 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'packs'): {
     scope: archive::blobs::packs
-    name: guid(archive::blobs::packs.id, identityNames[row.identity], row.role)
+    name: guid(archive::blobs::packs.id, row.identity, row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -93,7 +92,7 @@ resource toPacks 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toRecords 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'records'): {
     scope: archive::blobs::records
-    name: guid(archive::blobs::records.id, identityNames[row.identity], row.role)
+    name: guid(archive::blobs::records.id, row.identity, row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -106,7 +105,7 @@ resource toRecords 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (row, i) in ofTables: {
     scope: tables[i]
-    name: guid(archive.id, row.scope, identityNames[row.identity], row.role)
+    name: guid(archive.id, row.scope, row.identity, row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -119,7 +118,7 @@ resource toTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'vault'): {
     scope: vault
-    name: guid(vault.id, identityNames[row.identity], row.role)
+    name: guid(vault.id, row.identity, row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -132,7 +131,7 @@ resource toVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toSigningKey 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'signing-key'): {
     scope: vault::signing
-    name: guid(vault::signing.id, identityNames[row.identity], row.role)
+    name: guid(vault::signing.id, row.identity, row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -142,15 +141,28 @@ resource toSigningKey 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-resource toClinicVaults 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for (of, i) in ofClinicVaults: {
-    scope: clinicVaults[i]
-    name: guid(clinicVaults[i].id, identityNames[of.row.identity], of.row.role)
+resource toHosts 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (row, i) in ofHosts: {
+    scope: hosts[i]
+    name: guid(resourceGroup().id, row.scope, row.identity, row.role)
     properties: {
-      principalId: principals[of.row.identity]
+      principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
-      roleDefinitionId: roleIds[of.row.role]
-      description: of.row.why
+      roleDefinitionId: roleIds[row.role]
+      description: row.why
+    }
+  }
+]
+
+resource toInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for row in filter(access, row => row.scope == 'insights'): {
+    scope: insights
+    name: guid(insights.id, row.identity, row.role)
+    properties: {
+      principalId: principals[row.identity]
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: roleIds[row.role]
+      description: row.why
     }
   }
 ]

@@ -1,34 +1,20 @@
 // A warning before the bill is a surprise.
-targetScope = 'subscription'
-
-param name string
-
 @description('A month, in the subscription\'s currency.')
 @minValue(1)
 param amount int
 
-@description('The first day of a month, the same in every deployment.')
+@description('The first day of a month.')
 param startDate string
-
-@description('The groups that count.')
-param groupNames string[]
 param actionGroupId string
 
-resource budget 'Microsoft.Consumption/budgets@2026-06-01' = {
-  name: name
+resource budget 'Microsoft.Consumption/budgets@2023-11-01' = {
+  name: 'monthly'
   properties: {
     amount: amount
     category: 'Cost'
     timeGrain: 'Monthly'
     timePeriod: {
       startDate: startDate
-    }
-    filter: {
-      dimensions: {
-        name: 'ResourceGroupName'
-        operator: 'In'
-        values: groupNames
-      }
     }
     notifications: {
       forecast: {

@@ -1,9 +1,7 @@
 // One private endpoint and its name in the zone.
-import { texts } from '../types.bicep'
-
 param name string
 param location string
-param tags texts
+param tags object
 param subnetId string
 param targetId string
 
@@ -11,7 +9,7 @@ param targetId string
 param kind string
 param zoneId string
 
-resource endpoint 'Microsoft.Network/privateEndpoints@2026-03-01' = {
+resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
   name: name
   location: location
   tags: tags
@@ -31,7 +29,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2026-03-01' = {
   }
 }
 
-resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2026-03-01' = {
+resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = {
   parent: endpoint
   name: 'default'
   properties: {

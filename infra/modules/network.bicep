@@ -1,11 +1,9 @@
 // Optional: the apps in a virtual network, and vault and storage reached through private endpoints in it.
-import { texts } from '../types.bicep'
-
 param name string
 param location string
-param tags texts
+param tags object
 
-resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   name: name
   location: location
   tags: tags
@@ -14,12 +12,11 @@ resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
       addressPrefixes: ['10.20.0.0/16']
     }
     subnets: [
-      // Flex Consumption: one subnet an app, delegated. The apps ask Entra ID and call the webhook from there: newer networks let nothing out by default.
+      // Flex Consumption: one subnet an app, delegated.
       {
         name: 'ingest'
         properties: {
           addressPrefix: '10.20.0.0/24'
-          defaultOutboundAccess: true
           delegations: [
             {
               name: 'functions'
@@ -34,7 +31,6 @@ resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
         name: 'recovery'
         properties: {
           addressPrefix: '10.20.1.0/24'
-          defaultOutboundAccess: true
           delegations: [
             {
               name: 'functions'
@@ -49,7 +45,6 @@ resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
         name: 'endpoints'
         properties: {
           addressPrefix: '10.20.2.0/24'
-          defaultOutboundAccess: false
           privateEndpointNetworkPolicies: 'Disabled'
         }
       }
@@ -64,7 +59,7 @@ var zoneNames = {
   vault: 'privatelink.vaultcore.azure.net'
 }
 
-resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
+resource zones 'Microsoft.Network/privateDnsZones@2020-06-01' = [
   for zone in items(zoneNames): {
     name: zone.value
     location: 'global'
@@ -72,7 +67,7 @@ resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
   }
 ]
 
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = [
   for (zone, i) in items(zoneNames): {
     parent: zones[i]
     name: name
@@ -92,7 +87,7 @@ output recoverySubnetId string = '${network.id}/subnets/recovery'
 output endpointSubnetId string = '${network.id}/subnets/endpoints'
 
 @description('Zone ids by kind: blob, table, vault.')
-output zoneIds texts = toObject(
+output zoneIds object = toObject(
   items(zoneNames),
   zone => zone.key,
   zone => resourceId('Microsoft.Network/privateDnsZones', zone.value)

@@ -135,8 +135,6 @@ public static class CloudArchiveServices
         services.AddSingleton<CatalogRemoval>();
         services.AddSingleton<PackLosses>();
         services.AddSingleton<ArchivedPacks>();
-        services.AddSingleton<CommitEntries>();
-        services.AddSingleton<LossRebuild>();
         services.AddSingleton<ChangeFeed>();
         services.AddSingleton<RetentionPolicies>();
         services.AddSingleton<RetentionPlanner>();
@@ -152,7 +150,6 @@ public static class CloudArchiveServices
         services.AddSingleton<TieringRun>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
-        services.AddSingleton<PackRecords>();
         services.AddSingleton<PackRelease>();
         services.AddSingleton<RestoreRehydration>();
         services.AddSingleton<RestoreResults>();
@@ -164,7 +161,6 @@ public static class CloudArchiveServices
         services.AddSingleton<EvidenceStore>();
         services.AddSingleton<RestoreTestBudgets>();
         services.AddSingleton<LoggedPacks>();
-        services.AddSingleton<CommittedPacks>();
         services.AddSingleton<RestoreTestPopulation>();
         services.AddSingleton<RestoreTestDraw>();
         services.AddSingleton<RestoreTestDesk>();

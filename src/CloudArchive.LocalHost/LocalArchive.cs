@@ -159,7 +159,6 @@ public sealed class LocalArchive : IAsyncDisposable
         {
             services.AddSingleton<IReadOnlyList<ScheduledWork>>(s_work);
             services.AddHostedService<Timers>();
-            services.AddHostedService<StartCheck>();
         }
     }
 

@@ -46,8 +46,7 @@ internal sealed class BlobRights(Func<VaultArea, BlobContainerClient> container)
         {
             return true;
         }
-        catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.AuthorizationPermissionMismatch || e.ErrorCode == BlobErrorCode.InsufficientAccountPermissions
-            || e.ErrorCode == "UnauthorizedBlobOverwrite")
+        catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.AuthorizationPermissionMismatch || e.ErrorCode == BlobErrorCode.InsufficientAccountPermissions)
         {
             return false;
         }

@@ -49,9 +49,7 @@ public sealed class ReceiptIssuer(ISigner signer, StoredPacks stored)
         return (jws, await VerifyAsync(jws, name.ToString(), cancellationToken));
     }
 
-    /// <summary>What a receipt says, verified; <paramref name="what"/> names it in the error.</summary>
-    /// <exception cref="IntegrityException">It does not verify.</exception>
-    internal async Task<Receipt> VerifyAsync(string jws, string what, CancellationToken cancellationToken)
+    private async Task<Receipt> VerifyAsync(string jws, string what, CancellationToken cancellationToken)
     {
         try
         {

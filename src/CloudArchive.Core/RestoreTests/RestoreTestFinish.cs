@@ -27,10 +27,7 @@ public sealed class RestoreTestFinish(IRowStore rows, Canaries canaries, Evidenc
         run = RestoreTestRows.Read<RestoreTestRun>(row);
         if (run.Canaries is null)
         {
-            // For an hour a canary that storage fails is tried again with the next run of the timer; then that is its result, and the run ends.
-            DateTimeOffset lastTest = results.Select(result => result.StartedAt).DefaultIfEmpty(run.StartedAt).Max();
-            bool patient = clock.GetUtcNow() - lastTest < SampledPackTest.TroublePatience;
-            IReadOnlyList<CanaryResult> tested = await canaries.RunAsync(run.Clinic, by, cancellationToken, patient);
+            IReadOnlyList<CanaryResult> tested = await canaries.RunAsync(run.Clinic, by, cancellationToken);
 
             // Kept before the evidence is written: a repeat after a crash writes the same.
             run = run with { Canaries = tested, FinishedAt = AuditLog.ToMilliseconds(clock.GetUtcNow()) };
@@ -101,10 +98,10 @@ public sealed class RestoreTestFinish(IRowStore rows, Canaries canaries, Evidenc
     private async Task<IReadOnlyList<PreviousRun>> HistoryAsync(RestoreTestRun now, CancellationToken cancellationToken)
     {
         RowRange since = RowRange.After(RestoreTestRows.Run, WorkId.Before(now.StartedAt - s_history).ToString());
-        IReadOnlyList<RestoreTestRun> page = await rows.ReadPageAsync(RowTable.Work, now.Clinic.Value, since, RowStoreExtensions.MostRows, RestoreTestRows.Read<RestoreTestRun>, cancellationToken);
+        IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Work, now.Clinic.Value, since, RowStoreExtensions.MostRows, cancellationToken);
         return
         [
-            .. page
+            .. page.Select(RestoreTestRows.Read<RestoreTestRun>)
                 .Where(run => run.Outcome is not null && run.FinishedAt <= now.FinishedAt)
                 .Select(run => new PreviousRun(
                     run.Id,
