@@ -1,29 +1,46 @@
 // CloudArchive on Azure: `azd up` deploys this, then the package of src/CloudArchive.Functions to both apps.
+// Two groups: the archive with its keys, which nothing but a failover moves; and the apps, which a region's loss moves elsewhere.
 // docs/operations.md says what each identity may do and why; scripts/check-infra.cs checks all of it without Azure.
 targetScope = 'subscription'
 
+import { texts } from 'types.bicep'
+
 @minLength(1)
 @maxLength(40)
-@description('azd\'s environment: names the resource group.')
+@description('azd\'s environment: names the resource groups.')
 param environmentName string
 
 @minLength(1)
-@description('A region that has Flex Consumption: az functionapp list-flexconsumption-locations.')
+@description('Where the archive and its keys are.')
 param location string
+
+@minLength(1)
+@description('Where the apps are, and what they need: a region that has Flex Consumption (az functionapp list-flexconsumption-locations).')
+param appLocation string = location
+
+@minLength(1)
+@description('Where Azure keeps the archive group\'s own record. While that region is away nothing in the group can be changed: best the archive\'s paired region.')
+param groupLocation string = location
+
+@description('The archive and its keys are there and are left as they are: their region is lost, or the account has failed over. Only rights on them are given.')
+param existingArchive bool = false
 
 @description('Copies of the archive. GRS survives the loss of the region.')
 @allowed(['Standard_GRS', 'Standard_RAGRS', 'Standard_LRS'])
 param redundancy string = 'Standard_GRS'
 
-@description('Clinics that have a key-encryption key. Adding one here is the first step of its enrollment; taking one out removes nothing.')
-param clinics string[] = []
+@minValue(1)
+@maxValue(9)
+@description('Vaults that clinics\' keys are spread over: each opens 100 packs a second. More can be added, none taken away.')
+param clinicVaults int = 1
 
 @description('Keys in an HSM.')
 param premiumVault bool = false
 
-@description('The apps in a virtual network; vault and host storage reachable through private endpoints only.')
+@description('The apps in a virtual network; vaults and host storage reachable through private endpoints only.')
 param privateNetworking bool = false
 
+@minLength(1)
 @description('The staff\'s Entra ID application: its tokens\' audience.')
 param staffClientId string
 
@@ -40,7 +57,7 @@ param alertEmails string[] = []
 param webhookUrl string = ''
 
 @secure()
-@description('The webhook\'s secret: whsec_ and 24 to 64 random bytes in base64.')
+@description('The webhook\'s secret: whsec_ and 24 to 64 random bytes in base64. Empty: the vault has it from an earlier deployment.')
 param webhookSecret string = ''
 
 @minValue(1)
@@ -52,30 +69,66 @@ param silentAfterDays int = 4
 @description('Monthly, in the subscription\'s currency: a warning at 80 % and when the forecast passes it. docs/scale.md has the arithmetic.')
 param monthlyBudget int = 500
 
-@description('The first day of this month.')
-param budgetStart string = utcNow('yyyy-MM-01')
+@description('The first day of the month of the first deployment, such as 2027-01-01, and the same ever after: Azure refuses to change it. Empty: no budget.')
+param budgetStart string = ''
 
-var token = toLower(uniqueString(subscription().id, environmentName, location))
+// The archive's names know no region, so that it is found again from any; the apps' names know theirs.
+var token = toLower(uniqueString(subscription().id, environmentName))
+var appToken = toLower(uniqueString(subscription().id, environmentName, appLocation))
+var archiveGroupName = 'rg-${environmentName}'
+var appGroupName = 'rg-${environmentName}-${appLocation}'
+var archiveName = 'starc${token}'
+var vaultName = 'kv-${token}'
+var clinicVaultNames = map(range(0, clinicVaults), i => 'kc${i}-${token}')
+var workspaceName = 'log-${appToken}'
+var insightsName = 'appi-${appToken}'
+var identityNames = { ingest: 'id-ingest-${appToken}', recovery: 'id-recovery-${appToken}' }
+var hostNames = { ingest: 'stin${appToken}', recovery: 'stre${appToken}' }
+
+// azd looks for the apps in the group that has its tag.
 var tags = { 'azd-env-name': environmentName }
+var archiveTags = { 'cloudarchive-env-name': environmentName }
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
-  name: 'rg-${environmentName}'
-  location: location
+// Each role's key in roles.json and the id to assign.
+var archiveGroupId = subscriptionResourceId('Microsoft.Resources/resourceGroups', archiveGroupName)
+var roleIds texts = toObject(
+  items(loadJsonContent('roles.json')),
+  role => role.key,
+  role =>
+    subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      role.value.?builtIn ?? guid(archiveGroupId, role.key)
+    )
+)
+
+func idOf(group string, type string, name string) string => resourceId(subscription().subscriptionId, group, type, name)
+func secretOf(vault string, name string) string =>
+  '@Microsoft.KeyVault(SecretUri=https://${vault}${environment().suffixes.keyvaultDns}/secrets/${name})'
+
+resource archiveGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = if (!existingArchive) {
+  name: archiveGroupName
+  location: groupLocation
+  tags: archiveTags
+}
+
+resource appGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: appGroupName
+  location: appLocation
   tags: tags
 }
 
 module monitoring 'modules/monitoring.bicep' = {
-  name: 'monitoring'
-  scope: group
+  scope: appGroup
   params: {
-    workspaceName: 'log-${token}'
-    insightsName: 'appi-${token}'
-    location: location
+    workspaceName: workspaceName
+    insightsName: insightsName
+    location: appLocation
     tags: tags
   }
 }
 
 // Role assignments, locks and policies change in the control plane: its log is kept as long as the others.
+#disable-next-line use-recent-api-versions // It has no version since 2016 that is not a preview.
 resource activity 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'cloudarchive-${environmentName}'
   properties: {
@@ -89,164 +142,213 @@ resource activity 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
-module archive 'modules/archive.bicep' = {
-  name: 'archive'
-  scope: group
+module archive 'modules/archive.bicep' = if (!existingArchive) {
+  scope: resourceGroup(archiveGroupName)
   params: {
-    name: 'starc${token}'
+    name: archiveName
     location: location
-    tags: tags
+    tags: archiveTags
     redundancy: redundancy
     workspaceId: monitoring.outputs.workspaceId
   }
+  dependsOn: [archiveGroup]
 }
 
-module vault 'modules/vault.bicep' = {
-  name: 'vault'
-  scope: group
+// What the archive signs with, and what its settings keep secret.
+module vault 'modules/vault.bicep' = if (!existingArchive) {
+  scope: resourceGroup(archiveGroupName)
   params: {
-    name: 'kv-${token}'
+    name: vaultName
     location: location
-    tags: tags
+    tags: archiveTags
     premium: premiumVault
-    clinics: clinics
+    signs: true
     publicAccess: !privateNetworking
     workspaceId: monitoring.outputs.workspaceId
   }
+  dependsOn: [archiveGroup]
+}
+
+// The clinics' keys, apart: the recovery app makes them, and must not be able to make a key that signs.
+module clinicKeys 'modules/vault.bicep' = [
+  for name in clinicVaultNames: if (!existingArchive) {
+    scope: resourceGroup(archiveGroupName)
+    params: {
+      name: name
+      location: location
+      tags: archiveTags
+      premium: premiumVault
+      signs: false
+      publicAccess: !privateNetworking
+      workspaceId: monitoring.outputs.workspaceId
+    }
+    dependsOn: [archiveGroup]
+  }
+]
+
+// A setting that is a secret: the vault has it, an app setting names it (secretOf). It passes through @secure() parameters alone.
+module webhookSecretInVault 'modules/secret.bicep' = if (!existingArchive && !empty(webhookSecret)) {
+  scope: resourceGroup(archiveGroupName)
+  params: {
+    vaultName: vaultName
+    name: 'webhook-secret'
+    value: webhookSecret
+  }
+  dependsOn: [vault]
 }
 
 module ingestIdentity 'modules/identity.bicep' = {
-  name: 'ingest-identity'
-  scope: group
+  scope: appGroup
   params: {
-    name: 'id-ingest-${token}'
-    location: location
+    name: identityNames.ingest
+    location: appLocation
     tags: tags
   }
 }
 
 module recoveryIdentity 'modules/identity.bicep' = {
-  name: 'recovery-identity'
-  scope: group
+  scope: appGroup
   params: {
-    name: 'id-recovery-${token}'
-    location: location
+    name: identityNames.recovery
+    location: appLocation
     tags: tags
   }
 }
 
 module ingestHost 'modules/host.bicep' = {
-  name: 'ingest-host'
-  scope: group
+  scope: appGroup
   params: {
-    name: 'stin${token}'
-    location: location
+    name: hostNames.ingest
+    location: appLocation
     tags: tags
     publicAccess: !privateNetworking
   }
 }
 
 module recoveryHost 'modules/host.bicep' = {
-  name: 'recovery-host'
-  scope: group
+  scope: appGroup
   params: {
-    name: 'stre${token}'
-    location: location
+    name: hostNames.recovery
+    location: appLocation
     tags: tags
     publicAccess: !privateNetworking
   }
 }
 
 module roles 'modules/roles.bicep' = {
-  name: 'cloudarchive-roles-${environmentName}'
   params: {
     environmentName: environmentName
-    resourceGroupId: group.id
+    resourceGroupId: archiveGroupId
   }
+  dependsOn: [archiveGroup]
+}
+
+var principals texts = {
+  ingest: ingestIdentity.outputs.principalId
+  recovery: recoveryIdentity.outputs.principalId
 }
 
 module access 'modules/access.bicep' = {
-  name: 'access'
-  scope: group
+  scope: resourceGroup(archiveGroupName)
   params: {
-    principals: {
-      ingest: ingestIdentity.outputs.principalId
-      recovery: recoveryIdentity.outputs.principalId
-    }
-    roleIds: roles.outputs.ids
-    archiveName: archive.outputs.name
-    vaultName: vault.outputs.name
-    signingKey: vault.outputs.signingKey
-    insightsName: monitoring.outputs.insightsName
-    hostNames: {
-      'ingest-host': ingestHost.outputs.name
-      'recovery-host': recoveryHost.outputs.name
-    }
+    principals: principals
+    identityNames: identityNames
+    roleIds: roleIds
+    archiveName: archiveName
+    vaultName: vaultName
+    clinicVaultNames: clinicVaultNames
   }
+  dependsOn: [archive, vault, clinicKeys, roles]
+}
+
+module appAccess 'modules/app-access.bicep' = {
+  scope: appGroup
+  params: {
+    principals: principals
+    identityNames: identityNames
+    roleIds: roleIds
+    insightsName: insightsName
+    hostNames: hostNames
+  }
+  dependsOn: [monitoring, ingestHost, recoveryHost]
 }
 
 module network 'modules/network.bicep' = if (privateNetworking) {
-  name: 'network'
-  scope: group
+  scope: appGroup
   params: {
-    name: 'vnet-${token}'
-    location: location
+    name: 'vnet-${appToken}'
+    location: appLocation
     tags: tags
   }
 }
 
-var endpoints = [
-  { name: 'archive-blob', kind: 'blob', target: 'archive' }
-  { name: 'archive-table', kind: 'table', target: 'archive' }
-  { name: 'ingest-host', kind: 'blob', target: 'ingestHost' }
-  { name: 'recovery-host', kind: 'blob', target: 'recoveryHost' }
-  { name: 'vault', kind: 'vault', target: 'vault' }
-]
-var targets = {
-  archive: archive.outputs.id
-  ingestHost: ingestHost.outputs.id
-  recoveryHost: recoveryHost.outputs.id
-  vault: vault.outputs.id
-}
+var accounts = 'Microsoft.Storage/storageAccounts'
+var vaults = 'Microsoft.KeyVault/vaults'
+var endpoints = concat(
+  [
+    { name: 'archive-blob', kind: 'blob', target: idOf(archiveGroupName, accounts, archiveName) }
+    { name: 'archive-table', kind: 'table', target: idOf(archiveGroupName, accounts, archiveName) }
+    { name: 'ingest-host', kind: 'blob', target: idOf(appGroupName, accounts, hostNames.ingest) }
+    { name: 'recovery-host', kind: 'blob', target: idOf(appGroupName, accounts, hostNames.recovery) }
+  ],
+  map(concat([vaultName], clinicVaultNames), name => {
+    name: name
+    kind: 'vault'
+    target: idOf(archiveGroupName, vaults, name)
+  })
+)
 
 module privateEndpoints 'modules/endpoint.bicep' = [
   for endpoint in endpoints: if (privateNetworking) {
-    name: 'endpoint-${endpoint.name}'
-    scope: group
+    scope: appGroup
     params: {
-      name: 'pep-${endpoint.name}-${token}'
-      location: location
+      name: 'pep-${endpoint.name}-${appToken}'
+      location: appLocation
       tags: tags
       subnetId: network!.outputs.endpointSubnetId
-      targetId: targets[endpoint.target]
+      targetId: endpoint.target
       kind: endpoint.kind
       zoneId: network!.outputs.zoneIds[endpoint.kind]
     }
+    dependsOn: [archive, vault, clinicKeys, ingestHost, recoveryHost]
   }
 ]
 
-var settings = {
-  CloudArchive__BlobEndpoint: archive.outputs.blobEndpoint
-  CloudArchive__TableEndpoint: archive.outputs.tableEndpoint
-  CloudArchive__VaultUri: vault.outputs.uri
-  CloudArchive__SigningKey: vault.outputs.signingKey
+// What both apps are told. Addresses are made of names: to ask the account for them fails while its region is away.
+// A new setting: a parameter above, its line in main.bicepparam, and its line here or below.
+var settings texts = {
+  CloudArchive__BlobEndpoint: 'https://${archiveName}.blob.${environment().suffixes.storage}/'
+  CloudArchive__TableEndpoint: 'https://${archiveName}.table.${environment().suffixes.storage}/'
+  CloudArchive__VaultUri: 'https://${vaultName}${environment().suffixes.keyvaultDns}/'
+  CloudArchive__ClinicVaults: join(map(clinicVaultNames, name => 'https://${name}${environment().suffixes.keyvaultDns}/'), ' ')
+  CloudArchive__HsmKeys: string(premiumVault)
   CloudArchive__StaffAuthority: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
   CloudArchive__SilentAfterDays: string(silentAfterDays)
   CloudArchive__StaffAudience: staffClientId
   CloudArchive__StaffMfaContexts: staffMfaContexts
 }
 
+// What the recovery app alone is told: it delivers alerts.
+var recoverySettings texts = union(
+  settings,
+  empty(webhookUrl)
+    ? {}
+    : {
+        CloudArchive__WebhookUrl: webhookUrl
+        CloudArchive__WebhookSecret: secretOf(vaultName, 'webhook-secret')
+      }
+)
+
 module ingest 'modules/app.bicep' = {
-  name: 'ingest'
-  scope: group
+  scope: appGroup
   params: {
-    name: 'func-ingest-${token}'
-    planName: 'plan-ingest-${token}'
-    location: location
+    name: 'func-ingest-${appToken}'
+    planName: 'plan-ingest-${appToken}'
+    location: appLocation
     tags: tags
     role: 'ingest'
     publicUrl: agentUrl
-    identityId: ingestIdentity.outputs.id
+    identityId: idOf(appGroupName, 'Microsoft.ManagedIdentity/userAssignedIdentities', identityNames.ingest)
     identityClientId: ingestIdentity.outputs.clientId
     hostBlobEndpoint: ingestHost.outputs.blobEndpoint
     packageUrl: ingestHost.outputs.packageUrl
@@ -256,56 +358,58 @@ module ingest 'modules/app.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
   }
   // An app that starts before its rights are there stays broken until it is restarted.
-  dependsOn: [access, privateEndpoints]
+  dependsOn: [access, appAccess, privateEndpoints]
 }
 
 module recovery 'modules/app.bicep' = {
-  name: 'recovery'
-  scope: group
+  scope: appGroup
   params: {
-    name: 'func-recovery-${token}'
-    planName: 'plan-recovery-${token}'
-    location: location
+    name: 'func-recovery-${appToken}'
+    planName: 'plan-recovery-${appToken}'
+    location: appLocation
     tags: tags
     role: 'recovery'
     publicUrl: empty(agentUrl) ? ingest.outputs.url : agentUrl
-    identityId: recoveryIdentity.outputs.id
+    identityId: idOf(appGroupName, 'Microsoft.ManagedIdentity/userAssignedIdentities', identityNames.recovery)
     identityClientId: recoveryIdentity.outputs.clientId
     hostBlobEndpoint: recoveryHost.outputs.blobEndpoint
     packageUrl: recoveryHost.outputs.packageUrl
     insightsConnectionString: monitoring.outputs.insightsConnectionString
-    // It alone delivers alerts. The secret is no key to images: who has it can forge alerts, no more.
-    settings: union(settings, empty(webhookUrl) ? {} : { CloudArchive__WebhookUrl: webhookUrl, CloudArchive__WebhookSecret: webhookSecret })
+    settings: recoverySettings
     subnetId: privateNetworking ? network!.outputs.recoverySubnetId : ''
     workspaceId: monitoring.outputs.workspaceId
   }
-  dependsOn: [access, privateEndpoints]
+  dependsOn: [access, appAccess, privateEndpoints, webhookSecretInVault]
 }
 
 module alerts 'modules/alerts.bicep' = {
-  name: 'alerts'
-  scope: group
+  scope: appGroup
   params: {
-    location: location
+    location: appLocation
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     emails: alertEmails
   }
 }
 
-module budget 'modules/budget.bicep' = {
-  name: 'budget'
-  scope: group
+module budget 'modules/budget.bicep' = if (!empty(budgetStart)) {
   params: {
+    name: 'cloudarchive-${environmentName}'
     amount: monthlyBudget
     startDate: budgetStart
+    groupNames: [archiveGroupName, appGroupName]
     actionGroupId: alerts.outputs.actionGroupId
   }
 }
 
-output AZURE_RESOURCE_GROUP string = group.name
+output AZURE_RESOURCE_GROUP string = appGroup.name
+output CLOUDARCHIVE_ARCHIVE_GROUP string = archiveGroupName
+output CLOUDARCHIVE_ARCHIVE_NAME string = archiveName
+output CLOUDARCHIVE_VAULT_NAME string = vaultName
+output CLOUDARCHIVE_CLINIC_VAULT_NAMES string[] = clinicVaultNames
+output CLOUDARCHIVE_WORKSPACE_NAME string = workspaceName
 output CLOUDARCHIVE_INGEST_URL string = ingest.outputs.url
 output CLOUDARCHIVE_RECOVERY_URL string = recovery.outputs.url
-output CLOUDARCHIVE_VAULT_URI string = vault.outputs.uri
+output CLOUDARCHIVE_RECOVERY_PRINCIPAL string = recoveryIdentity.outputs.principalId
 output SERVICE_INGEST_NAME string = ingest.outputs.name
 output SERVICE_RECOVERY_NAME string = recovery.outputs.name

@@ -1,467 +1,272 @@
-// What must hold of infra/, rule by rule. Included with `#:include infra-rules.lib.cs`.
+// What must hold of infra/, rule by rule: over the compiler's template and snapshots, and over infra/'s own JSON. Included with `#:include infra-rules.lib.cs`.
 
-using System.Globalization;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using System.Xml;
 
-/// <summary>A fault, where it is and which rule says so.</summary>
-sealed record Finding(string File, int Line, string Rule, string Message);
+/// <summary>A fault, and which rule says so.</summary>
+sealed record Finding(string Rule, string Message);
 
-/// <summary>A folder like infra/, and the rules on it.</summary>
-sealed partial class InfraRules(string folder, IReadOnlyList<BicepFile> files)
+/// <summary>A resource as a snapshot predicts it.</summary>
+sealed record Predicted(string Type, string Id, string Name, JsonNode Body)
 {
-    // What an Azure role id means: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
-    private static readonly Dictionary<string, string> BuiltInRoles = new()
-    {
-        ["db58b8e5-c6ad-4a2a-8342-4190687cbf4a"] = "Storage Blob Delegator",
-        ["b7e6dc6d-f1e8-4753-8033-0f276bb0955b"] = "Storage Blob Data Owner",
-        ["3913510d-42f4-4e42-8a64-420c390055eb"] = "Monitoring Metrics Publisher",
-    };
+    /// <summary>What stands at a path such as <c>properties.sku.name</c>, as text; "" where nothing does.</summary>
+    public string At(string path) => path.Split('.').Aggregate((JsonNode?)Body, (at, name) => at is JsonObject o ? o[name] : null)?.ToString() ?? "";
 
-    // These have never had a version that is not a preview.
-    private static readonly string[] PreviewOnly = ["Microsoft.Insights/diagnosticSettings"];
+    public bool In(string group) => Id.Contains($"/resourceGroups/{group}/", StringComparison.Ordinal);
 
-    private const string Accounts = "Microsoft.Storage/storageAccounts";
-    private const string Containers = Accounts + "/blobServices/containers";
-    private const string Vaults = "Microsoft.KeyVault/vaults";
-    private const string Keys = Vaults + "/keys";
-    private const string Sites = "Microsoft.Web/sites";
-    private const string Assignments = "Microsoft.Authorization/roleAssignments";
+    /// <summary>What an extension such as a lock or a role assignment is on.</summary>
+    public string Scope => Id[..Math.Max(0, Id.LastIndexOf("/providers/", StringComparison.Ordinal))];
+}
+
+/// <summary>A folder like infra/ and what the compiler made of it.</summary>
+/// <param name="folder">infra/.</param>
+/// <param name="template">What <c>bicep build</c> made.</param>
+/// <param name="full">The snapshot of a deployment with everything that can be switched on.</param>
+/// <param name="elsewhere">The snapshot after the loss of the region: the archive exists, the apps go to another.</param>
+sealed partial class InfraRules(string folder, JsonNode template, JsonNode full, JsonNode elsewhere)
+{
+    /// <summary>What the snapshots are made with. The second stands for the runbook of a lost region.</summary>
+    public static IReadOnlyDictionary<string, string>[] Environments { get; } = [Environment("home", "true", "false", 2), Environment("away", "false", "true", 2)];
+
+    private const string Budget = "2027-01-01", Group = "rg-check";
+    private const string Accounts = "Microsoft.Storage/storageAccounts", Blobs = Accounts + "/blobServices", Containers = Blobs + "/containers", Vaults = "Microsoft.KeyVault/vaults";
+    private const string Keys = Vaults + "/keys", Sites = "Microsoft.Web/sites", Assignments = "Microsoft.Authorization/roleAssignments", Logs = "Microsoft.OperationalInsights/workspaces";
+
+    // Where a name begins as the third says, the path must have one of the values; "" is "not set".
+    private static readonly (string Rule, string Type, string Name, string Path, string[] Values)[] s_expected =
+    [
+        ("storage", Accounts, "", "properties.allowBlobPublicAccess", ["false"]),
+        ("storage", Accounts, "", "properties.allowSharedKeyAccess", ["false"]),
+        ("storage", Accounts, "", "properties.allowCrossTenantReplication", ["false"]),
+        ("storage", Accounts, "", "properties.isLocalUserEnabled", ["false"]),
+        ("storage", Accounts, "", "properties.supportsHttpsTrafficOnly", ["true"]),
+        ("storage", Accounts, "", "properties.minimumTlsVersion", ["TLS1_2", "TLS1_3"]),
+        ("storage", Containers, "", "properties.publicAccess", ["None"]),
+        ("immutability", Accounts, "starc", "properties.immutableStorageWithVersioning.enabled", ["true"]),
+        // An unlocked default can be shortened: it promises what it does not keep.
+        ("immutability", Accounts, "starc", "properties.immutableStorageWithVersioning.immutabilityPolicy.state", ["", "Locked"]),
+        ("immutability", Accounts, "starc", "properties.isHnsEnabled", ["false"]),
+        ("immutability", Accounts, "starc", "properties.isNfsV3Enabled", ["false"]),
+        ("immutability", Accounts, "starc", "properties.isSftpEnabled", ["false"]),
+        ("immutability", Blobs, "starc", "properties.isVersioningEnabled", ["true"]),
+        ("immutability", Blobs, "starc", "properties.restorePolicy.enabled", ["false"]),
+        ("immutability", Blobs, "starc", "properties.lastAccessTimeTrackingPolicy.enable", ["false"]),
+        ("immutability", Containers, "starc", "properties.immutableStorageWithVersioning.enabled", ["true"]),
+        ("vault", Vaults, "", "properties.enablePurgeProtection", ["true"]),
+        ("vault", Vaults, "", "properties.enableRbacAuthorization", ["true"]),
+        ("vault", Vaults, "", "properties.enableSoftDelete", ["true"]),
+        ("vault", Vaults, "", "properties.softDeleteRetentionInDays", ["90"]),
+        ("vault", Vaults, "", "properties.accessPolicies", [""]),
+        ("vault", Keys, "", "properties.attributes.exportable", ["false"]),
+        // A version that expires is a pack that does not open.
+        ("vault", Keys, "", "properties.attributes.exp", [""]),
+        ("vault", Keys, "", "properties.rotationPolicy.attributes.expiryTime", [""]),
+        ("vault", Keys, "", "properties.keySize", ["", "3072", "4096"]),
+        ("app", Sites, "", "properties.httpsOnly", ["true"]),
+        ("app", Sites, "", "identity.type", ["UserAssigned"]),
+        ("app", Sites, "", "properties.siteConfig.minTlsVersion", ["1.2", "1.3"]),
+        ("app", Sites, "", "properties.siteConfig.ftpsState", ["Disabled"]),
+        ("app", Sites, "", "properties.functionAppConfig.runtime.name", ["dotnet-isolated"]),
+        ("app", Sites, "", "properties.functionAppConfig.deployment.storage.authentication.type", ["UserAssignedIdentity"]),
+        ("app", Sites, "", "properties.functionAppConfig.scaleAndConcurrency.triggers.http.perInstanceConcurrency", ["4", "8", "16", "32"]),
+        ("app", Sites + "/basicPublishingCredentialsPolicies", "", "properties.allow", ["false"]),
+        ("logging", Logs, "", "properties.features.disableLocalAuth", ["true"]),
+        ("logging", "Microsoft.Insights/components", "", "properties.DisableLocalAuth", ["true"]),
+        // Six years, in the steps that Log Analytics offers.
+        ("logging", Logs + "/tables", "", "properties.totalRetentionInDays", ["2556", "2922", "3288", "3653", "4018", "4383"]),
+        ("budget", "Microsoft.Consumption/budgets", "", "properties.timePeriod.startDate", [Budget]),
+    ];
+
+    private static readonly string[] s_needed =
+    [
+        Accounts + " starc", Containers + " starc*/default/packs", Containers + " starc*/default/records", Vaults + " kv-", Keys + " kv-*/signing", Vaults + " kc0-", Vaults + " kc1-",
+        Sites + " func-ingest-", Sites + " func-recovery-", Logs + "/tables log-", "Microsoft.Consumption/budgets cloudarchive-",
+        Sites + "/basicPublishingCredentialsPolicies func-ingest-*/ftp", Sites + "/basicPublishingCredentialsPolicies func-ingest-*/scm",
+        Sites + "/basicPublishingCredentialsPolicies func-recovery-*/ftp", Sites + "/basicPublishingCredentialsPolicies func-recovery-*/scm",
+    ];
 
     private readonly List<Finding> _findings = [];
+    private readonly Predicted[] _full = Read(full), _elsewhere = Read(elsewhere);
 
     public IReadOnlyList<Finding> Check()
     {
-        Syntax();
-        if (_findings.Count > 0)
-        {
-            return _findings; // A tree with a hole in it says little more.
-        }
-
-        Modules();
-        Symbols();
-        Versions();
-        StorageDefaults();
-        Immutability();
-        VaultDefaults();
-        AppDefaults();
-        Logging();
+        Resources();
+        Regions();
+        Secrets();
         Access();
-        Parameters();
-        Alerts();
         Functions();
+        Alerts();
         Lifecycle();
-        return [.. _findings.OrderBy(f => f.File, StringComparer.Ordinal).ThenBy(f => f.Line)];
+        return [.. _findings.Distinct()];
     }
 
-    private void Syntax()
+    private static Dictionary<string, string> Environment(string region, string networking, string existing, int vaults) => new()
     {
-        foreach (BicepFile file in files)
+        ["AZURE_ENV_NAME"] = "check", ["AZURE_LOCATION"] = region, ["CLOUDARCHIVE_APP_LOCATION"] = region, ["CLOUDARCHIVE_GROUP_LOCATION"] = region + "-pair",
+        ["CLOUDARCHIVE_EXISTING_ARCHIVE"] = existing, ["CLOUDARCHIVE_CLINIC_VAULTS"] = $"{vaults}", ["CLOUDARCHIVE_PRIVATE_NETWORKING"] = networking,
+        ["CLOUDARCHIVE_STAFF_CLIENT_ID"] = "00000000-0000-0000-0000-000000000001", ["CLOUDARCHIVE_ALERT_EMAILS"] = "[\"on-call@example.org\"]", ["CLOUDARCHIVE_BUDGET_START"] = Budget,
+        ["CLOUDARCHIVE_WEBHOOK_URL"] = "https://hooks.example.org/", ["CLOUDARCHIVE_WEBHOOK_SECRET"] = "whsec_" + new string('A', 32),
+    };
+
+    private void Resources()
+    {
+        foreach (string needed in s_needed)
         {
-            foreach (Node error in file.Errors)
+            string[] parts = needed.Split(' ');
+            Regex name = new("^" + parts[1].Replace("*", "[^/]*", StringComparison.Ordinal) + (parts[1].EndsWith('-') || parts[1] == "starc" ? "" : "$"));
+            if (!_full.Any(r => r.Type == parts[0] && name.IsMatch(r.Name)))
             {
-                string what = error.Text.ReplaceLineEndings(" ");
-                Add(file, error, "syntax", error.Type == "MISSING" ? "Something is missing here." : $"This is not Bicep: {what[..Math.Min(what.Length, 60)]}");
+                Fault("needed", $"There is no {parts[0]} '{parts[1]}'.");
             }
         }
-    }
 
-    private void Modules()
-    {
-        foreach (BicepFile file in files)
+        foreach (Predicted r in _full.Concat(_elsewhere))
         {
-            foreach (BicepModule module in file.Modules)
+            foreach ((string rule, _, _, string path, string[] values) in s_expected.Where(e => e.Type == r.Type && r.Name.StartsWith(e.Name, StringComparison.Ordinal) && !e.Values.Contains(r.At(e.Path))))
             {
-                if (Target(file, module) is not { } target)
-                {
-                    Add(file, module.Declaration, "module-path", $"Module {module.Symbol}: there is no {module.Path}.");
-                    continue;
-                }
+                Fault(rule, $"{r.Name}: {path} must be {string.Join(" or ", values.Select(v => v.Length == 0 ? "not set" : v))}, and is {(r.At(path) is { Length: > 0 } found ? found : "not set")}.");
+            }
 
-                string[] given = [.. module.Body.At("params")?.Object?.Properties.Select(p => p.Name) ?? []];
-                foreach (string missing in target.Parameters.Where(p => !p.Value).Select(p => p.Key).Except(given))
-                {
-                    Add(file, module.Declaration, "module-parameters", $"Module {module.Symbol} is not given '{missing}', which {target.Path} asks for.");
-                }
+            if (r.At("apiVersion").EndsWith("-preview", StringComparison.Ordinal) && r.Type != "Microsoft.Insights/diagnosticSettings")
+            {
+                Fault("api-version", $"{r.Type}@{r.At("apiVersion")} is a preview.");
+            }
 
-                foreach (string unknown in given.Except(target.Parameters.Keys))
-                {
-                    Add(file, module.Declaration, "module-parameters", $"Module {module.Symbol} is given '{unknown}', which {target.Path} does not have.");
-                }
+            // An account of the apps' own can be made anew; what these have, cannot.
+            bool kept = r.Type is Vaults or Logs || (r.Type == Accounts && r.In(Group));
+            if (kept && !All(r).Any(l => l.Type == "Microsoft.Authorization/locks" && l.Scope == r.Id && l.At("properties.level") is "CanNotDelete" or "ReadOnly"))
+            {
+                Fault("locks", $"{r.Name} has no CanNotDelete lock.");
+            }
+
+            bool told = r.Type is Vaults or Sites || (r.Type is Blobs or Accounts + "/tableServices" && r.In(Group));
+            if (told && !All(r).Any(d => d.Type == "Microsoft.Insights/diagnosticSettings" && d.Scope == r.Id && d.At("properties.workspaceId").Length > 0))
+            {
+                Fault("logging", $"{r.Name} has no diagnostic setting: nobody could say who did what to it.");
+            }
+
+            string operations = r.Type != Keys ? "" : string.Join(' ', (r.Body["properties"]?["keyOps"]?.AsArray() ?? []).Select(o => $"{o}").Order(StringComparer.Ordinal));
+            if (r.Type == Keys && (operations is not ("sign verify" or "unwrapKey wrapKey") || r.At("properties.rotationPolicy.lifetimeActions").Length == 0))
+            {
+                Fault("vault", $"{r.Name} either signs or wraps, may do nothing else, and is rotated; it is for '{operations}'.");
+            }
+
+            if (r.Type == Keys && !r.Name.EndsWith("/signing", StringComparison.Ordinal))
+            {
+                Fault("keys", $"{r.Name}: a clinic's key is made when the clinic is created. A template ends at 800 of them, and every clinic would be a deployment.");
             }
         }
-    }
 
-    /// <summary>Every name that is used is declared; every output that is used is there; nothing is declared and not used.</summary>
-    private void Symbols()
-    {
-        foreach (BicepFile file in files)
+        string text = template.ToJsonString();
+        if (text.Contains("ZRS\"", StringComparison.Ordinal))
         {
-            Node[] all = [.. file.Tree.Descendants()];
-            HashSet<string> declared = [.. all.Where(n => n.Type.EndsWith("_declaration", StringComparison.Ordinal)).Select(BicepFile.NameOf)];
-            declared.UnionWith(all.Where(n => n.Type is "loop_variable" or "loop_enumerator").Select(n => n.Text));
-            foreach (Node lambda in all.Where(n => n.Type is "for_statement" or "lambda_expression"))
-            {
-                declared.UnionWith(lambda.Children.TakeWhile(c => c.Type is not ("=>" or "in")).SelectMany(c => c.Descendants().Prepend(c)).Where(n => n.Type == "identifier").Select(n => n.Text));
-            }
+            Fault("immutability", "Standard_ZRS and its like have no archive tier.");
+        }
 
-            List<Node> used = [];
-            Uses(file.Tree, used);
-            foreach (Node name in used.Where(n => !declared.Contains(n.Text) && !BicepFunctions().IsMatch(n.Text)))
-            {
-                Add(file, name, "symbols", $"'{name.Text}' is declared nowhere.");
-            }
+        if (text.Contains("utcNow(", StringComparison.Ordinal))
+        {
+            Fault("budget", "utcNow makes another template of every deployment: a budget's start cannot be changed, so that every later month's deployment would fail.");
+        }
 
-            foreach (Node declaration in file.Tree.Children.Where(n => n.Type is "parameter_declaration" or "variable_declaration"))
-            {
-                string name = BicepFile.NameOf(declaration);
-                if (!used.Any(u => u.Text == name))
-                {
-                    Add(file, declaration, "symbols", $"'{name}' is declared and not used.");
-                }
-            }
-
-            foreach (Match use in OutputUse().Matches(file.Tree.Text))
-            {
-                if (file.Modules.FirstOrDefault(m => m.Symbol == use.Groups[1].Value) is { } module
-                    && Target(file, module) is { } target
-                    && !target.Outputs.Contains(use.Groups[2].Value))
-                {
-                    int line = file.Tree.Line + file.Tree.Text[..use.Index].Count(c => c == '\n');
-                    _findings.Add(new Finding(file.Path, line, "outputs", $"{target.Path} has no output '{use.Groups[2].Value}'."));
-                }
-            }
+        string azd = Text("../azure.yaml");
+        if (azd.Length > 0 && !(RequiredAzd().Match(azd) is { Success: true } required && Version.Parse(required.Groups[1].Value) >= new Version(1, 23, 4)))
+        {
+            Fault("azd", "azure.yaml must ask for azd >= 1.23.4 (requiredVersions): what came before breaks array parameters.");
         }
     }
 
-    private void Versions()
+    /// <summary>The archive is found again from another region, and nothing of what is deployed there needs the lost one.</summary>
+    private void Regions()
     {
-        foreach ((BicepFile file, BicepResource resource) in All().Where(r => r.Resource.Version is not null || !r.Resource.Existing))
+        HashSet<string> there = [.. _full.Select(r => r.Id)];
+        foreach (Predicted r in _elsewhere)
         {
-            // A resource inside another takes the other's version.
-            if (resource.Version is null && file.Resources.Any(r => r != resource && r.Declaration.Descendants().Contains(resource.Declaration)))
+            if (r.In(Group) && r.Type != Assignments)
             {
-                continue;
+                Fault("region", $"{r.Name} would be made although the archive exists: its region may be lost.");
             }
 
-            Match match = DatedVersion().Match(resource.Version ?? "");
-            if (!match.Success || !DateOnly.TryParseExact(match.Groups[1].Value, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _))
+            if (r.Type == Assignments && r.In(Group) && (!there.Contains(r.Scope) || there.Contains(r.Id)))
             {
-                Add(file, resource.Declaration, "api-version", $"{resource.Type} has no dated API version: '{resource.Version}'.");
+                Fault("region", there.Contains(r.Id)
+                    ? $"{r.At("properties.description")} The assignment has the name that the lost region's app's has: Azure changes no assignment's principal."
+                    : $"{r.Scope} is not what the first deployment made: a name that knows the region finds a new, empty account.");
             }
-            else if (match.Groups[2].Success && !PreviewOnly.Contains(resource.Type))
+
+            if (r.At("location") is not ("" or "away" or "global"))
             {
-                Add(file, resource.Declaration, "api-version", $"{resource.Type}@{resource.Version} is a preview.");
+                Fault("region", $"{r.Name} would be made in {r.At("location")}, and the apps' region is another.");
             }
+        }
+
+        if (_full.FirstOrDefault(r => r.Type == "Microsoft.Resources/resourceGroups" && r.Name == Group)?.At("location") != "home-pair" || _full.Any(r => r.In(Group) && r.Type is Sites or Logs))
+        {
+            Fault("region", "The archive's group has a place of its own for its record, and holds no app.");
         }
     }
 
-    private void StorageDefaults()
+    /// <summary>A secret passes through secure parameters alone, and an app setting names it instead of having it.</summary>
+    private void Secrets()
     {
-        foreach ((BicepFile file, BicepResource account) in Made(Accounts))
+        if (AccountKeys().Match(template.ToJsonString()) is { Success: true } call)
         {
-            Expect(file, account, "storage", "false", "properties", "allowBlobPublicAccess");
-            Expect(file, account, "storage", "false", "properties", "allowSharedKeyAccess");
-            Expect(file, account, "storage", "false", "properties", "allowCrossTenantReplication");
-            Expect(file, account, "storage", "false", "properties", "isLocalUserEnabled");
-            Expect(file, account, "storage", "true", "properties", "supportsHttpsTrafficOnly");
-            ExpectOneOf(file, account, "storage", ["TLS1_2", "TLS1_3"], "properties", "minimumTlsVersion");
+            Fault("secrets", $"{call.Value}) reads an account's key: access is by identity.");
         }
 
-        foreach ((BicepFile file, BicepResource container) in Made(Containers))
+        foreach ((string name, JsonNode? value) in _full.Where(r => r.Type == Sites + "/config" && r.Name.EndsWith("/appsettings", StringComparison.Ordinal)).SelectMany(r => r.Body["properties"]!.AsObject()))
         {
-            ExpectOneOf(file, container, "storage", ["None"], "properties", "publicAccess");
-        }
-
-        foreach (BicepFile file in files)
-        {
-            foreach (Node call in file.Tree.Descendants().Where(n => n.Type is "identifier" or "property_identifier" && SecretFunctions().IsMatch(n.Text)))
+            if (SecretName().IsMatch(name) && !$"{value}".Contains("@Microsoft.KeyVault(", StringComparison.Ordinal))
             {
-                Add(file, call, "secrets", $"{call.Text} reads an account's key: access is by identity.");
+                Fault("secrets", $"{name} must be a reference to Key Vault: whoever reads an app's settings would have it.");
             }
         }
+
+        Pass(template);
     }
 
-    /// <summary>The archive is the account that a container with immutability is in.</summary>
-    private void Immutability()
+    private void Pass(JsonNode within)
     {
-        BicepFile[] archives = [.. files.Where(f => f.Resources.Any(r => !r.Existing && r.Type == Containers && r.At("name")?.Literal is "packs" or "records"))];
-        if (archives.Length != 1)
+        static bool Secure(JsonNode? parameter) => $"{parameter?["type"]}".StartsWith("secure", StringComparison.OrdinalIgnoreCase);
+        HashSet<string> secret = [.. (within["parameters"]?.AsObject() ?? []).Where(p => Secure(p.Value)).Select(p => $"parameters('{p.Key}')")];
+        foreach ((string name, JsonNode? value) in (within["variables"]?.AsObject() ?? []).Where(v => secret.Any($"{v.Value?.ToJsonString().Replace("\\u0027", "'", StringComparison.Ordinal)}".Contains)).ToArray())
         {
-            _findings.Add(new Finding("main.bicep", 1, "immutability", "One module must make the containers 'packs' and 'records'."));
-            return;
+            secret.Add($"variables('{name}')");
         }
 
-        BicepFile file = archives[0];
-        foreach (BicepResource account in file.Resources.Where(r => r.Type == Accounts && !r.Existing))
+        IEnumerable<JsonNode?> resources = within["resources"] is JsonObject named ? named.Select(n => n.Value) : within["resources"]?.AsArray() ?? [];
+        foreach (JsonNode deployment in resources.Where(r => (r?["properties"] as JsonObject)?["template"] is not null)!)
         {
-            Expect(file, account, "immutability", "true", "properties", "immutableStorageWithVersioning", "enabled");
-            Expect(file, account, "immutability", "false", "properties", "isHnsEnabled");
-            Expect(file, account, "immutability", "false", "properties", "isNfsV3Enabled");
-            Expect(file, account, "immutability", "false", "properties", "isSftpEnabled");
-            if (account.At("properties", "immutableStorageWithVersioning", "immutabilityPolicy") is { } policy)
+            JsonNode inner = deployment["properties"]!["template"]!;
+            foreach ((string name, JsonNode? value) in deployment["properties"]!["parameters"]?.AsObject() ?? [])
             {
-                if (policy.At("state")?.Literal != "Locked" || policy.At("allowProtectedAppendWrites")?.Text == "true")
+                if (!Secure(inner["parameters"]?[name]) && secret.Any($"{value?.ToJsonString().Replace("\\u0027", "'", StringComparison.Ordinal)}".Contains))
                 {
-                    Add(file, policy, "immutability", "An account's default policy must be 'Locked': an unlocked one can be shortened, so it promises what it does not keep.");
+                    Fault("secrets", $"A secret passes through the parameter '{name}', which is not @secure(): it stays in the deployments' history.");
                 }
             }
-        }
 
-        foreach (BicepResource service in file.Resources.Where(r => r.Type == Accounts + "/blobServices" && !r.Existing))
-        {
-            Expect(file, service, "immutability", "true", "properties", "isVersioningEnabled");
-            Expect(file, service, "immutability", "false", "properties", "restorePolicy", "enabled");
-            Expect(file, service, "immutability", "false", "properties", "lastAccessTimeTrackingPolicy", "enable");
-        }
-
-        foreach (string name in new[] { "packs", "records" })
-        {
-            if (file.Resources.FirstOrDefault(r => r.Type == Containers && !r.Existing && r.At("name")?.Literal == name) is { } container)
-            {
-                Expect(file, container, "immutability", "true", "properties", "immutableStorageWithVersioning", "enabled");
-            }
-            else
-            {
-                _findings.Add(new Finding(file.Path, 1, "immutability", $"There is no container '{name}'."));
-            }
-        }
-
-        ExpectLock(file, Accounts);
-        foreach (Node allowed in Redundancies(file).Where(n => n.Literal?.Contains("ZRS", StringComparison.Ordinal) == true))
-        {
-            Add(file, allowed, "immutability", $"{allowed.Literal} has no archive tier.");
+            Pass(inner);
         }
     }
 
-    private static IEnumerable<Node> Redundancies(BicepFile file) =>
-        file.Tree.Descendants().Where(n => n.Type == "string" && n.Literal?.StartsWith("Standard_", StringComparison.Ordinal) == true);
+    private Predicted[] All(Predicted of) => _full.Contains(of) ? _full : _elsewhere;
 
-    private void VaultDefaults()
-    {
-        foreach ((BicepFile file, BicepResource vault) in Made(Vaults))
-        {
-            Expect(file, vault, "vault", "true", "properties", "enablePurgeProtection");
-            Expect(file, vault, "vault", "true", "properties", "enableRbacAuthorization");
-            Expect(file, vault, "vault", "true", "properties", "enableSoftDelete");
-            Expect(file, vault, "vault", "90", "properties", "softDeleteRetentionInDays");
-            Forbid(file, vault, "vault", "An access policy goes round the roles.", "properties", "accessPolicies");
-            ExpectLock(file, Vaults);
-        }
+    private static Predicted[] Read(JsonNode snapshot) =>
+        [.. snapshot["predictedResources"]!.AsArray().Select(r => new Predicted($"{r!["type"]}", $"{r["id"]}", $"{r["name"]}", r))];
 
-        foreach ((BicepFile file, BicepResource key) in Made(Keys))
-        {
-            Expect(file, key, "vault", "false", "properties", "attributes", "exportable");
-            Forbid(file, key, "vault", "A version that expires is a pack that does not open.", "properties", "attributes", "exp");
-            Forbid(file, key, "vault", "A version that expires is a pack that does not open.", "properties", "rotationPolicy", "attributes", "expiryTime");
-            if (key.At("properties", "rotationPolicy", "lifetimeActions") is null)
-            {
-                Add(file, key.Declaration, "vault", $"Key {key.Symbol} has no rotation policy.");
-            }
+    private string Text(string file) => Path.Combine(folder, file) is var path && File.Exists(path) ? File.ReadAllText(path) : "";
 
-            string operations = string.Join(' ', (key.At("properties", "keyOps")?.Children ?? []).Select(c => c.Literal).OfType<string>().Order(StringComparer.Ordinal));
-            if (operations is not ("sign verify" or "unwrapKey wrapKey"))
-            {
-                Add(file, key.Declaration, "vault", $"Key {key.Symbol} either signs or wraps, and may do nothing else: '{operations}'.");
-            }
+    private JsonNode Json(string file) => JsonNode.Parse(Text(file))!;
 
-            if (key.At("properties", "keySize") is { } size && (!int.TryParse(size.Text, CultureInfo.InvariantCulture, out int bits) || bits < 3072))
-            {
-                Add(file, size, "vault", $"An RSA key has 3072 bits or more, not {size.Text}.");
-            }
-        }
-    }
+    private void Fault(string rule, string message) => _findings.Add(new Finding(rule, message));
 
-    private void AppDefaults()
-    {
-        foreach ((BicepFile file, BicepResource site) in Made(Sites))
-        {
-            Expect(file, site, "app", "true", "properties", "httpsOnly");
-            ExpectOneOf(file, site, "app", ["UserAssigned"], "identity", "type");
-            ExpectOneOf(file, site, "app", ["1.2", "1.3"], "properties", "siteConfig", "minTlsVersion");
-            ExpectOneOf(file, site, "app", ["Disabled"], "properties", "siteConfig", "ftpsState");
-            ExpectOneOf(file, site, "app", ["dotnet-isolated"], "properties", "functionAppConfig", "runtime", "name");
-            ExpectOneOf(file, site, "app", ["UserAssignedIdentity"], "properties", "functionAppConfig", "deployment", "storage", "authentication", "type");
-            foreach (string endpoint in new[] { "ftp", "scm" })
-            {
-                BicepResource? policy = file.Resources.FirstOrDefault(r => r.Type == Sites + "/basicPublishingCredentialsPolicies" && r.At("name")?.Literal == endpoint);
-                if (policy?.At("properties", "allow")?.Text != "false")
-                {
-                    Add(file, site.Declaration, "app", $"Deployment over {endpoint} with a password must be switched off.");
-                }
-            }
-        }
-    }
+    [GeneratedRegex(@"\blist[A-Z]\w*\(")]
+    private static partial Regex AccountKeys();
 
-    private void Logging()
-    {
-        const string workspaces = "Microsoft.OperationalInsights/workspaces";
-        foreach ((BicepFile file, BicepResource workspace) in Made(workspaces))
-        {
-            Expect(file, workspace, "logging", "true", "properties", "features", "disableLocalAuth");
-        }
+    [GeneratedRegex("(Secret|Password|Key|Token)$", RegexOptions.IgnoreCase)]
+    private static partial Regex SecretName();
 
-        foreach ((BicepFile file, BicepResource component) in Made("Microsoft.Insights/components"))
-        {
-            Expect(file, component, "logging", "true", "properties", "DisableLocalAuth");
-        }
-
-        (BicepFile File, BicepResource Resource)[] tables = [.. Made(workspaces + "/tables")];
-        if (tables.Length == 0)
-        {
-            _findings.Add(new Finding("main.bicep", 1, "logging", "No table says how long its logs are kept."));
-        }
-
-        foreach ((BicepFile file, BicepResource table) in tables)
-        {
-            string days = Resolve(file, table.At("properties", "totalRetentionInDays"));
-            if (!int.TryParse(days, CultureInfo.InvariantCulture, out int kept) || kept < 2192)
-            {
-                Add(file, table.Declaration, "logging", $"Logs are kept for six years (2192 days), not '{days}' days.");
-            }
-        }
-
-        // Who must be logged: the archive's blobs and rows, the keys, the apps.
-        foreach ((string type, string what) in new[]
-        {
-            (Accounts + "/blobServices", "archive"), (Accounts + "/tableServices", "archive"), (Vaults, ""), (Sites, ""),
-        })
-        {
-            foreach ((BicepFile file, BicepResource resource) in Made(type).Where(r => r.File.Path.Contains(what, StringComparison.Ordinal)))
-            {
-                if (!file.Resources.Any(r => r.Type == "Microsoft.Insights/diagnosticSettings" && r.At("scope")?.Text == resource.Symbol && r.At("properties", "workspaceId") is not null))
-                {
-                    Add(file, resource.Declaration, "logging", $"{resource.Symbol} has no diagnostic setting: nobody could say who did what to it.");
-                }
-            }
-        }
-    }
-
-    private void Parameters()
-    {
-        if (files.FirstOrDefault(f => f.Path == "main.bicep") is not { } main)
-        {
-            _findings.Add(new Finding("main.bicep", 1, "parameters", "There is no main.bicep."));
-            return;
-        }
-
-        if (Json("main.parameters.json", "parameters") is not { } document)
-        {
-            return;
-        }
-
-        string[] given = [.. document.GetProperty("parameters").EnumerateObject().Select(p => p.Name)];
-        foreach (string unknown in given.Except(main.Parameters.Keys))
-        {
-            _findings.Add(new Finding("main.parameters.json", 1, "parameters", $"main.bicep has no parameter '{unknown}'."));
-        }
-
-        foreach (string missing in main.Parameters.Where(p => !p.Value).Select(p => p.Key).Except(given))
-        {
-            _findings.Add(new Finding("main.parameters.json", 1, "parameters", $"main.bicep asks for '{missing}'."));
-        }
-    }
-
-    private void Expect(BicepFile file, BicepResource resource, string rule, string value, params string[] path)
-    {
-        if (resource.At(path)?.Text != value)
-        {
-            Add(file, resource.At(path) ?? resource.Declaration, rule, $"{resource.Symbol}: {string.Join('.', path)} must be {value}, and is {resource.At(path)?.Text ?? "not set"}.");
-        }
-    }
-
-    private void ExpectOneOf(BicepFile file, BicepResource resource, string rule, string[] values, params string[] path)
-    {
-        if (resource.At(path)?.Literal is not { } value || !values.Contains(value))
-        {
-            Add(file, resource.At(path) ?? resource.Declaration, rule, $"{resource.Symbol}: {string.Join('.', path)} must be {string.Join(" or ", values)}, and is {resource.At(path)?.Text ?? "not set"}.");
-        }
-    }
-
-    private void Forbid(BicepFile file, BicepResource resource, string rule, string why, params string[] path)
-    {
-        if (resource.At(path) is { } value)
-        {
-            Add(file, value, rule, $"{resource.Symbol}: no {string.Join('.', path)} here. {why}");
-        }
-    }
-
-    private void ExpectLock(BicepFile file, string type)
-    {
-        foreach (BicepResource target in file.Resources.Where(r => r.Type == type && !r.Existing))
-        {
-            if (!file.Resources.Any(r => r.Type == "Microsoft.Authorization/locks" && r.At("scope")?.Text == target.Symbol && r.At("properties", "level")?.Literal is "CanNotDelete" or "ReadOnly"))
-            {
-                Add(file, target.Declaration, "locks", $"{target.Symbol} has no CanNotDelete lock.");
-            }
-        }
-    }
-
-    private IEnumerable<(BicepFile File, BicepResource Resource)> All() => files.SelectMany(f => f.Resources.Select(r => (f, r)));
-
-    private IEnumerable<(BicepFile File, BicepResource Resource)> Made(string type) => All().Where(r => r.Resource.Type == type && !r.Resource.Existing);
-
-    private BicepFile? Target(BicepFile file, BicepModule module)
-    {
-        string path = Path.GetRelativePath(folder, Path.GetFullPath(Path.Combine(folder, Path.GetDirectoryName(file.Path) ?? "", module.Path))).Replace('\\', '/');
-        return files.FirstOrDefault(f => f.Path == path);
-    }
-
-    /// <summary>The text of an expression; a variable's is its value's.</summary>
-    private static string Resolve(BicepFile file, Node? expression) =>
-        expression is { Type: "identifier" } && file.Tree.Children.FirstOrDefault(n => n.Type == "variable_declaration" && BicepFile.NameOf(n) == expression.Text) is { } variable
-            ? variable.Children[^1].Text
-            : expression?.Text ?? "not set";
-
-    /// <summary>Identifiers that are read, not declared, not names of properties.</summary>
-    private static void Uses(Node node, List<Node> into)
-    {
-        for (int i = 0; i < node.Children.Length; i++)
-        {
-            Node child = node.Children[i];
-            bool names = i == 0 && node.Type == "object_property" && child.Type == "identifier";
-            bool declares = node.Type.EndsWith("_declaration", StringComparison.Ordinal) && child == node.Child("identifier");
-            if (child.Type == "identifier" && !names && !declares)
-            {
-                into.Add(child);
-            }
-
-            Uses(child, into);
-        }
-    }
-
-    private void Add(BicepFile file, Node at, string rule, string message) => _findings.Add(new Finding(file.Path, at.Line, rule, message));
-
-    private JsonElement? Json(string name, string rule)
-    {
-        string path = Path.Combine(folder, name);
-        if (!File.Exists(path))
-        {
-            _findings.Add(new Finding(name, 1, rule, "The file is not there."));
-            return null;
-        }
-
-        try
-        {
-            return JsonDocument.Parse(File.ReadAllText(path)).RootElement;
-        }
-        catch (JsonException e)
-        {
-            _findings.Add(new Finding(name, (int)(e.LineNumber ?? 0) + 1, rule, "This is not JSON."));
-            return null;
-        }
-    }
-
-    [GeneratedRegex(@"\b(\w+)(?:\[[^\]]*\])?!?\.outputs\.(\w+)")]
-    private static partial Regex OutputUse();
-
-    [GeneratedRegex(@"^(20[2-9]\d-\d\d-\d\d)(-preview)?$")]
-    private static partial Regex DatedVersion();
-
-    [GeneratedRegex("^(listKeys|listAccountSas|listServiceSas|listSecrets|list)$")]
-    private static partial Regex SecretFunctions();
-
-    // https://learn.microsoft.com/azure/azure-resource-manager/bicep/bicep-functions, those that infra/ has a use for.
-    [GeneratedRegex("^(any|array|allowed|batchSize|concat|contains|deployer|deployment|description|empty|endsWith|environment|filter|first|flatten|guid|int|items|join|last|length|loadJsonContent|loadTextContent|map|maxLength|maxValue|metadata|minLength|minValue|replace|resourceGroup|resourceId|secure|split|startsWith|string|subscription|subscriptionResourceId|take|tenant|toLower|toObject|toUpper|union|uniqueString|utcNow)$")]
-    private static partial Regex BicepFunctions();
+    [GeneratedRegex(@"(?m)^requiredVersions:\s*\n(?:\s+#.*\n)*\s+azd: "">= ?([0-9.]+)""")]
+    private static partial Regex RequiredAzd();
 }

@@ -91,9 +91,9 @@ static class Setup
     /// <summary>What the build made of a project, e.g. <c>src/CloudArchive.Cli</c>.</summary>
     public static string Assembly(string project, string name) => Path.Combine(Root, project, "bin", "Debug", "net10.0", name + ".dll");
 
-    public static async Task<(int ExitCode, string Output)> CaptureAsync(string program, IReadOnlyList<string> arguments, string? directory = null)
+    public static async Task<(int ExitCode, string Output)> CaptureAsync(string program, IReadOnlyList<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null)
     {
-        using Process process = Start(program, arguments, directory, redirect: true);
+        using Process process = Start(program, arguments, directory, redirect: true, environment: environment);
         Task<string> stdout = process.StandardOutput.ReadToEndAsync();
         Task<string> stderr = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();

@@ -1,22 +1,27 @@
-// Who may do what: every row of access.json, at its scope. docs/operations.md shows the same table.
+// Who may do what with the archive and its keys: every row of access.json with a scope there. docs/operations.md shows the same table.
+// An assignment's name holds its identity's: one that another region's app gets stands beside the old one, since Azure changes none.
+import { texts } from '../types.bicep'
+
 @description('The identities of access.json: name and principal id.')
-param principals object
+param principals texts
+
+@description('The identities\' own names.')
+param identityNames texts
 
 @description('The roles of roles.json: key and id.')
-param roleIds object
+param roleIds texts
 
 param archiveName string
 param vaultName string
-param signingKey string
-param insightsName string
-
-@description('The apps\' own storage accounts: \'ingest-host\' and \'recovery-host\'.')
-param hostNames object
+param clinicVaultNames string[]
 
 var access = loadJsonContent('../access.json')
 var tableNames = ['Clinics', 'Catalog', 'Audit', 'Work']
 var ofTables = filter(access, row => contains(tableNames, row.scope))
-var ofHosts = filter(access, row => endsWith(row.scope, '-host'))
+var ofClinicVaults = flatten(map(
+  clinicVaultNames,
+  name => map(filter(access, row => row.scope == 'clinic-vaults'), row => { vault: name, row: row })
+))
 
 resource archive 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: archiveName
@@ -45,28 +50,24 @@ resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-
   }
 ]
 
-resource hosts 'Microsoft.Storage/storageAccounts@2025-06-01' existing = [
-  for row in ofHosts: {
-    name: hostNames[row.scope]
-  }
-]
-
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
   name: vaultName
 
   resource signing 'keys' existing = {
-    name: signingKey
+    name: 'signing'
   }
 }
 
-resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
-  name: insightsName
-}
+resource clinicVaults 'Microsoft.KeyVault/vaults@2026-05-15' existing = [
+  for of in ofClinicVaults: {
+    name: of.vault
+  }
+]
 
 resource toArchive 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'archive'): {
     scope: archive
-    name: guid(archive.id, row.identity, row.role)
+    name: guid(archive.id, identityNames[row.identity], row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -79,7 +80,7 @@ resource toArchive 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toPacks 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'packs'): {
     scope: archive::blobs::packs
-    name: guid(archive::blobs::packs.id, row.identity, row.role)
+    name: guid(archive::blobs::packs.id, identityNames[row.identity], row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -92,7 +93,7 @@ resource toPacks 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toRecords 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'records'): {
     scope: archive::blobs::records
-    name: guid(archive::blobs::records.id, row.identity, row.role)
+    name: guid(archive::blobs::records.id, identityNames[row.identity], row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -105,7 +106,7 @@ resource toRecords 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (row, i) in ofTables: {
     scope: tables[i]
-    name: guid(archive.id, row.scope, row.identity, row.role)
+    name: guid(archive.id, row.scope, identityNames[row.identity], row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -118,7 +119,7 @@ resource toTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'vault'): {
     scope: vault
-    name: guid(vault.id, row.identity, row.role)
+    name: guid(vault.id, identityNames[row.identity], row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -131,7 +132,7 @@ resource toVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 resource toSigningKey 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'signing-key'): {
     scope: vault::signing
-    name: guid(vault::signing.id, row.identity, row.role)
+    name: guid(vault::signing.id, identityNames[row.identity], row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
@@ -141,28 +142,15 @@ resource toSigningKey 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-resource toHosts 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for (row, i) in ofHosts: {
-    scope: hosts[i]
-    name: guid(resourceGroup().id, row.scope, row.identity, row.role)
+resource toClinicVaults 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (of, i) in ofClinicVaults: {
+    scope: clinicVaults[i]
+    name: guid(clinicVaults[i].id, identityNames[of.row.identity], of.row.role)
     properties: {
-      principalId: principals[row.identity]
+      principalId: principals[of.row.identity]
       principalType: 'ServicePrincipal'
-      roleDefinitionId: roleIds[row.role]
-      description: row.why
-    }
-  }
-]
-
-resource toInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for row in filter(access, row => row.scope == 'insights'): {
-    scope: insights
-    name: guid(insights.id, row.identity, row.role)
-    properties: {
-      principalId: principals[row.identity]
-      principalType: 'ServicePrincipal'
-      roleDefinitionId: roleIds[row.role]
-      description: row.why
+      roleDefinitionId: roleIds[of.row.role]
+      description: of.row.why
     }
   }
 ]

@@ -1,6 +1,8 @@
 // Who hears of what: the rules of alerts.json, each with its runbook in docs/operations.md.
+import { texts } from '../types.bicep'
+
 param location string
-param tags object
+param tags texts
 param workspaceId string
 
 @description('Where alerts go. Empty: they are only listed in the portal.')
@@ -25,7 +27,7 @@ resource group 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   for rule in rules: {
     name: rule.name
     location: location
@@ -44,8 +46,9 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
           {
             query: rule.query
             timeAggregation: 'Count'
-            operator: 'GreaterThan'
-            threshold: 0
+            // The rule of a heartbeat is the other way round: what must be there is not.
+            operator: rule.?missing ?? false ? 'LessThan' : 'GreaterThan'
+            threshold: rule.?missing ?? false ? 1 : 0
             failingPeriods: {
               minFailingPeriodsToAlert: 1
               numberOfEvaluationPeriods: 1

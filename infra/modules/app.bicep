@@ -1,8 +1,10 @@
 // One Functions app on Flex Consumption, and the identity that it runs as.
+import { texts } from '../types.bicep'
+
 param name string
 param planName string
 param location string
-param tags object
+param tags texts
 
 @description('azure.yaml\'s name for it, and its role: it runs the functions that functions.json gives that role and no others.')
 @allowed(['ingest', 'recovery'])
@@ -15,7 +17,7 @@ param packageUrl string
 param insightsConnectionString string
 
 @description('Settings of the service itself.')
-param settings object
+param settings texts
 
 @description('Where agents reach the archive: issuer and audience of their tokens. Empty: here.')
 param publicUrl string
@@ -31,15 +33,21 @@ param instanceMemoryMB int = 2048
 @maxValue(1000)
 param maximumInstances int = 100
 
+@description('Requests that an instance has at once. One that commits reads a pack back, 64 MiB or so, at what its share of the core hashes.')
+@minValue(1)
+@maxValue(1000)
+param httpConcurrency int = 16
+
 param workspaceId string
 
+var signsIn = role == 'recovery'
 var functions = loadJsonContent('../functions.json')
 var foreign = filter(
   union(flatten(map(items(functions), other => other.value)), []),
   function => !contains(functions[role], function)
 )
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
   location: location
   tags: tags
@@ -53,7 +61,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   }
 }
 
-resource app 'Microsoft.Web/sites@2024-11-01' = {
+resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
   tags: union(tags, { 'azd-service-name': role })
@@ -67,6 +75,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    keyVaultReferenceIdentity: identityId
     clientAffinityEnabled: false
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     functionAppConfig: {
@@ -87,6 +96,11 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstances
+        triggers: {
+          http: {
+            perInstanceConcurrency: httpConcurrency
+          }
+        }
       }
     }
     siteConfig: {
@@ -98,7 +112,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
-resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
+resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
   properties: union(
@@ -113,13 +127,15 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
       CloudArchive__PublicUrl: empty(publicUrl) ? 'https://${app.properties.defaultHostName}/' : publicUrl
       CloudArchive__Role: role
     },
-    toObject(foreign, function => 'AzureWebJobs.${function}.Disabled', function => 'true')
+    toObject(foreign, function => 'AzureWebJobs.${function}.Disabled', function => 'true'),
+    // The sign-in proves itself to Entra ID as this identity, a federated credential of the staff's application: no secret to keep or renew.
+    signsIn ? { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId } : {}
   )
 }
 
 // Signs people in to the portal. Requests without a session pass: the app asks for a bearer token itself, as everywhere, and the portal for its session.
 // The ID token that is handed on is validated by the app; the token store is what makes the platform hand it on.
-resource signIn 'Microsoft.Web/sites/config@2024-11-01' = if (role == 'recovery') {
+resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (signsIn) {
   parent: app
   name: 'authsettingsV2'
   properties: {
@@ -136,6 +152,7 @@ resource signIn 'Microsoft.Web/sites/config@2024-11-01' = if (role == 'recovery'
         registration: {
           clientId: settings.CloudArchive__StaffAudience
           openIdIssuer: settings.CloudArchive__StaffAuthority
+          clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
         }
         login: {
           loginParameters: [
@@ -166,7 +183,7 @@ resource signIn 'Microsoft.Web/sites/config@2024-11-01' = if (role == 'recovery'
 }
 
 // Deployment is with Entra ID alone.
-resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'ftp'
   properties: {
@@ -174,7 +191,7 @@ resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01'
   }
 }
 
-resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'
   properties: {
@@ -182,6 +199,7 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01'
   }
 }
 
+#disable-next-line use-recent-api-versions // It has no version since 2016 that is not a preview.
 resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: app
   name: 'audit'

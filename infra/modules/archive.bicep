@@ -1,9 +1,11 @@
 // The archive: blobs that nobody can overwrite or delete before their time, and the tables beside them.
+import { texts } from '../types.bicep'
+
 @minLength(3)
 @maxLength(24)
 param name string
 param location string
-param tags object
+param tags texts
 
 @description('GRS keeps a copy in the paired region; LRS does not. Neither ZRS nor GZRS: they have no archive tier.')
 @allowed(['Standard_GRS', 'Standard_RAGRS', 'Standard_LRS'])
@@ -136,6 +138,7 @@ resource lock 'Microsoft.Authorization/locks@2020-05-01' = {
   }
 }
 
+#disable-next-line use-recent-api-versions // It has no version since 2016 that is not a preview.
 resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: blobs
   name: 'audit'
@@ -156,6 +159,7 @@ resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
+#disable-next-line use-recent-api-versions // It has no version since 2016 that is not a preview.
 resource rowLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: rows
   name: 'audit'
@@ -169,8 +173,3 @@ resource rowLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
     ]
   }
 }
-
-output name string = account.name
-output id string = account.id
-output blobEndpoint string = account.properties.primaryEndpoints.blob
-output tableEndpoint string = account.properties.primaryEndpoints.table

@@ -1,9 +1,11 @@
 // What one Functions app needs for itself: its package and its timers' locks. No image is ever here.
+import { texts } from '../types.bicep'
+
 @minLength(3)
 @maxLength(24)
 param name string
 param location string
-param tags object
+param tags texts
 
 @description('False where the app reaches it through a private endpoint.')
 param publicAccess bool
@@ -45,7 +47,5 @@ resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025
   }
 }
 
-output name string = account.name
-output id string = account.id
 output blobEndpoint string = account.properties.primaryEndpoints.blob
 output packageUrl string = '${account.properties.primaryEndpoints.blob}${package.name}'

@@ -1,8 +1,10 @@
 // Logs: 90 days to query at once, and the rest of six years kept (45 CFR 164.316(b)(2)).
+import { texts } from '../types.bicep'
+
 param workspaceName string
 param insightsName string
 param location string
-param tags object
+param tags texts
 
 // Six years can be 2,192 days; the steps that Log Analytics offers are 2,191 and 2,556.
 var keptDays = 2556
@@ -46,6 +48,15 @@ resource kept 'Microsoft.OperationalInsights/workspaces/tables@2025-07-01' = [
   }
 ]
 
+resource lock 'Microsoft.Authorization/locks@2020-05-01' = {
+  scope: workspace
+  name: 'logs'
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'Six years of logs.'
+  }
+}
+
 resource insights 'Microsoft.Insights/components@2020-02-02' = {
   name: insightsName
   location: location
@@ -59,6 +70,4 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
 }
 
 output workspaceId string = workspace.id
-output workspaceName string = workspace.name
-output insightsName string = insights.name
 output insightsConnectionString string = insights.properties.ConnectionString

@@ -1,9 +1,11 @@
 // Optional: the apps in a virtual network, and vault and storage reached through private endpoints in it.
+import { texts } from '../types.bicep'
+
 param name string
 param location string
-param tags object
+param tags texts
 
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
   name: name
   location: location
   tags: tags
@@ -12,11 +14,12 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
       addressPrefixes: ['10.20.0.0/16']
     }
     subnets: [
-      // Flex Consumption: one subnet an app, delegated.
+      // Flex Consumption: one subnet an app, delegated. The apps ask Entra ID and call the webhook from there: newer networks let nothing out by default.
       {
         name: 'ingest'
         properties: {
           addressPrefix: '10.20.0.0/24'
+          defaultOutboundAccess: true
           delegations: [
             {
               name: 'functions'
@@ -31,6 +34,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'recovery'
         properties: {
           addressPrefix: '10.20.1.0/24'
+          defaultOutboundAccess: true
           delegations: [
             {
               name: 'functions'
@@ -45,6 +49,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'endpoints'
         properties: {
           addressPrefix: '10.20.2.0/24'
+          defaultOutboundAccess: false
           privateEndpointNetworkPolicies: 'Disabled'
         }
       }
@@ -59,7 +64,7 @@ var zoneNames = {
   vault: 'privatelink.vaultcore.azure.net'
 }
 
-resource zones 'Microsoft.Network/privateDnsZones@2020-06-01' = [
+resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
   for zone in items(zoneNames): {
     name: zone.value
     location: 'global'
@@ -67,7 +72,7 @@ resource zones 'Microsoft.Network/privateDnsZones@2020-06-01' = [
   }
 ]
 
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = [
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
   for (zone, i) in items(zoneNames): {
     parent: zones[i]
     name: name
@@ -87,7 +92,7 @@ output recoverySubnetId string = '${network.id}/subnets/recovery'
 output endpointSubnetId string = '${network.id}/subnets/endpoints'
 
 @description('Zone ids by kind: blob, table, vault.')
-output zoneIds object = toObject(
+output zoneIds texts = toObject(
   items(zoneNames),
   zone => zone.key,
   zone => resourceId('Microsoft.Network/privateDnsZones', zone.value)

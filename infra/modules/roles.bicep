@@ -27,14 +27,3 @@ resource definitions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
     }
   }
 ]
-
-@description('Each role\'s key in roles.json and the id to assign.')
-output ids object = toObject(
-  items(roles),
-  role => role.key,
-  role =>
-    subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      role.value.?builtIn ?? guid(resourceGroupId, role.key)
-    )
-)

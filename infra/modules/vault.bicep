@@ -1,22 +1,24 @@
-// Keys: one that signs, and one for each clinic that wraps its content keys. Private halves never leave the vault.
+// A vault of keys. Private halves never leave it.
+import { texts } from '../types.bicep'
+
 @minLength(3)
 @maxLength(24)
 param name string
 param location string
-param tags object
+param tags texts
 
 @description('Keys in an HSM (FIPS 140-3 level 3) rather than in software.')
 param premium bool
 
-@description('A key-encryption key is made for each: CloudArchive\'s apps cannot make one.')
-param clinics string[]
+@description('Whether the archive\'s signing key is in it. The clinics\' keys are made by the recovery app, when a clinic is created.')
+param signs bool
 
 @description('False where the apps reach it through a private endpoint.')
 param publicAccess bool
 
 param workspaceId string
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   name: name
   location: location
   tags: tags
@@ -38,8 +40,9 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   }
 }
 
-// Versions neither expire nor are disabled: every one that ever wrapped must unwrap, every one that ever signed must verify.
-resource signing 'Microsoft.KeyVault/vaults/keys@2024-11-01' = {
+// Versions neither expire nor are disabled: every one that ever signed must verify. Azure makes the first one of what stands here, and
+// refuses later changes of it.
+resource signing 'Microsoft.KeyVault/vaults/keys@2026-05-15' = if (signs) {
   parent: vault
   name: 'signing'
   tags: tags
@@ -66,45 +69,16 @@ resource signing 'Microsoft.KeyVault/vaults/keys@2024-11-01' = {
   }
 }
 
-// RSA-3072: 1,000 operations in 10 seconds a vault, and good beyond 2030 (NIST SP 800-57).
-resource wrapping 'Microsoft.KeyVault/vaults/keys@2024-11-01' = [
-  for clinic in clinics: {
-    parent: vault
-    name: 'kek-${clinic}'
-    tags: tags
-    properties: {
-      kty: premium ? 'RSA-HSM' : 'RSA'
-      keySize: 3072
-      keyOps: ['wrapKey', 'unwrapKey']
-      attributes: {
-        enabled: true
-        exportable: false
-      }
-      rotationPolicy: {
-        lifetimeActions: [
-          {
-            action: {
-              type: 'rotate'
-            }
-            trigger: {
-              timeAfterCreate: 'P2Y'
-            }
-          }
-        ]
-      }
-    }
-  }
-]
-
 resource lock 'Microsoft.Authorization/locks@2020-05-01' = {
   scope: vault
   name: 'keys'
   properties: {
     level: 'CanNotDelete'
-    notes: 'Without these keys a pack opens with the clinic\'s escrow key only.'
+    notes: 'Without these keys a pack opens with the clinic\'s escrow key only, and nothing new is signed.'
   }
 }
 
+#disable-next-line use-recent-api-versions // It has no version since 2016 that is not a preview.
 resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: vault
   name: 'audit'
@@ -119,8 +93,3 @@ resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
     ]
   }
 }
-
-output name string = vault.name
-output id string = vault.id
-output uri string = vault.properties.vaultUri
-output signingKey string = signing.name

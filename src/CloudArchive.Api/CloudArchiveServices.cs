@@ -135,6 +135,8 @@ public static class CloudArchiveServices
         services.AddSingleton<CatalogRemoval>();
         services.AddSingleton<PackLosses>();
         services.AddSingleton<ArchivedPacks>();
+        services.AddSingleton<CommitEntries>();
+        services.AddSingleton<LossRebuild>();
         services.AddSingleton<ChangeFeed>();
         services.AddSingleton<RetentionPolicies>();
         services.AddSingleton<RetentionPlanner>();
@@ -150,6 +152,7 @@ public static class CloudArchiveServices
         services.AddSingleton<TieringRun>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
+        services.AddSingleton<PackRecords>();
         services.AddSingleton<PackRelease>();
         services.AddSingleton<RestoreRehydration>();
         services.AddSingleton<RestoreResults>();
@@ -161,6 +164,7 @@ public static class CloudArchiveServices
         services.AddSingleton<EvidenceStore>();
         services.AddSingleton<RestoreTestBudgets>();
         services.AddSingleton<LoggedPacks>();
+        services.AddSingleton<CommittedPacks>();
         services.AddSingleton<RestoreTestPopulation>();
         services.AddSingleton<RestoreTestDraw>();
         services.AddSingleton<RestoreTestDesk>();

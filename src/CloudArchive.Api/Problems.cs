@@ -72,6 +72,7 @@ public static class Problems
         [Refusal.StudyUnknown] = (404, "study-unknown", "No such study"),
         [Refusal.RestoreUnknown] = (404, "restore-unknown", "No such restore"),
         [Refusal.NothingToRestore] = (422, "nothing-to-restore", "Nothing in the archive fits the request"),
+        [Refusal.CatalogueIncomplete] = (409, "catalogue-incomplete", "Packs are missing from the catalogue"),
         [Refusal.ApprovalMissing] = (409, "approval-missing", "A second admin has to approve first"),
         [Refusal.PacksArchived] = (409, "packs-archived", "Packs are on their way back from the archive tier"),
         [Refusal.ApprovalByRequester] = (403, "approval-by-requester", "Nobody approves their own request"),

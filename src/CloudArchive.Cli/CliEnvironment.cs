@@ -1,3 +1,4 @@
+using System.Net;
 using CloudArchive.Cli.Transport;
 using Spectre.Console;
 
@@ -27,8 +28,14 @@ public sealed class CliEnvironment
     /// <summary>What tests put between here and the network; null: nothing.</summary>
     public Func<HttpMessageHandler>? HttpHandler { get; init; }
 
+    /// <summary>Where a connection goes in place of where it was to; null: there. Tests lead it through a bad network.</summary>
+    public Func<DnsEndPoint, DnsEndPoint>? Route { get; init; }
+
     /// <summary>How patient to be with the network.</summary>
     public NetworkOptions Network { get; init; } = new();
+
+    /// <summary>The volume that a folder lies on, or null; tests may exchange the disk.</summary>
+    public Func<string, string?> VolumeOf { get; init; } = Backup.Volumes.IdOf;
 
     /// <summary>The console that draws bars and tables on <see cref="Out"/>; without colour or motion where nobody looks.</summary>
     public IAnsiConsole Console => field ??= AnsiConsole.Create(new AnsiConsoleSettings

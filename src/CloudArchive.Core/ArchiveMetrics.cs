@@ -34,6 +34,12 @@ public static class ArchiveMetrics
     /// <summary>By <c>reason</c>: the problem type.</summary>
     public static readonly Counter<long> Refusals = s_meter.CreateCounter<long>("cloudarchive.requests.refused", "{request}", "Requests refused.");
 
+    /// <summary>Rows that were passed over because they say what cannot be: changed past the service, or damaged by storage.</summary>
+    public static readonly Counter<long> RowsDamaged = s_meter.CreateCounter<long>("cloudarchive.rows.damaged", "{row}", "Rows that say what cannot be, each time one was passed over.");
+
+    /// <summary>By <c>cause</c>: missing, catalogue-mismatch, key-unavailable, timed-out.</summary>
+    public static readonly Counter<long> PacksNotReleased = s_meter.CreateCounter<long>("cloudarchive.restores.packs_not_released", "{pack}", "Packs of restores that could not be handed out.");
+
     /// <summary>As the last look found it.</summary>
     public static readonly Gauge<long> SilentClinics = s_meter.CreateGauge<long>("cloudarchive.clinics.silent", "{clinic}", "Clinics whose agents were not heard of for too long.");
 

@@ -19,7 +19,7 @@ public sealed partial class Housekeeping(
     {
         long start = clock.GetTimestamp();
         Requester by = Requester.System("housekeeping", "housekeeping-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
-        await sweeper.SweepAsync(cancellationToken);
+        await TryAsync("codes and assertions", () => sweeper.SweepAsync(cancellationToken));
         await foreach (string partition in rows.PartitionsAsync(RowTable.Work, cancellationToken))
         {
             if (!ClinicId.TryParse(partition, null, out ClinicId clinic))
@@ -27,34 +27,35 @@ public sealed partial class Housekeeping(
                 continue;
             }
 
-            try
+            await TryAsync(partition, () => restores.SweepAsync(clinic, by, cancellationToken));
+            TimeSpan left = budget - clock.GetElapsedTime(start);
+            if (left > TimeSpan.Zero)
             {
-                await restores.SweepAsync(clinic, by, cancellationToken);
-                TimeSpan left = budget - clock.GetElapsedTime(start);
-                if (left > TimeSpan.Zero)
-                {
-                    await tests.RunAsync(clinic, left, by, cancellationToken);
-                }
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // One clinic's trouble must not keep the others waiting.
-                LogFailed(logger, e, clinic);
+                await TryAsync(partition, () => tests.RunAsync(clinic, left, by, cancellationToken));
             }
         }
     }
 
-    [LoggerMessage(103, LogLevel.Error, "Housekeeping of clinic {Clinic} failed; the next run tries again.")]
-    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
+    /// <summary>One clinic's trouble, or that of one kind of work, must not keep the others waiting.</summary>
+    private async Task TryAsync(string what, Func<Task> work)
+    {
+        try
+        {
+            await work();
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogFailed(logger, e, what);
+        }
+    }
+
+    [LoggerMessage(103, LogLevel.Error, "Housekeeping of {What} failed; the next run tries again.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, string what);
 }
 
 /// <summary>Deletes enrollment codes and used assertions that expired.</summary>
 public sealed class Sweeper(UsedAssertions assertions, Enrollments enrollments)
 {
-    /// <summary>One run; bounded.</summary>
-    public async Task SweepAsync(CancellationToken cancellationToken)
-    {
-        await assertions.SweepAsync(cancellationToken);
-        await enrollments.SweepAsync(cancellationToken);
-    }
+    /// <summary>One run; bounded. What is the matter with one kind does not keep the other from it.</summary>
+    public Task SweepAsync(CancellationToken cancellationToken) => Task.WhenAll(assertions.SweepAsync(cancellationToken), enrollments.SweepAsync(cancellationToken));
 }

@@ -32,24 +32,34 @@ public sealed class Outbox(IRowStore rows, IAuditLog log, TimeProvider clock)
     }
 
     /// <summary>Appends what crashes left in a partition, at most 100 entries that are older than <paramref name="age"/>. Returns how many.</summary>
+    /// <exception cref="AggregateException">Some could not be appended; the others were.</exception>
     public async Task<int> DrainAsync(RowTable table, string partition, TimeSpan age, CancellationToken cancellationToken)
     {
         int drained = 0;
+        List<Exception> failed = [];
         DateTimeOffset before = clock.GetUtcNow() - age;
         foreach (Row row in await rows.QueryAsync(table, partition, RowRange.Prefix(Prefix), 100, cancellationToken))
         {
-            if (row.Time("at") > before)
+            try
             {
-                continue;
-            }
+                if (row.Time("at") > before)
+                {
+                    continue;
+                }
 
-            AuditEvent entry = JsonSerializer.Deserialize<AuditEvent>(row.Bytes("entry")!, FormatJson.Options)
-                ?? throw new IntegrityException($"Outbox row {row.Key} of {table}/{partition} holds no audit entry.");
-            await log.AppendAsync(entry, cancellationToken);
-            await rows.TryDeleteAsync(table, partition, [row], cancellationToken);
-            drained++;
+                AuditEvent entry = DamagedRow.Read(row, one => JsonSerializer.Deserialize<AuditEvent>(one.Bytes("entry")!, FormatJson.Options))
+                    ?? throw new IntegrityException($"Outbox row {row.Key} of {table}/{partition} holds no audit entry.");
+                await log.AppendAsync(entry, cancellationToken);
+                await rows.TryDeleteAsync(table, partition, [row], cancellationToken);
+                drained++;
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // An entry that cannot be appended must not keep those behind it out of the log.
+                failed.Add(e);
+            }
         }
 
-        return drained;
+        return failed.Count == 0 ? drained : throw new AggregateException($"{failed.Count} entries of the outbox of {table}/{partition} could not be appended.", failed);
     }
 }

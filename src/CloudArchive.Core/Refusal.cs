@@ -69,6 +69,9 @@ public enum Refusal
     /// <summary>Nothing in the archive fits the request.</summary>
     NothingToRestore,
 
+    /// <summary>Packs that the archive took are not in its catalogue, and may be among what is asked for.</summary>
+    CatalogueIncomplete,
+
     /// <summary>A second admin has to approve first.</summary>
     ApprovalMissing,
 

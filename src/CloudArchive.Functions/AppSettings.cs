@@ -1,121 +1,144 @@
 using System.Globalization;
 using CloudArchive.Api;
 using CloudArchive.Api.Mail;
+using CloudArchive.Azure.Keys;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Format.Verdicts;
 using Microsoft.Extensions.Configuration;
 
 namespace CloudArchive.Functions;
 
-/// <summary>What infra/modules/app.bicep sets. A setting that is missing or malformed keeps the app from starting, and is named.</summary>
-/// <param name="Role">Which half of the archive this app is; never both.</param>
-/// <param name="PublicUrl">Where agents reach the archive.</param>
-/// <param name="BlobEndpoint">The archive's blobs.</param>
-/// <param name="TableEndpoint">The archive's tables.</param>
-/// <param name="VaultUri">The keys.</param>
-/// <param name="StaffAuthority">Who issues the staff's tokens.</param>
-/// <param name="StaffAudience">The staff's application.</param>
-/// <param name="StaffMfaContexts">The authentication contexts in <c>acrs</c> that stand for a second factor; none where tokens have <c>amr</c>.</param>
-/// <param name="IdentityClientId">The app's user-assigned identity.</param>
-/// <param name="TelemetryConnection">Where telemetry goes; null sends none.</param>
-/// <param name="Webhook">Where alerts go; null sends none.</param>
-/// <param name="PortalUrl">Where people reach the portal, for links in mail: the app's own name where nothing else is set.</param>
-/// <param name="Mail">Where mail goes out; null sends none.</param>
-/// <param name="SilentAfter">How long nothing may be heard of a clinic's agents.</param>
-/// <param name="PlatformSignIn">Whether the platform signs people in: it sets WEBSITE_AUTH_ENABLED itself, and takes its headers off what callers send only then.</param>
-public sealed record AppSettings(
-    ArchiveRole Role,
-    Uri PublicUrl,
-    Uri BlobEndpoint,
-    Uri TableEndpoint,
-    Uri VaultUri,
-    Uri StaffAuthority,
-    string StaffAudience,
-    string[] StaffMfaContexts,
-    string IdentityClientId,
-    string? TelemetryConnection,
-    WebhookTarget? Webhook,
-    Uri? PortalUrl,
-    MailServer? Mail,
-    TimeSpan SilentAfter,
-    bool PlatformSignIn = false)
+/// <summary>What infra/main.bicep and modules/app.bicep set. A setting that is missing or malformed keeps the app from starting, and is named.</summary>
+public sealed record AppSettings
 {
+    /// <summary>Which half of the archive this app is; never both.</summary>
+    public required ArchiveRole Role { get; init; }
+
+    /// <summary>Where agents reach the archive.</summary>
+    public required Uri PublicUrl { get; init; }
+
+    /// <summary>The archive's blobs.</summary>
+    public required Uri BlobEndpoint { get; init; }
+
+    /// <summary>The archive's tables.</summary>
+    public required Uri TableEndpoint { get; init; }
+
+    /// <summary>The keys: the archive's, and the clinics'.</summary>
+    public required VaultPlaces Vaults { get; init; }
+
+    /// <summary>Who issues the staff's tokens.</summary>
+    public required Uri StaffAuthority { get; init; }
+
+    /// <summary>The staff's application.</summary>
+    public required string StaffAudience { get; init; }
+
+    /// <summary>The authentication contexts in <c>acrs</c> that stand for a second factor; none where tokens have <c>amr</c>.</summary>
+    public required string[] StaffMfaContexts { get; init; }
+
+    /// <summary>The app's user-assigned identity.</summary>
+    public required string IdentityClientId { get; init; }
+
+    /// <summary>Where telemetry goes; null sends none.</summary>
+    public string? TelemetryConnection { get; init; }
+
+    /// <summary>Where alerts go; null sends none.</summary>
+    public WebhookTarget? Webhook { get; init; }
+
+    /// <summary>Where people reach the portal, for links in mail: the app's own name where nothing else is set.</summary>
+    public Uri? PortalUrl { get; init; }
+
+    /// <summary>Where mail goes out; null sends none.</summary>
+    public MailServer? Mail { get; init; }
+
+    /// <summary>How long nothing may be heard of a clinic's agents.</summary>
+    public required TimeSpan SilentAfter { get; init; }
+
+    /// <summary>Whether the platform signs people in: it sets WEBSITE_AUTH_ENABLED itself, and takes its headers off what callers send only then.</summary>
+    public bool PlatformSignIn { get; init; }
+
     /// <summary>Reads them.</summary>
     public static AppSettings Read(IConfiguration configuration)
     {
-        return new(
-            Text("CloudArchive:Role") switch
+        Reader read = new(configuration);
+        return new AppSettings
+        {
+            Role = read.Text("CloudArchive:Role") switch
             {
                 "ingest" => ArchiveRole.Ingest,
                 "recovery" => ArchiveRole.Recovery,
-                var other => throw Wrong("CloudArchive:Role", $"is '{other}', and an app is 'ingest' or 'recovery'"),
+                var other => throw Reader.Wrong("CloudArchive:Role", $"is '{other}', and an app is 'ingest' or 'recovery'"),
             },
-            Url("CloudArchive:PublicUrl"),
-            Url("CloudArchive:BlobEndpoint"),
-            Url("CloudArchive:TableEndpoint"),
-            Url("CloudArchive:VaultUri"),
-            Url("CloudArchive:StaffAuthority"),
-            Text("CloudArchive:StaffAudience"),
-            (configuration["CloudArchive:StaffMfaContexts"] ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries),
-            Text("AZURE_CLIENT_ID"),
-            configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"],
-            Webhook(),
-            Portal(),
-            Mail(),
-            SilentAfter(),
-            string.Equals(configuration["WEBSITE_AUTH_ENABLED"], "true", StringComparison.OrdinalIgnoreCase));
+            PublicUrl = read.Url("CloudArchive:PublicUrl"),
+            BlobEndpoint = read.Url("CloudArchive:BlobEndpoint"),
+            TableEndpoint = read.Url("CloudArchive:TableEndpoint"),
+            Vaults = new VaultPlaces(read.Url("CloudArchive:VaultUri"), read.Urls("CloudArchive:ClinicVaults"), read.Flag("CloudArchive:HsmKeys")),
+            StaffAuthority = read.Url("CloudArchive:StaffAuthority"),
+            StaffAudience = read.Text("CloudArchive:StaffAudience"),
+            StaffMfaContexts = Reader.Words(read.Find("CloudArchive:StaffMfaContexts") ?? ""),
+            IdentityClientId = read.Text("AZURE_CLIENT_ID"),
+            TelemetryConnection = read.Find("APPLICATIONINSIGHTS_CONNECTION_STRING"),
+            Webhook = read.Find("CloudArchive:WebhookUrl") is { } address
+                ? Reader.Parse("CloudArchive:WebhookUrl or CloudArchive:WebhookSecret", () => WebhookTarget.Parse(address, read.Text("CloudArchive:WebhookSecret")))
+                : null,
+            PortalUrl = read.Find("CloudArchive:PortalUrl") is not null ? read.Url("CloudArchive:PortalUrl")
+                : read.Find("WEBSITE_HOSTNAME") is { } host ? new Uri($"https://{host}/")
+                : null,
+            Mail = read.Find("CloudArchive:MailServer") is { } server
+                ? Reader.Parse(
+                    "CloudArchive:MailServer, CloudArchive:MailPassword, CloudArchive:MailFrom or CloudArchive:MailOperator",
+                    () => MailServer.Parse(server, read.Find("CloudArchive:MailPassword"), read.Find("CloudArchive:MailFrom"), read.Find("CloudArchive:MailOperator")))
+                : null,
+            SilentAfter = read.Find("CloudArchive:SilentAfterDays") is { } days
+                ? TimeSpan.FromDays(Reader.Number("CloudArchive:SilentAfterDays", days, 1, 365))
+                : VerdictLimits.Default.Silent,
+            PlatformSignIn = read.Flag("WEBSITE_AUTH_ENABLED"),
+        };
+    }
 
-        string Text(string key) => configuration[key] is { Length: > 0 } value ? value : throw Wrong(key, "is not set");
+    /// <summary>Reads one setting, or says which is wrong.</summary>
+    private sealed class Reader(IConfiguration configuration)
+    {
+        public static InvalidOperationException Wrong(string key, string what) =>
+            new($"The app setting {key.Replace(":", "__", StringComparison.Ordinal)} {what}. infra/main.bicep sets it: deploy again.");
 
-        // Tokens travel to every one of these.
-        Uri Url(string key) => Uri.TryCreate(Text(key), UriKind.Absolute, out Uri? url) && (url.Scheme == Uri.UriSchemeHttps || url.IsLoopback) ? url : throw Wrong(key, "is no https URL");
+        public static string[] Words(string text) => text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
-        WebhookTarget? Webhook()
+        public static T Parse<T>(string keys, Func<T> parse)
         {
-            if (configuration["CloudArchive:WebhookUrl"] is not { Length: > 0 } address)
-            {
-                return null;
-            }
-
             try
             {
-                return WebhookTarget.Parse(address, Text("CloudArchive:WebhookSecret"));
+                return parse();
             }
             catch (FormatException e)
             {
-                throw Wrong("CloudArchive:WebhookUrl", $"or CloudArchive__WebhookSecret is wrong: {e.Message}");
+                throw Wrong(keys, $"is wrong: {e.Message}");
             }
         }
 
-        Uri? Portal() => configuration["CloudArchive:PortalUrl"] is { Length: > 0 } ? Url("CloudArchive:PortalUrl")
-            : configuration["WEBSITE_HOSTNAME"] is { Length: > 0 } host ? new Uri($"https://{host}/")
-            : null;
+        public static int Number(string key, string text, int least, int most) =>
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= least && number <= most
+                ? number
+                : throw Wrong(key, $"is no number from {least} to {most}");
 
-        MailServer? Mail()
+        /// <summary>Null where it is not set. A reference to a secret that the platform could not follow arrives as the reference itself.</summary>
+        public string? Find(string key) => configuration[key] switch
         {
-            if (configuration["CloudArchive:MailServer"] is not { Length: > 0 } server)
-            {
-                return null;
-            }
-
-            try
-            {
-                return MailServer.Parse(server, configuration["CloudArchive:MailPassword"], configuration["CloudArchive:MailFrom"], configuration["CloudArchive:MailOperator"]);
-            }
-            catch (FormatException e)
-            {
-                throw Wrong("CloudArchive:MailServer", $"or CloudArchive__MailPassword, CloudArchive__MailFrom or CloudArchive__MailOperator is wrong: {e.Message}");
-            }
-        }
-
-        TimeSpan SilentAfter() => configuration["CloudArchive:SilentAfterDays"] switch
-        {
-            null or "" => VerdictLimits.Default.Silent,
-            var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int days) && days is >= 1 and <= 365 => TimeSpan.FromDays(days),
-            _ => throw Wrong("CloudArchive:SilentAfterDays", "is no number of days from 1 to 365"),
+            null or "" => null,
+            var text when text.StartsWith("@Microsoft.KeyVault(", StringComparison.Ordinal) => throw new InvalidOperationException(
+                $"The app setting {key.Replace(":", "__", StringComparison.Ordinal)} could not be read from Key Vault ({text}). See that the secret is there and that the app's identity may read it (docs/operations.md, Identities), then restart the app."),
+            var text => text,
         };
 
-        static InvalidOperationException Wrong(string key, string what) =>
-            new($"The app setting {key.Replace(":", "__", StringComparison.Ordinal)} {what}. infra/modules/app.bicep sets it: deploy again.");
+        public string Text(string key) => Find(key) ?? throw Wrong(key, "is not set");
+
+        public bool Flag(string key) => string.Equals(Find(key), "true", StringComparison.OrdinalIgnoreCase);
+
+        public Uri Url(string key) => ToUrl(key, Text(key));
+
+        public Uri[] Urls(string key) => [.. Words(Text(key)).Select(word => ToUrl(key, word))];
+
+        // Tokens travel to every one of these.
+        private static Uri ToUrl(string key, string text) =>
+            Uri.TryCreate(text, UriKind.Absolute, out Uri? url) && (url.Scheme == Uri.UriSchemeHttps || url.IsLoopback) ? url : throw Wrong(key, "is no https URL");
     }
 }

@@ -31,7 +31,7 @@ public static class FunctionsHost
         services.AddSingleton<IBlobVault>(p => p.GetRequiredService<BlobVault>());
         services.AddSingleton(p => p.GetRequiredService<BlobVault>().Rights);
         services.AddSingleton<IRowStore>(_ => RowStore.Connect(settings.TableEndpoint, identity));
-        services.AddSingleton(p => new KeyVaultKeys(settings.VaultUri, identity, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => new KeyVaultKeys(settings.Vaults, identity, p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IWrappingKeys>(p => p.GetRequiredService<KeyVaultKeys>());
         services.AddSingleton<ISigner>(p => p.GetRequiredService<KeyVaultKeys>());
         services.AddSingleton<IKeyRights>(p => p.GetRequiredService<KeyVaultKeys>());

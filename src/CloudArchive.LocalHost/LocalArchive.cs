@@ -159,6 +159,7 @@ public sealed class LocalArchive : IAsyncDisposable
         {
             services.AddSingleton<IReadOnlyList<ScheduledWork>>(s_work);
             services.AddHostedService<Timers>();
+            services.AddHostedService<StartCheck>();
         }
     }
 

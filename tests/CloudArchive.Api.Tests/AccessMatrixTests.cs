@@ -103,6 +103,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics/{clinic}/audit/checkpoints                | 401 401 401 401 401 | 403 401 ok  ok  403 | agent
         GET /v1/clinics/{clinic}/audit/checkpoints/latest         | 401 401 401 401 401 | 403 401 ok  ok  403 | agent
         GET /v1/clinics/{clinic}/audit/consistency                | 401 401 401 401 401 | 403 401 ok  ok  403 | agent
+        GET /v1/clinics/{clinic}/audit/commits                    | 401 401 401 401 401 | 403 401 403 403 403 | agent
         GET /v1/system/audit/entries                              | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         GET /v1/system/audit/leaves                               | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         GET /v1/system/audit/head                                 | 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*

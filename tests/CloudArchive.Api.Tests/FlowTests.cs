@@ -42,6 +42,32 @@ public sealed class FlowTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task An_agent_learns_what_became_of_packs_and_checks_its_receipt_against_the_log()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string token = await agent.TokenAsync();
+        (Sidecar sidecar, string jws) = await agent.BackUpAsync(token);
+        Receipt receipt = Receipts.Verify(jws, (await host.GetAsync("/v1/keys", null)).As<JwkSet>());
+        string clinic = $"/v1/clinics/{agent.Enrolled.Clinic}";
+        ChangesResponse changes = (await host.GetAsync($"{clinic}/changes", token)).As<ChangesResponse>();
+        ArchiveChange change = Assert.Single(changes.Items);
+        Assert.Equal((sidecar.Pack, receipt.AuditIndex, jws), (change.Pack, change.Index, change.Archived!.Receipt));
+        Assert.Equal(sidecar.Instances, change.Archived.Instances);
+        ChangesResponse later = (await host.GetAsync($"{clinic}/changes?after={changes.Next}", token)).As<ChangesResponse>();
+        Assert.Equal((0, false), (later.Items.Count, later.More));
+
+        string size = (receipt.AuditIndex + 1).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        CommitEntryResponse[] commits = (await host.GetAsync($"{clinic}/audit/commits?size={size}&index={receipt.AuditIndex}&index=0", token)).As<CommitEntryResponse[]>();
+        Assert.Contains(sidecar.Pack.ToString(), commits[0].Entry, StringComparison.Ordinal);
+        Assert.Null(commits[1].Entry);
+        foreach (string wrong in (string[])["changes?after=-2", "changes?take=0", $"audit/commits?size={size}", $"audit/commits?size={size}&index={size}", "audit/commits?size=999999&index=0", $"audit/commits?size={size}{string.Concat(Enumerable.Repeat("&index=0", 101))}"])
+        {
+            Assert.Equal((400, "request-invalid"), (await host.GetAsync($"{clinic}/{wrong}", token)) is var answer ? (answer.Status, answer.Problem) : default);
+        }
+    }
+
+    [Fact]
     public async Task A_pack_that_is_not_what_was_said_is_a_422_and_gone()
     {
         await using ApiHost host = await ApiHost.StartAsync(shared);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -15,6 +16,9 @@ internal sealed class HttpsStandIn : IAsyncDisposable
     /// <summary>What <see cref="Identity"/> gets for a token, as it arrives.</summary>
     public const string Bearer = "Bearer stand-in";
 
+    // A client may meet several.
+    private static readonly ConcurrentDictionary<string, bool> s_certificates = new(StringComparer.Ordinal);
+
     private readonly WebApplication _app;
     private readonly X509Certificate2 _certificate;
 
@@ -22,16 +26,14 @@ internal sealed class HttpsStandIn : IAsyncDisposable
     {
         _app = app;
         _certificate = certificate;
+        s_certificates[certificate.GetCertHashString()] = true;
     }
 
     public Uri Url => new(_app.Urls.Single());
 
     public static async Task<HttpsStandIn> StartAsync(Action<WebApplication> configure)
     {
-        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        CertificateRequest request = new("CN=127.0.0.1", key, HashAlgorithmName.SHA256);
-        using X509Certificate2 made = request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
-        X509Certificate2 certificate = X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);
+        X509Certificate2 certificate = CreateCertificate("127.0.0.1");
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
         builder.Services.AddRouting();
@@ -41,11 +43,26 @@ internal sealed class HttpsStandIn : IAsyncDisposable
         return new HttpsStandIn(app, certificate);
     }
 
-    /// <summary>A client's transport that trusts this one certificate.</summary>
-    public HttpPipelineTransport Transport()
+    /// <summary>A certificate of its own for a few days, with its key.</summary>
+    public static X509Certificate2 CreateCertificate(params string[] names)
     {
-        string expected = _certificate.GetCertHashString();
-        SocketsHttpHandler handler = new() { SslOptions = { RemoteCertificateValidationCallback = (_, presented, _, _) => presented?.GetCertHashString() == expected } };
+        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        CertificateRequest request = new($"CN={names[0]}", key, HashAlgorithmName.SHA256);
+        SubjectAlternativeNameBuilder alternatives = new();
+        foreach (string name in names)
+        {
+            alternatives.AddDnsName(name);
+        }
+
+        request.CertificateExtensions.Add(alternatives.Build());
+        using X509Certificate2 made = request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
+        return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);
+    }
+
+    /// <summary>A client's transport that trusts the stand-ins' certificates.</summary>
+    public static HttpPipelineTransport Transport()
+    {
+        SocketsHttpHandler handler = new() { SslOptions = { RemoteCertificateValidationCallback = (_, presented, _, _) => s_certificates.ContainsKey(presented?.GetCertHashString() ?? "") } };
         return new HttpClientTransport(new HttpClient(handler));
     }
 

@@ -7,7 +7,10 @@ namespace CloudArchive.EndToEnd;
 internal static class RepositoryScript
 {
     /// <summary>Its exit code, and what it wrote to both of its outputs.</summary>
-    public static async Task<(int Code, string Output)> RunAsync(string script, params string[] arguments)
+    public static Task<(int Code, string Output)> RunAsync(string script, params string[] arguments) => RunAsync(script, arguments, new Dictionary<string, string>());
+
+    /// <summary>With more in its environment.</summary>
+    public static async Task<(int Code, string Output)> RunAsync(string script, string[] arguments, IReadOnlyDictionary<string, string> environment)
     {
         ProcessStartInfo start = new("dotnet", ["run", Path.Combine(Repository.Root, "scripts", script), "--", .. arguments])
         {
@@ -16,6 +19,11 @@ internal static class RepositoryScript
             RedirectStandardError = true,
             UseShellExecute = false,
         };
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> errors = process.StandardError.ReadToEndAsync();

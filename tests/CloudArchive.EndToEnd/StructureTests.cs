@@ -40,7 +40,7 @@ public sealed class StructureTests
     }
 
     [Fact]
-    public void Only_Azure_and_the_agents_uploader_reference_the_Azure_SDK()
+    public void Only_Azure_and_the_agents_recovery_reference_the_Azure_SDK()
     {
         foreach (string project in Projects())
         {

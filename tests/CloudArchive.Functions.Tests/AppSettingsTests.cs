@@ -12,6 +12,7 @@ public sealed class AppSettingsTests
         ["CloudArchive:BlobEndpoint"] = "https://archive.blob.example/",
         ["CloudArchive:TableEndpoint"] = "https://archive.table.example/",
         ["CloudArchive:VaultUri"] = "https://vault.example/",
+        ["CloudArchive:ClinicVaults"] = "https://clinics0.example/ https://clinics1.example/",
         ["CloudArchive:StaffAuthority"] = "https://login.example/tenant/v2.0",
         ["CloudArchive:StaffAudience"] = "staff",
         ["AZURE_CLIENT_ID"] = "identity",
@@ -24,7 +25,9 @@ public sealed class AppSettingsTests
     {
         AppSettings settings = AppSettings.Read(Configuration(Whole));
         Assert.Equal(ArchiveRole.Recovery, settings.Role);
-        Assert.Equal("https://vault.example/", settings.VaultUri.AbsoluteUri);
+        Assert.Equal("https://vault.example/", settings.Vaults.Signing.AbsoluteUri);
+        Assert.Equal(["https://clinics0.example/", "https://clinics1.example/"], settings.Vaults.Clinics.Select(v => v.AbsoluteUri));
+        Assert.False(settings.Vaults.Hsm);
         Assert.Null(settings.TelemetryConnection);
         Assert.Null(settings.Webhook);
         Assert.Equal(TimeSpan.FromDays(4), settings.SilentAfter);
@@ -81,6 +84,23 @@ public sealed class AppSettingsTests
     {
         InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(Whole) { [name] = value })));
         Assert.Contains(name.Replace(":", "__", StringComparison.Ordinal), e.Message);
+    }
+
+    [Fact]
+    public void A_secret_that_the_platform_could_not_fetch_is_told_as_that()
+    {
+        InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(Whole)
+        {
+            ["CloudArchive:WebhookUrl"] = "https://hooks.example/a",
+            ["CloudArchive:WebhookSecret"] = "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/webhook-secret)",
+        })));
+        Assert.StartsWith("The app setting CloudArchive__WebhookSecret could not be read from Key Vault (@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/webhook-secret)).", e.Message);
+    }
+
+    [Fact]
+    public void What_bicep_writes_for_true_is_true()
+    {
+        Assert.True(AppSettings.Read(Configuration(new(Whole) { ["CloudArchive:HsmKeys"] = "True" })).Vaults.Hsm);
     }
 
     private static IConfiguration Configuration(Dictionary<string, string?> values) => new ConfigurationBuilder().AddInMemoryCollection(values).Build();

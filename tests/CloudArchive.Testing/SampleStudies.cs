@@ -76,6 +76,31 @@ public static class SampleStudies
         Write(path, image, TransferSyntaxes.ExplicitVrLittleEndian, w => Small(w, key.Length, TransferSyntaxes.ExplicitVrLittleEndian));
     }
 
+    /// <summary>One instance of about so many bytes that nothing compresses, so that what must be sent is known.</summary>
+    public static void WriteNoise(string path, string key, int bytes, string? study = null)
+    {
+        Image image = new(SecondaryCapture, "OT", study ?? "study of " + key, key, "Nobody^Real", "P-" + key, "20250101", "Noise");
+        int rows = Math.Max(1, bytes / 1024);
+        Write(path, image, TransferSyntaxes.ExplicitVrLittleEndian, writer =>
+        {
+            Monochrome(writer, 512, rows, 1, 16);
+            writer.PixelData("OW", (uint)(rows * 1024), output =>
+            {
+                Noise noise = new(BinaryPrimitives.ReadUInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(key))) | 1);
+                byte[] line = new byte[1024];
+                for (int y = 0; y < rows; y++)
+                {
+                    for (int x = 0; x < line.Length; x += 4)
+                    {
+                        BinaryPrimitives.WriteUInt32LittleEndian(line.AsSpan(x), noise.Next());
+                    }
+
+                    output.Write(line);
+                }
+            });
+        });
+    }
+
     /// <summary>The UID that the studies here derive from a key: <c>2.25.</c> and 128 bits (PS3.5 B.2).</summary>
     public static string UidOf(string key) =>
         "2.25." + new BigInteger(SHA256.HashData(Encoding.UTF8.GetBytes(key)).AsSpan(0, 15), isUnsigned: true).ToString(CultureInfo.InvariantCulture);

@@ -19,6 +19,7 @@ internal static partial class AuditEndpoints
 {
     private const int LongestFilter = 200;
     private const int MostLeaves = 10_000;
+    private const int MostCommits = 100;
     private static readonly EndpointPolicy _entries = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.AuditRead);
     private static readonly EndpointPolicy _witness = new(Roles.Agent | Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Both, AuditActions.RequestRefused);
 
@@ -27,6 +28,7 @@ internal static partial class AuditEndpoints
         // The same twice: a clinic's log, and the system's. A checkpoint says no more than a number and a hash, so every agent may watch the system's too.
         Map(table, "/v1/clinics/{clinic}/audit", _entries, _witness);
         Map(table, "/v1/system/audit", _entries with { Reach = Reach.AllClinics }, _witness with { Reach = Reach.Own });
+        table.Get("/v1/clinics/{clinic}/audit/commits", CommitsAsync, _witness with { Roles = Roles.Agent })?.WithSummary("Entries of commits with their proofs: what an agent compares its receipts with.");
     }
 
     private static void Map(EndpointTable table, string path, EndpointPolicy entries, EndpointPolicy witness)
@@ -99,6 +101,18 @@ internal static partial class AuditEndpoints
         return NotNegative(from, "from") <= newer
             ? TypedResults.Ok(await reader.ProveConsistencyAsync(log, from, newer, cancellationToken))
             : throw new RefusedException(Refusal.RequestInvalid, "from: not more than to.");
+    }
+
+    /// <summary>Of entries that are about something else an agent gets the proof alone: that they are others is all that is its business.</summary>
+    private static async Task<Ok<IReadOnlyList<CommitEntryResponse>>> CommitsAsync(ClinicId clinic, long size, long[] index, AuditReader reader, CancellationToken cancellationToken)
+    {
+        if (index.Length is 0 or > MostCommits || index.Any(i => i < 0 || i >= size))
+        {
+            throw new RefusedException(Refusal.RequestInvalid, $"index: 1 to {MostCommits} of them, each less than size.");
+        }
+
+        await SizeAsync(size, "size", clinic.Value, reader, cancellationToken);
+        return TypedResults.Ok(await reader.ReadCommitsAsync(clinic.Value, index, size, cancellationToken));
     }
 
     private static async Task<Ok<Page<CheckpointResponse>>> CheckpointsAsync(string? after, int? take, HttpContext context, Checkpoints checkpoints, CancellationToken cancellationToken)

@@ -52,7 +52,7 @@ internal static class PackEndpoints
 
     private static async Task<Ok<Page<PackResponse>>> ListAsync(ClinicId clinic, string? after, int? take, CatalogReader catalog, CancellationToken cancellationToken)
     {
-        (IReadOnlyList<CatalogPack> packs, PackId? next) = await catalog.ListPacksAsync(clinic, Paging.After<PackId>(after), Paging.Take(take), cancellationToken);
+        (IReadOnlyList<CatalogPack> packs, PackId? next, _) = await catalog.ListPacksAsync(clinic, Paging.After<PackId>(after), Paging.Take(take), cancellationToken);
         return TypedResults.Ok(new Page<PackResponse>([.. packs.Select(Response)], next?.ToString()));
     }
 
@@ -63,7 +63,7 @@ internal static class PackEndpoints
 
     private static async Task<Ok<Page<ReceiptResponse>>> ReceiptsAsync(ClinicId clinic, string? after, int? take, CatalogReader catalog, CancellationToken cancellationToken)
     {
-        (IReadOnlyList<CatalogPack> packs, PackId? next) = await catalog.ListPacksAsync(clinic, Paging.After<PackId>(after), Paging.Take(take), cancellationToken);
+        (IReadOnlyList<CatalogPack> packs, PackId? next, _) = await catalog.ListPacksAsync(clinic, Paging.After<PackId>(after), Paging.Take(take), cancellationToken);
         return TypedResults.Ok(new Page<ReceiptResponse>([.. packs.Select(pack => new ReceiptResponse(pack.Pack, pack.Receipt!))], next?.ToString()));
     }
 

@@ -24,7 +24,7 @@ internal static class RestoreEndpoints
         table.Post("/v1/clinics/{clinic}/restores/{restore}/approve", ApproveAsync, _request with { Action = AuditActions.RestoreApproved })?.WithSummary("A second admin's approval.");
         table.Get("/v1/clinics/{clinic}/restores/{restore}/result", ResultAsync, _request with { Action = AuditActions.RestoreResultRead })
             ?.WithSummary("URLs and content keys, only for who asked. The keys are wrapped to the request's public key.");
-        table.Post("/v1/clinics/{clinic}/restores/{restore}/report", ReportAsync, _request with { Action = AuditActions.RestoreReported, Mfa = false })?.WithSummary("What the caller got. Ends the restore.");
+        table.Post("/v1/clinics/{clinic}/restores/{restore}/report", ReportAsync, _request with { Action = AuditActions.RestoreReported, Mfa = false })?.WithSummary("What the caller got. Ends the restore, unless it says that it is partial.");
     }
 
     private static async Task<Accepted<RestoreResponse>> RequestAsync(ClinicId clinic, RestoreRequest body, RestoreDesk desk, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
@@ -48,7 +48,7 @@ internal static class RestoreEndpoints
     private static async Task<Ok<RestoreResponse>> ApproveAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, TimeProvider clock, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok((await desk.ApproveAsync(clinic, restore, context.Requester(), cancellationToken)).ToResponse(clock.GetUtcNow()));
 
-    private static async Task<Ok<Page<RestorePack>>> ResultAsync(ClinicId clinic, WorkId restore, string? after, RestoreResults results, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<Ok<RestorePage>> ResultAsync(ClinicId clinic, WorkId restore, string? after, RestoreResults results, HttpContext context, CancellationToken cancellationToken)
     {
         context.Response.Headers.CacheControl = "no-store";
         return TypedResults.Ok(await results.ReadAsync(clinic, restore, Paging.After<PackId>(after), context.Requester(), cancellationToken));

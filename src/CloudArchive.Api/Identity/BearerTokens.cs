@@ -157,7 +157,8 @@ public sealed class BearerTokens : IDisposable
             "compliance" => Roles.Compliance,
             _ => Roles.None,
         });
-        string[] clinics = [.. Values(token, "clinics"), .. appRoles.Where(role => role.StartsWith(ClinicRole, StringComparison.Ordinal)).Select(role => role[ClinicRole.Length..])];
+        // Entra ID sends a directory extension attribute as extn.<name>, whatever the application calls it.
+        string[] clinics = [.. Values(token, "clinics"), .. Values(token, "extn.clinics"), .. appRoles.Where(role => role.StartsWith(ClinicRole, StringComparison.Ordinal)).Select(role => role[ClinicRole.Length..])];
         string id = Values(token, "oid").FirstOrDefault() ?? token.Subject ?? throw new TokenException("The token names no subject.");
         return new Caller(
             id,

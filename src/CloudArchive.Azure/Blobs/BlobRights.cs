@@ -46,7 +46,8 @@ internal sealed class BlobRights(Func<VaultArea, BlobContainerClient> container)
         {
             return true;
         }
-        catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.AuthorizationPermissionMismatch || e.ErrorCode == BlobErrorCode.InsufficientAccountPermissions)
+        catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.AuthorizationPermissionMismatch || e.ErrorCode == BlobErrorCode.InsufficientAccountPermissions
+            || e.ErrorCode == "UnauthorizedBlobOverwrite")
         {
             return false;
         }

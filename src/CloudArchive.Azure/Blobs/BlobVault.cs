@@ -120,6 +120,17 @@ public sealed class BlobVault : IBlobVault
         {
             throw new BlobExistsException(name, e);
         }
+        catch (RequestFailedException e) when (e.Status == 403 && e.ErrorCode != BlobErrorCode.AuthenticationFailed)
+        {
+            // An identity that may only add is refused what would overwrite before the condition is looked at (UnauthorizedBlobOverwrite,
+            // AuthorizationPermissionMismatch): also where the SDK repeats a write whose answer was lost. So look.
+            if (await FindAsync(name, cancellationToken) is not null)
+            {
+                throw new BlobExistsException(name, e);
+            }
+
+            throw;
+        }
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,7 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
 using Azure;
 using Azure.Core;
 using Azure.Security.KeyVault.Keys;
@@ -13,7 +16,7 @@ using CloudArchive.Format.Signing;
 namespace CloudArchive.Azure.Keys;
 
 /// <summary>
-/// Key Vault: <c>kek-{clinic}</c> (RSA 3072) for each clinic, <c>signing</c> (P-256) for the archive. Private halves never leave it.
+/// Key Vault: <c>signing</c> (P-256) in the archive's vault, <c>kek-{clinic}</c> (RSA 3072) for each clinic in one of the clinics'. Private halves never leave them.
 /// </summary>
 /// <remarks>Throttling (429) is waited out as Retry-After says, by the SDK; what outlasts that is a <see cref="RequestFailedException"/>, and no verdict on a key.</remarks>
 public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRights
@@ -25,28 +28,36 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     // A rotated key is used this much later by a process that knew the one before, which still works.
     private static readonly TimeSpan CurrentFor = TimeSpan.FromMinutes(5);
 
+    /// <summary>How old a clinic's key becomes before the next version wraps.</summary>
+    public static readonly TimeSpan RenewedAfter = TimeSpan.FromDays(730);
+
     private readonly KeyClient _vault;
+    private readonly KeyClient[] _clinicVaults;
+    private readonly bool _hsm;
     private readonly TimeProvider _clock;
+    private readonly ConcurrentDictionary<string, KeyClient> _homes = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, (KeyVaultKey Key, DateTimeOffset Until)> _current = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, CryptographyClient> _versions = new(StringComparer.Ordinal);
     private JwkSet? _published;
 
-    /// <param name="vault">The vault's URL.</param>
+    /// <param name="places">The vaults.</param>
     /// <param name="identity">Who asks.</param>
-    /// <param name="clock">How long what is known of a key stays so.</param>
+    /// <param name="clock">How long what is known of a key stays so, and when a key is to be renewed.</param>
     /// <param name="options">For tests; else null.</param>
-    public KeyVaultKeys(Uri vault, TokenCredential identity, TimeProvider clock, KeyClientOptions? options = null)
+    public KeyVaultKeys(VaultPlaces places, TokenCredential identity, TimeProvider clock, KeyClientOptions? options = null)
     {
         options ??= new KeyClientOptions();
         options.Retry.MaxRetries = 6;
-        _vault = new KeyClient(vault, identity, options);
+        _vault = new KeyClient(places.Signing, identity, options);
+        _clinicVaults = [.. places.Clinics.Select(vault => new KeyClient(vault, identity, options))];
+        _hsm = places.Hsm;
         _clock = clock;
     }
 
     /// <summary>Makes the signing key where there is none.</summary>
     public async Task EnsureReadyAsync(CancellationToken cancellationToken)
     {
-        if (await FindAsync(SigningKey, cancellationToken) is null)
+        if (await FindAsync(_vault, SigningKey, cancellationToken) is null)
         {
             await CreateAsync(SigningKey, () => _vault.CreateEcKeyAsync(new CreateEcKeyOptions(SigningKey) { CurveName = KeyCurveName.P256, KeyOperations = { KeyOperation.Sign, KeyOperation.Verify } }, cancellationToken));
         }
@@ -57,9 +68,23 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     {
         // Two that find none each make a version. Both are the clinic's and stay; the later one is current.
         string name = WrappingKey(clinic);
-        if (await FindAsync(name, cancellationToken) is null)
+        if (await FindHomeAsync(name, cancellationToken) is null)
         {
-            await CreateAsync(name, () => _vault.CreateRsaKeyAsync(new CreateRsaKeyOptions(name) { KeySize = RsaBits, KeyOperations = { KeyOperation.WrapKey, KeyOperation.UnwrapKey } }, cancellationToken));
+            await CreateWrappingAsync(InOrder(name).First(), name, cancellationToken);
+        }
+
+        return await GetCurrentAsync(clinic, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<Jwk> RenewAsync(ClinicId clinic, CancellationToken cancellationToken)
+    {
+        string name = WrappingKey(clinic);
+        KeyClient home = await HomeAsync(name, cancellationToken);
+        KeyVaultKey key = await GetAsync(home, name, null, cancellationToken);
+        if (key.Properties.CreatedOn + RenewedAfter <= _clock.GetUtcNow())
+        {
+            await CreateWrappingAsync(home, name, cancellationToken);
         }
 
         return await GetCurrentAsync(clinic, cancellationToken);
@@ -68,15 +93,16 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     /// <inheritdoc/>
     public async Task<Jwk> GetCurrentAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
-        KeyVaultKey key = await CurrentAsync(WrappingKey(clinic), cancellationToken);
-        using System.Security.Cryptography.RSA rsa = key.Key.ToRSA();
+        string name = WrappingKey(clinic);
+        KeyVaultKey key = Known(name) ?? await CurrentAsync(await HomeAsync(name, cancellationToken), name, cancellationToken);
+        using RSA rsa = key.Key.ToRSA();
         return JwkKeys.FromRsa(rsa, key.Id.AbsoluteUri);
     }
 
     /// <inheritdoc/>
     public async Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken)
     {
-        CryptographyClient version = Version(keyId, name => name.StartsWith(WrappingPrefix, StringComparison.Ordinal));
+        CryptographyClient version = Version(keyId, _clinicVaults, name => name.StartsWith(WrappingPrefix, StringComparison.Ordinal));
         if (algorithm != KeyWrapping.Algorithm)
         {
             throw new PackException(PackFault.EncryptionDataInvalid, $"The content key is wrapped with an algorithm other than {KeyWrapping.Algorithm}.");
@@ -118,12 +144,12 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     }
 
     /// <inheritdoc/>
-    public async Task<string> GetCurrentKeyIdAsync(CancellationToken cancellationToken) => (await CurrentAsync(SigningKey, cancellationToken)).Id.AbsoluteUri;
+    public async Task<string> GetCurrentKeyIdAsync(CancellationToken cancellationToken) => (await SigningAsync(cancellationToken)).Id.AbsoluteUri;
 
     /// <inheritdoc/>
     public async Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
-        CryptographyClient version = Version(keyId, name => name == SigningKey);
+        CryptographyClient version = Version(keyId, [_vault], name => name == SigningKey);
         try
         {
             // Hashed here; the vault signs the digest and answers r || s (RFC 7518 §3.4).
@@ -140,7 +166,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     public async Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken)
     {
         // Anyone may ask for these: the vault must not be asked each time. What signs now is always among them.
-        KeyVaultKey current = await CurrentAsync(SigningKey, cancellationToken);
+        KeyVaultKey current = await SigningAsync(cancellationToken);
         string currentId = current.Id.AbsoluteUri;
         if (_published is { } published && published.Keys[0].Kid == currentId)
         {
@@ -156,7 +182,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
         List<Jwk> keys = [ToJwk(current)];
         foreach (KeyProperties properties in versions.Where(version => version.Version != current.Properties.Version).OrderByDescending(version => version.CreatedOn))
         {
-            keys.Add(ToJwk(await GetAsync(SigningKey, properties.Version, cancellationToken)));
+            keys.Add(ToJwk(await GetAsync(_vault, SigningKey, properties.Version, cancellationToken)));
         }
 
         return _published = new JwkSet(keys);
@@ -164,7 +190,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
 
     private static Jwk ToJwk(KeyVaultKey key)
     {
-        using System.Security.Cryptography.ECDsa ecdsa = key.Key.ToECDsa();
+        using ECDsa ecdsa = key.Key.ToECDsa();
         return JwkKeys.FromEcdsa(ecdsa, key.Id.AbsoluteUri);
     }
 
@@ -180,15 +206,54 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
         },
         e);
 
-    private async Task<KeyVaultKey> CurrentAsync(string name, CancellationToken cancellationToken)
+    /// <summary>
+    /// The vaults in the order in which a key is looked for. A new one is made in the first: names are spread evenly, and when vaults were added,
+    /// a key that is in another is found there.
+    /// </summary>
+    private IEnumerable<KeyClient> InOrder(string name)
     {
-        DateTimeOffset now = _clock.GetUtcNow();
-        if (_current.TryGetValue(name, out (KeyVaultKey Key, DateTimeOffset Until) known) && known.Until > now)
+        int first = (int)(BinaryPrimitives.ReadUInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(name))) % (uint)_clinicVaults.Length);
+        return _clinicVaults.Skip(first).Concat(_clinicVaults.Take(first));
+    }
+
+    /// <summary>The vault that a clinic's key is in; null where none has it. A vault that does not say so is no vault that has none: it throws.</summary>
+    private async Task<KeyClient?> FindHomeAsync(string name, CancellationToken cancellationToken)
+    {
+        if (_homes.TryGetValue(name, out KeyClient? known))
         {
-            return known.Key;
+            return known;
         }
 
-        KeyVaultKey key = await GetAsync(name, null, cancellationToken);
+        foreach (KeyClient vault in InOrder(name))
+        {
+            if (await FindAsync(vault, name, cancellationToken) is not null)
+            {
+                return _homes[name] = vault;
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<KeyClient> HomeAsync(string name, CancellationToken cancellationToken) =>
+        await FindHomeAsync(name, cancellationToken) ?? throw new KeyUnavailableException(name, "there is no such key or version");
+
+    private async Task CreateWrappingAsync(KeyClient home, string name, CancellationToken cancellationToken)
+    {
+        CreateRsaKeyOptions options = new(name, _hsm) { KeySize = RsaBits, KeyOperations = { KeyOperation.WrapKey, KeyOperation.UnwrapKey } };
+        await CreateAsync(name, () => home.CreateRsaKeyAsync(options, cancellationToken));
+        _homes[name] = home;
+        _current.TryRemove(name, out _);
+    }
+
+    private async Task<KeyVaultKey> SigningAsync(CancellationToken cancellationToken) => Known(SigningKey) ?? await CurrentAsync(_vault, SigningKey, cancellationToken);
+
+    private KeyVaultKey? Known(string name) => _current.TryGetValue(name, out (KeyVaultKey Key, DateTimeOffset Until) known) && known.Until > _clock.GetUtcNow() ? known.Key : null;
+
+    private async Task<KeyVaultKey> CurrentAsync(KeyClient vault, string name, CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = _clock.GetUtcNow();
+        KeyVaultKey key = await GetAsync(vault, name, null, cancellationToken);
         if (key.Properties.Enabled == false || key.Properties.ExpiresOn <= now || key.Properties.NotBefore > now)
         {
             throw new KeyUnavailableException(key.Id.AbsoluteUri, "its current version is disabled, expired or not valid yet");
@@ -198,11 +263,11 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
         return key;
     }
 
-    private async Task<KeyVaultKey?> FindAsync(string name, CancellationToken cancellationToken)
+    private static async Task<KeyVaultKey?> FindAsync(KeyClient vault, string name, CancellationToken cancellationToken)
     {
         try
         {
-            return await _vault.GetKeyAsync(name, cancellationToken: cancellationToken);
+            return await vault.GetKeyAsync(name, cancellationToken: cancellationToken);
         }
         catch (RequestFailedException e) when (e.Status == 404)
         {
@@ -214,11 +279,11 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
         }
     }
 
-    private async Task<KeyVaultKey> GetAsync(string name, string? version, CancellationToken cancellationToken)
+    private static async Task<KeyVaultKey> GetAsync(KeyClient vault, string name, string? version, CancellationToken cancellationToken)
     {
         try
         {
-            return await _vault.GetKeyAsync(name, version, cancellationToken);
+            return await vault.GetKeyAsync(name, version, cancellationToken);
         }
         catch (RequestFailedException e) when (e.Status is 403 or 404 or 409)
         {
@@ -238,21 +303,20 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
         }
     }
 
-    // The id comes from a pack's metadata. It must name a version in this vault: our token goes nowhere else.
-    private CryptographyClient Version(string keyId, Func<string, bool> isRightKind)
+    // The id comes from a pack's metadata. It must name a version in one of these vaults: our token goes nowhere else.
+    private CryptographyClient Version(string keyId, KeyClient[] vaults, Func<string, bool> isRightKind)
     {
         if (!Uri.TryCreate(keyId, UriKind.Absolute, out Uri? uri)
             || uri.AbsoluteUri != keyId
             || !KeyVaultKeyIdentifier.TryCreate(uri, out KeyVaultKeyIdentifier id)
-            || id.VaultUri.Host != _vault.VaultUri.Host
-            || id.VaultUri.Port != _vault.VaultUri.Port
+            || vaults.FirstOrDefault(v => v.VaultUri.Host == id.VaultUri.Host && v.VaultUri.Port == id.VaultUri.Port) is not { } vault
             || string.IsNullOrEmpty(id.Version)
             || !isRightKind(id.Name))
         {
-            throw new KeyUnavailableException(keyId, "it is not a key version of this vault for this purpose");
+            throw new KeyUnavailableException(keyId, "it is not a key version of this archive's vaults for this purpose");
         }
 
         // A few for each clinic. Each fetches its public half once.
-        return _versions.GetOrAdd($"{id.Name}/{id.Version}", _ => _vault.GetCryptographyClient(id.Name, id.Version));
+        return _versions.GetOrAdd(keyId, _ => vault.GetCryptographyClient(id.Name, id.Version));
     }
 }

@@ -18,6 +18,30 @@ public sealed class AgentHome(string path)
     /// <summary>The clinic's identifier secret, protected.</summary>
     public string IdentifierSecret => System.IO.Path.Combine(Path, "identifier.key");
 
+    /// <summary>What a person may set for all runs; there only where somebody made it.</summary>
+    public string Settings => System.IO.Path.Combine(Path, "settings.json");
+
+    /// <summary>The clinic's identifier secret, or null where it cannot be read: for what does without it.</summary>
+    public Format.IdentifierSecret? TryReadSecret()
+    {
+        try
+        {
+            byte[] secret = ProtectedFile.Read(IdentifierSecret);
+            try
+            {
+                return Format.IdentifierSecret.FromBytes(secret);
+            }
+            finally
+            {
+                System.Security.Cryptography.CryptographicOperations.ZeroMemory(secret);
+            }
+        }
+        catch (Exception error) when (error is LocalFailureException or IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Held while a backup runs.</summary>
     public string BackupLock => System.IO.Path.Combine(Path, "backup.lock");
 

@@ -48,7 +48,8 @@ public sealed class AgentSession : IDisposable
     /// <summary>Opens the data folder. <see cref="NotEnrolledException"/> where there is no identity.</summary>
     /// <param name="environment">The way out.</param>
     /// <param name="giveUpAfter">How long to go on trying while the network is away; null: as for a run that may be started again.</param>
-    public static AgentSession Open(CliEnvironment environment, TimeSpan? giveUpAfter = null)
+    /// <param name="limit">How fast images may leave; null: as fast as they can.</param>
+    public static AgentSession Open(CliEnvironment environment, TimeSpan? giveUpAfter = null, RateLimit? limit = null)
     {
         AgentHome home = AgentHome.Of(environment);
         AgentIdentity identity = AgentIdentity.Load(home);
@@ -57,7 +58,7 @@ public sealed class AgentSession : IDisposable
         try
         {
             agentKey = ReadKey(home.AgentKey);
-            Network network = new(environment, giveUpAfter ?? environment.Network.RunPatience);
+            Network network = new(environment, giveUpAfter ?? environment.Network.RunPatience, limit);
             return new AgentSession(home, identity, AgentState.Open(home.State(identity.Clinic)), agentKey, IdentifierSecret.FromBytes(secret), network);
         }
         catch (Exception error)

@@ -10,7 +10,7 @@ public static class ProtectedFile
     /// <summary>Writes the secret, whole or not at all.</summary>
     public static void Write(string path, ReadOnlySpan<byte> secret)
     {
-        byte[] content = OperatingSystem.IsWindows() ? ProtectedData.Protect(secret.ToArray(), Purpose, DataProtectionScope.CurrentUser) : secret.ToArray();
+        byte[] content = Protect(secret);
         string temporary = path + ".new";
         File.Delete(temporary);
         FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write };
@@ -31,11 +31,19 @@ public static class ProtectedFile
         try
         {
             byte[] content = File.ReadAllBytes(path);
-            return OperatingSystem.IsWindows() ? ProtectedData.Unprotect(content, Purpose, DataProtectionScope.CurrentUser) : content;
+            return Unprotect(content);
         }
         catch (Exception error) when (error is FileNotFoundException or CryptographicException)
         {
             throw new LocalFailureException($"{path} is missing or belongs to another user or computer. Ask your archive's admin for a new code and enroll again; nothing that is archived is lost.", error);
         }
     }
+
+    /// <summary>The secret as it may lie in a file that only this user can read: on Windows under DPAPI, elsewhere as it is.</summary>
+    public static byte[] Protect(ReadOnlySpan<byte> secret) =>
+        OperatingSystem.IsWindows() ? ProtectedData.Protect(secret.ToArray(), Purpose, DataProtectionScope.CurrentUser) : secret.ToArray();
+
+    /// <summary>What <see cref="Protect"/> was given; <see cref="CryptographicException"/> where it was for another user or computer.</summary>
+    public static byte[] Unprotect(byte[] content) =>
+        OperatingSystem.IsWindows() ? ProtectedData.Unprotect(content, Purpose, DataProtectionScope.CurrentUser) : content;
 }

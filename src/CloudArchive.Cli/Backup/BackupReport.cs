@@ -1,5 +1,6 @@
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Cli.Backup;
 
@@ -8,17 +9,25 @@ internal static class BackupReport
 {
     private const int MostPaths = 20;
 
-    public static void WriteJson(CliEnvironment environment, AgentState state, BackupOutcome outcome, bool dryRun, string? alarm) => environment.WriteJson(new
+    /// <summary>Who skips a million files needs no list of them; the numbers are whole.</summary>
+    private const int MostListed = 10_000;
+
+    public static void WriteJson(CliEnvironment environment, AgentState state, BackupOutcome outcome, bool dryRun, string? alarm, AgentVerdict? verdict) => environment.WriteJson(new
     {
         dryRun,
-        folders = outcome.Folders,
+        folders = outcome.Folders.Select(folder => folder.Path),
+        safe = verdict?.Safe,
         filesFound = outcome.Counts.Files,
-        backedUp = outcome.Counts.BackedUp,
-        backedUpBytes = outcome.Counts.BackedUpBytes,
-        pending = outcome.Counts.Pending,
-        pendingBytes = outcome.Counts.PendingBytes,
+        backedUp = outcome.Counts.Archived.Files,
+        backedUpBytes = outcome.Counts.Archived.Bytes,
+        excluded = outcome.Counts.Excluded.Files,
+        excludedBytes = outcome.Counts.Excluded.Bytes,
+        pending = outcome.Counts.Pending.Files,
+        pendingBytes = outcome.Counts.Pending.Bytes,
+        held = outcome.Counts.Held.Files,
         unchanged = outcome.Unchanged,
         read = outcome.Read,
+        @checked = outcome.Checked,
         alreadyArchived = outcome.AlreadyArchived,
         uploaded = outcome.Uploaded,
         packs = outcome.Packs.Count,
@@ -27,9 +36,13 @@ internal static class BackupReport
         packIds = outcome.Packs,
         plan = dryRun ? outcome.Plan : null,
         skipped = outcome.Counts.SkippedFiles,
-        skippedByReason = outcome.Counts.Skipped.ToDictionary(s => SkipReasons.Name(s.Key), s => s.Value),
-        skippedFiles = state.SkippedFiles(outcome.Run).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason), f.Detail }),
-        unreadableFolders = outcome.UnreadableFolders,
+        skippedByReason = outcome.Counts.Skipped.ToDictionary(s => SkipReasons.Name(s.Key), s => s.Value.Files),
+        skippedFiles = Skipped(state, outcome).Take(MostListed).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason), f.Detail }),
+        skippedNotListed = Math.Max(0, outcome.Counts.SkippedFiles - MostListed),
+        unreadableFolders = outcome.UnreadableFolders.Take(MostListed),
+        unreadableNotListed = Math.Max(0, outcome.UnreadableFolders.Count - MostListed),
+        failedPacks = outcome.FailedPacks.Count > 0 ? outcome.FailedPacks.Take(MostListed) : null,
+        impossibleTimes = outcome.ImpossibleTimes > 0 ? (long?)outcome.ImpossibleTimes : null,
         unprovenPacks = outcome.Sync.Unproven.Count > 0 ? outcome.Sync.Unproven : null,
         alarm,
     });
@@ -38,34 +51,111 @@ internal static class BackupReport
     {
         TextWriter output = environment.Out;
         FileCounts counts = outcome.Counts;
-        if (outcome.Sync.Receipts > 0) output.WriteLine($"Learned from the archive: {Texts.Count(outcome.Sync.Receipts, "receipt")}.");
-        if (outcome.Sync.Unproven.Count > 0) output.WriteLine($"{Texts.Count(outcome.Sync.Unproven.Count, "pack")} in the archive did not fit the receipts; their files count as not backed up and go again.");
-        if (dryRun) WritePlan(output, outcome, verbose);
-        else WriteDone(output, outcome);
+        if (outcome.Sync.Receipts > 0)
+        {
+            output.WriteLine($"Learned from the archive: {Texts.Count(outcome.Sync.Receipts, "receipt")}.");
+        }
+
+        if (outcome.Sync.Unproven.Count > 0)
+        {
+            output.WriteLine($"{Texts.Count(outcome.Sync.Unproven.Count, "pack")} in the archive did not fit the receipts; their files count as not backed up and go again.");
+        }
+
+        if (dryRun)
+        {
+            WritePlan(output, outcome, verbose);
+        }
+        else
+        {
+            WriteDone(output, outcome);
+        }
+
+        if (counts.Excluded.Files > 0)
+        {
+            output.WriteLine($"Left out on purpose: {Texts.Count(counts.Excluded.Files, "file")}, {Texts.Size(counts.Excluded.Bytes)} (cloudarchive folders show says by which rules).");
+        }
 
         if (counts.SkippedFiles > 0)
         {
             output.WriteLine($"Skipped {Texts.Count(counts.SkippedFiles, "file")}:");
-            foreach ((SkipReason reason, long number) in counts.Skipped) output.WriteLine($"  {number,8:N0}  {SkipReasons.Describe(reason)}");
+            foreach ((SkipReason reason, FileTally files) in counts.Skipped)
+            {
+                output.WriteLine($"  {files.Files,8:N0}  {SkipReasons.Describe(reason)}");
+            }
         }
 
         WritePaths(output, state, outcome, verbose);
-        foreach (UnreadableFolder folder in outcome.UnreadableFolders.Take(verbose ? int.MaxValue : MostPaths)) output.WriteLine($"Folder cannot be listed: {Texts.Printable(folder.Path)} ({folder.Why})");
+        foreach (UnreadableFolder folder in outcome.UnreadableFolders.Take(verbose ? int.MaxValue : MostPaths))
+        {
+            output.WriteLine($"Folder cannot be listed: {Texts.Printable(folder.Path)} ({folder.Why})");
+        }
+
+        foreach (FailedPack pack in outcome.FailedPacks.Take(verbose ? int.MaxValue : MostPaths))
+        {
+            output.WriteLine($"Not uploaded: {Texts.Count(pack.Files, "instance")} of study {pack.Study}{(pack.First is { } first ? $", the first is {Texts.Printable(first)}" : "")}. {pack.Why}");
+        }
+
+        if (outcome.ImpossibleTimes > 0)
+        {
+            output.WriteLine($"{Texts.Count(outcome.ImpossibleTimes, "file has", "files have")} a date that no calendar knows; 9999-12-31 is noted instead.");
+        }
+
         WriteConclusion(output, outcome, dryRun);
     }
 
+    /// <summary>What a person has to look at before anything else, and what to do.</summary>
+    public static IEnumerable<string> Warnings(BackupOutcome outcome)
+    {
+        foreach (FolderRecord folder in outcome.Folders)
+        {
+            string path = Texts.Printable(folder.Path);
+            if (folder.HeldSince is not null)
+            {
+                yield return $"{path}: so many files were rewritten, renamed or stopped being DICOM that it may be an attack. The archive keeps the earlier versions; "
+                    + "no new ones of these files are taken until you say so. If it was meant: cloudarchive backup --accept-changes";
+            }
+
+            if (folder.IsEmptied)
+            {
+                yield return $"{path} held files and is empty now. Nothing was forgotten. Is the drive connected? If it is as it should be: cloudarchive backup --accept-changes";
+            }
+
+            if (folder.IsMoved)
+            {
+                yield return $"{path} lies on another drive or share than before. Nothing was forgotten. If the files moved there: cloudarchive backup --accept-changes";
+            }
+        }
+    }
+
+    private static IEnumerable<SkippedFile> Skipped(AgentState state, BackupOutcome outcome) => state.SkippedFiles([.. outcome.Folders.Select(folder => folder.Id)]);
+
     private static void WriteDone(TextWriter output, BackupOutcome outcome)
     {
-        output.WriteLine($"Found {Texts.Count(outcome.Counts.Files, "file")}: {outcome.Unchanged:N0} unchanged, {outcome.Counts.Files - outcome.Unchanged:N0} new or changed.");
-        if (outcome.AlreadyArchived > 0) output.WriteLine($"{Texts.Count(outcome.AlreadyArchived, "file was", "files were")} renamed, copied or known: the archive holds the same bytes already.");
-        if (outcome.Packs.Count > 0) output.WriteLine($"Uploaded {Texts.Count(outcome.Uploaded, "instance")} in {Texts.Count(outcome.Packs.Count, "pack")}, {Texts.Size(outcome.UploadedBytes)} sealed; {Texts.Count(outcome.Packs.Count, "receipt")} verified and stored.");
-        else output.WriteLine("Nothing to upload.");
+        long found = outcome.Counts.Files - outcome.Counts.Excluded.Files;
+        output.WriteLine($"Found {Texts.Count(found, "file")}: {outcome.Unchanged:N0} unchanged, {Math.Max(0, found - outcome.Unchanged):N0} new or changed.");
+        if (outcome.AlreadyArchived > 0)
+        {
+            output.WriteLine($"{Texts.Count(outcome.AlreadyArchived, "file was", "files were")} renamed, copied or known: the archive holds the same bytes already.");
+        }
+
+        if (outcome.Checked > 0)
+        {
+            output.WriteLine($"{Texts.Count(outcome.Checked, "file was", "files were")} read again to make sure.");
+        }
+
+        output.WriteLine(outcome.Packs.Count > 0
+            ? $"Uploaded {Texts.Count(outcome.Uploaded, "instance")} in {Texts.Count(outcome.Packs.Count, "pack")}, {Texts.Size(outcome.UploadedBytes)} sealed; {Texts.Count(outcome.Packs.Count, "receipt")} verified and stored."
+            : "Nothing to upload.");
     }
 
     private static void WritePlan(TextWriter output, BackupOutcome outcome, bool verbose)
     {
-        output.WriteLine($"Found {Texts.Count(outcome.Counts.Files, "file")}: {outcome.Counts.BackedUp:N0} backed up, {outcome.Counts.Pending:N0} to upload ({Texts.Size(outcome.Counts.PendingBytes)}).");
-        if (outcome.Plan.Count == 0) return;
+        output.WriteLine($"Found {Texts.Count(outcome.Counts.Files, "file")}: {outcome.Counts.Archived.Files:N0} backed up, {outcome.Counts.Pending.Files:N0} to upload ({Texts.Size(outcome.Counts.Pending.Bytes)}).");
+        if (outcome.Plan.Count == 0)
+        {
+            return;
+        }
+
         output.WriteLine($"A backup would upload {Texts.Count(outcome.Plan.Count, "pack")} of {Texts.Count(outcome.Plan.Select(p => p.Study).Distinct().Count(), "study", "studies")}:");
         foreach (PlanLine line in outcome.Plan.Take(verbose ? int.MaxValue : MostPaths))
         {
@@ -74,7 +164,10 @@ internal static class BackupReport
             output.WriteLine($"  study {line.Study}: {Texts.Count(line.Files, "instance")}, {Texts.Size(line.Bytes)}{versions}{copies}{Why(line.Reason)}");
         }
 
-        if (!verbose && outcome.Plan.Count > MostPaths) output.WriteLine($"  and {outcome.Plan.Count - MostPaths:N0} more (--verbose lists them)");
+        if (!verbose && outcome.Plan.Count > MostPaths)
+        {
+            output.WriteLine($"  and {outcome.Plan.Count - MostPaths:N0} more (--verbose lists them)");
+        }
     }
 
     private static string Why(PackReason reason) => reason switch
@@ -89,7 +182,7 @@ internal static class BackupReport
     private static void WritePaths(TextWriter output, AgentState state, BackupOutcome outcome, bool verbose)
     {
         int told = 0;
-        foreach (SkippedFile file in state.SkippedFiles(outcome.Run).Where(f => verbose || SkipReasons.IsGrave(f.Reason)))
+        foreach (SkippedFile file in Skipped(state, outcome).Where(f => verbose || SkipReasons.IsGrave(f.Reason)))
         {
             if (!verbose && told++ == MostPaths)
             {
@@ -103,6 +196,11 @@ internal static class BackupReport
 
     private static void WriteConclusion(TextWriter output, BackupOutcome outcome, bool dryRun)
     {
+        foreach (string warning in Warnings(outcome))
+        {
+            output.WriteLine($"WARNING: {warning}");
+        }
+
         if (dryRun)
         {
             output.WriteLine("Dry run: nothing was uploaded.");
@@ -110,9 +208,16 @@ internal static class BackupReport
         }
 
         FileCounts counts = outcome.Counts;
-        string all = $"{Texts.Count(counts.BackedUp, "file is", "files are")} backed up, {Texts.Size(counts.BackedUpBytes)}";
-        output.WriteLine(outcome.Code(dryRun: false) == ExitCode.Ok
-            ? counts.Grave > 0 ? $"{all}. {Texts.Count(counts.Grave, "file", "files")} above should be looked at." : $"{all}."
-            : $"NOT EVERYTHING IS BACKED UP: {all}, {Texts.Count(counts.NotBackedUp, "file is", "files are")} not{(outcome.UnreadableFolders.Count > 0 ? $", and {Texts.Count(outcome.UnreadableFolders.Count, "folder")} could not be listed" : "")}. Run the backup again once the cause is gone.");
+        string all = $"{Texts.Count(counts.Archived.Files, "file is", "files are")} backed up, {Texts.Size(counts.Archived.Bytes)}";
+        if (outcome.Code(dryRun: false) == ExitCode.Ok)
+        {
+            output.WriteLine($"{all}.");
+            return;
+        }
+
+        string not = counts.NotBackedUp > 0 ? $", {Texts.Count(counts.NotBackedUp, "file is", "files are")} not" : "";
+        string closed = outcome.UnreadableFolders.Count > 0 ? $", and {Texts.Count(outcome.UnreadableFolders.Count, "folder")} could not be listed" : "";
+        string excluded = counts.SkippedFor(SkipReasons.IsNotArchived).Files > 0 ? " What need not be archived can be excluded: cloudarchive folders exclude." : "";
+        output.WriteLine($"NOT EVERYTHING IS BACKED UP: {all}{not}{closed}. Run the backup again once the cause is gone.{excluded}");
     }
 }

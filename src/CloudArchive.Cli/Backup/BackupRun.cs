@@ -1,8 +1,11 @@
+using System.Runtime.ExceptionServices;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
+using Begun = System.Collections.Generic.IReadOnlyList<(CloudArchive.Cli.Backup.UploadPlan Plan, System.Collections.Generic.IReadOnlyList<CloudArchive.Cli.Backup.PendingFile> Files)>;
 
 namespace CloudArchive.Cli.Backup;
 
@@ -11,15 +14,22 @@ namespace CloudArchive.Cli.Backup;
 /// <param name="Rehash">Read every file, changed or not.</param>
 /// <param name="Packs">How many packs at once.</param>
 /// <param name="Settle">Leave alone what was written so recently; null: take everything.</param>
-public sealed record BackupOptions(bool DryRun = false, bool Rehash = false, int Packs = 2, TimeSpan? Settle = null);
+/// <param name="AcceptChanges">A person has looked: what is held back goes, and what the folders are now is what they are to be.</param>
+public sealed record BackupOptions(bool DryRun = false, bool Rehash = false, int Packs = 2, TimeSpan? Settle = null, bool AcceptChanges = false)
+{
+    /// <summary>What has come while the run is at work, asked for every second; it goes before the backlog.</summary>
+    public Func<IReadOnlyList<FoundFile>>? Arrivals { get; init; }
+
+    /// <summary>Told, once for each, of a folder whose changes begin to be held back.</summary>
+    public Func<FolderRecord, CancellationToken, Task>? Held { get; init; }
+}
 
 /// <summary>A planned pack, in numbers.</summary>
 public sealed record PlanLine(Uid Study, int Files, int Copies, int NewVersions, long Bytes, PackReason Reason);
 
 /// <summary>What a run did.</summary>
 public sealed record BackupOutcome(
-    long Run,
-    IReadOnlyList<string> Folders,
+    IReadOnlyList<FolderRecord> Folders,
     FileCounts Counts,
     long Unchanged,
     long Read,
@@ -32,174 +42,241 @@ public sealed record BackupOutcome(
     IReadOnlyList<FoundFile> Unsettled,
     SyncResult Sync)
 {
+    /// <summary>Packs that did not get their receipts in this run.</summary>
+    public IReadOnlyList<FailedPack> FailedPacks { get; init; } = [];
+
+    /// <summary>Files that were read again to make sure that they are what they were.</summary>
+    public long Checked { get; init; }
+
+    /// <summary>Files whose time is none that can be written down.</summary>
+    public long ImpossibleTimes { get; init; }
+
+    /// <summary>Whether the folders are other than they were in a way that a person has to look at.</summary>
+    public bool NeedsLook => Folders.Any(folder => folder.HeldSince is not null || folder.IsEmptied || folder.IsMoved);
+
     /// <summary>How the command ends on this account.</summary>
-    public ExitCode Code(bool dryRun) => UnreadableFolders.Count > 0 || (dryRun ? Counts.NotBackedUp - Counts.Pending : Counts.NotBackedUp) > 0 ? ExitCode.Incomplete : ExitCode.Ok;
+    public ExitCode Code(bool dryRun) =>
+        UnreadableFolders.Count > 0 || FailedPacks.Count > 0 || NeedsLook || (dryRun ? Counts.NotBackedUp - Counts.Pending.Files : Counts.NotBackedUp) > 0 ? ExitCode.Incomplete : ExitCode.Ok;
 }
 
 /// <summary>
-/// One backup: finish what an interrupted run left, scan, read what changed, plan, upload. Memory does not depend on how many files there
-/// are: everything that grows with them lies in the state.
+/// One backup: finish what an interrupted run left, scan, then read, plan and upload in slices, the newest first, side by side. Memory does not
+/// depend on how many files there are: everything that grows with them lies in the state.
 /// </summary>
 public sealed class BackupRun(AgentSession session, CliEnvironment environment, IProgressView view, BackupOptions options)
 {
-    private const int ScanBatch = 500;
     private const int MostPlanLines = 10_000;
     private static readonly TimeSpan BeforeSecondTry = TimeSpan.FromSeconds(2);
-    private readonly List<UnreadableFolder> _unreadable = [];
-    private readonly List<FoundFile> _unsettled = [];
+    private readonly RunScan _scan = new(session, environment, view, options);
     private readonly List<PackId> _packs = [];
+    private readonly List<FailedPack> _failed = [];
     private readonly List<PlanLine> _plan = [];
     private readonly Lock _gate = new();
-    private long _unchanged;
-    private long _read;
-    private long _alreadyArchived;
     private long _uploaded;
     private long _uploadedBytes;
 
     /// <summary>Backs up everything in the folders.</summary>
-    public Task<BackupOutcome> RunAsync(IReadOnlyList<string> folders, CancellationToken cancellationToken) =>
-        RunAsync(folders, run => ScanFolders(run, folders, cancellationToken), cancellationToken);
+    public Task<BackupOutcome> RunAsync(IReadOnlyList<string> folders, CancellationToken cancellationToken) => RunAsync(new BackupScope(folders), cancellationToken);
 
-    /// <summary>Backs up some files of the folders, which the watch noticed.</summary>
-    public Task<BackupOutcome> RunAsync(IReadOnlyList<string> folders, IReadOnlyList<FoundFile> files, CancellationToken cancellationToken) =>
-        RunAsync(folders, run => NoteFiles(run, folders, files), cancellationToken);
-
-    private async Task<BackupOutcome> RunAsync(IReadOnlyList<string> folders, Action<long> scan, CancellationToken cancellationToken)
+    /// <summary>Backs up.</summary>
+    public async Task<BackupOutcome> RunAsync(BackupScope scope, CancellationToken cancellationToken)
     {
+        string[] isNew = [.. scope.Folders.Where(folder => session.State.FindFolder(folder) is null)];
         long run = session.State.BeginRun(environment.Clock.GetUtcNow());
         ExitCode ended = ExitCode.Unexpected;
         long notBackedUp = 0;
         try
         {
             SyncResult sync = await StateSync.EnsureAsync(session, view, cancellationToken);
-            if (!options.DryRun) await FinishUploadsAsync(cancellationToken);
-            scan(run);
-            await ReadAsync(run, cancellationToken);
-            if (options.DryRun) Plan(run);
-            else await UploadAsync(run, cancellationToken);
+            if (!options.DryRun)
+            {
+                await new UnfinishedUploads(session).CommitAsync(Note, Note, cancellationToken);
+            }
 
-            FileCounts counts = session.State.Count(run);
-            BackupOutcome outcome = new(run, folders, counts, _unchanged, _read, _alreadyArchived, _uploaded, _uploadedBytes, _packs, _plan, _unreadable, _unsettled, sync);
+            IReadOnlyList<FolderRecord> folders = [.. scope.Folders.Select(Remember)];
+            if (options.AcceptChanges)
+            {
+                Accept(folders);
+                folders = Again(folders);
+            }
+
+            Slices slices = new(session, environment, view, options, folders);
+            List<long> first = Scan(scope, folders, cancellationToken);
+            Begun begun = options.DryRun ? [] : [.. new UnfinishedUploads(session).ToResume()]; // what cannot go on is given up, and lined up with the rest
+            slices.LineUp(first, scope);
+            if (options.DryRun)
+            {
+                await slices.ReadAllAsync(cancellationToken);
+                BackupPlan.For(session.State.AllPending([.. folders.Select(f => f.Id)])).ToList().ForEach(Note);
+            }
+            else
+            {
+                await UploadAsync(slices, begun, cancellationToken);
+            }
+
+            if (options.AcceptChanges)
+            {
+                // What this run found is what the person looked at.
+                folders.ToList().ForEach(folder => session.State.NoteAccepted(folder.Id, environment.Clock.GetUtcNow()));
+            }
+
+            BackupOutcome outcome = Conclude(scope, Again(folders), slices, sync);
             ended = outcome.Code(options.DryRun);
-            notBackedUp = counts.NotBackedUp;
+            notBackedUp = outcome.Counts.NotBackedUp;
             return outcome;
         }
         catch (Exception error)
         {
             ended = Failures.Describe(error).Code;
-            notBackedUp = session.State.Count(run).NotBackedUp;
+            notBackedUp = FileCounts.Sum(session.State.Count().Values).NotBackedUp;
             throw;
         }
         finally
         {
-            if (options.DryRun) session.State.DropRun(run);
-            else session.State.EndRun(run, environment.Clock.GetUtcNow(), ended, notBackedUp);
-        }
-    }
-
-    /// <summary>Repeats the commits whose receipts are outstanding.</summary>
-    private async Task FinishUploadsAsync(CancellationToken cancellationToken)
-    {
-        foreach (Sidecar sidecar in session.State.Uploads())
-        {
-            if (await PackUpload.CommitAsync(session, sidecar, environment.Clock, cancellationToken) is not { } receipt) continue; // its files are pending, and planned anew
-            _packs.Add(receipt.Pack);
-            _uploaded += sidecar.Instances.Count;
-            _uploadedBytes += sidecar.Length;
-        }
-    }
-
-    private void ScanFolders(long run, IReadOnlyList<string> folders, CancellationToken cancellationToken)
-    {
-        using IProgressStep step = view.Begin("Scanning", ProgressUnit.Count, null);
-        foreach (string folder in folders)
-        {
-            long id = session.State.Folder(folder);
-            List<UnreadableFolder> unreadable = [];
-            foreach (FoundFile[] batch in FolderScan.Walk(folder, [session.Home.Path], unreadable.Add, cancellationToken).Where(IsSettled).Chunk(ScanBatch))
+            if (options.DryRun)
             {
-                Note(run, id, batch);
-                step.Add(batch.Length);
+                session.State.DropRun(run);
+                isNew.ToList().ForEach(folder => session.State.Forget(folder));
+            }
+            else
+            {
+                session.State.EndRun(run, environment.Clock.GetUtcNow(), ended, notBackedUp);
+            }
+        }
+    }
+
+    private FolderRecord Remember(string folder)
+    {
+        session.State.Folder(folder);
+        return session.State.FindFolder(folder)!;
+    }
+
+    private FolderRecord[] Again(IReadOnlyList<FolderRecord> folders) => [.. folders.Select(folder => session.State.FindFolder(folder.Path)!)];
+
+    private void Accept(IReadOnlyList<FolderRecord> folders)
+    {
+        foreach (FolderRecord folder in folders)
+        {
+            session.State.Accept(folder.Id, environment.Clock.GetUtcNow());
+        }
+
+        session.State.AcceptLosses();
+    }
+
+    /// <summary>Looks where the scope says; the rows of single files that are to be read.</summary>
+    private List<long> Scan(BackupScope scope, IReadOnlyList<FolderRecord> folders, CancellationToken cancellationToken)
+    {
+        List<long> files = [];
+        if (scope.IsWhole)
+        {
+            _scan.Whole(folders, cancellationToken);
+            return files;
+        }
+
+        foreach (FolderRecord folder in folders)
+        {
+            _scan.Part(folder, (scope.Directories ?? []).Where(directory => directory == folder.Path || FolderScan.IsBelow(directory, folder.Path)), cancellationToken);
+            files.AddRange(_scan.Some(folder, (scope.Files ?? []).Where(file => FolderScan.IsBelow(file.Path, folder.Path))));
+        }
+
+        return files;
+    }
+
+    /// <summary>Uploads what was begun and what the slices bring; what changed meanwhile gets one more try.</summary>
+    private async Task UploadAsync(Slices slices, Begun begun, CancellationToken cancellationToken)
+    {
+        Uplink uplink = new(environment.Clock, Uplink.Parse(session.State.Get("uplink")));
+        PackUploads uploads = new(session, uplink, options.Packs);
+        try
+        {
+            await UploadAsync(slices, begun, uploads, cancellationToken);
+            begun = uploads.Stopped is null ? [.. new UnfinishedUploads(session).ToResume().Where(b => !uploads.HasTried(b.Plan.Header.Pack))] : [];
+            if (uploads.Stopped is null && (slices.LineUpAgain() || begun.Count > 0))
+            {
+                await Task.Delay(BeforeSecondTry, environment.Clock, cancellationToken);
+                await UploadAsync(slices, begun, uploads, cancellationToken);
+                slices.GiveUpChanging();
+            }
+        }
+        finally
+        {
+            _failed.AddRange(uploads.Failed);
+            if (uplink.BytesPerSecond is { } rate)
+            {
+                session.State.Set("uplink", rate.ToString("R"));
+            }
+        }
+
+        if (uploads.Stopped is { } stopped)
+        {
+            ExceptionDispatchInfo.Throw(stopped);
+        }
+    }
+
+    private async Task UploadAsync(Slices slices, Begun begun, PackUploads uploads, CancellationToken cancellationToken)
+    {
+        using PackQueue queue = new(options.Packs) { IsOpenWhileBusy = options.Arrivals is not null };
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using IProgressStep step = view.Begin("Uploading", ProgressUnit.Bytes, slices.Ahead.AllBytes + begun.Sum(b => b.Plan.Bytes));
+        Task uploading = Task.Run(() => uploads.RunAsync(begun, queue, step, Note, Note, stop.Token), CancellationToken.None);
+        try
+        {
+            await slices.RunAsync(queue, stop.Token);
+        }
+        catch
+        {
+            await stop.CancelAsync();
+            await uploading.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            throw;
+        }
+
+        await uploading;
+    }
+
+    private BackupOutcome Conclude(BackupScope scope, IReadOnlyList<FolderRecord> folders, Slices slices, SyncResult sync)
+    {
+        IReadOnlyDictionary<long, FileCounts> counts = session.State.Count();
+        foreach (FolderRecord folder in folders)
+        {
+            FileCounts count = counts[folder.Id];
+            if (count.Archived.Files + count.Pending.Files > 0)
+            {
+                session.State.NoteHeldFiles(folder.Id);
             }
 
-            session.State.EndScan(run, id, [.. unreadable.Select(u => u.Path)], [.. _unsettled.Select(f => f.Path)], environment.Clock.GetUtcNow());
-            _unreadable.AddRange(unreadable);
+            bool isWhole = scope.IsWhole && !_scan.Unsettled.Any(f => FolderScan.IsBelow(f.Path, folder.Path)) && !_scan.Unreadable.Any(u => u.Path == folder.Path || FolderScan.IsBelow(u.Path, folder.Path));
+            if (!options.DryRun && isWhole && count.LeftBehind == 0 && folder is { HeldSince: null, IsEmptied: false, IsMoved: false })
+            {
+                session.State.NoteComplete(folder.Id, environment.Clock.GetUtcNow());
+            }
+        }
+
+        return new BackupOutcome(
+            folders, FileCounts.Sum(folders.Select(folder => counts[folder.Id])), _scan.Unchanged, slices.Read, slices.AlreadyArchived, _uploaded, _uploadedBytes, _packs, _plan,
+            _scan.Unreadable, _scan.Unsettled, sync)
+        {
+            FailedPacks = _failed,
+            Checked = slices.Checked,
+            ImpossibleTimes = _scan.ImpossibleTimes,
+        };
+    }
+
+    private void Note(UploadedPack done)
+    {
+        lock (_gate)
+        {
+            _packs.Add(done.Receipt.Pack);
+            _uploaded += done.Files;
+            _uploadedBytes += done.Bytes;
         }
     }
 
-    private void NoteFiles(long run, IReadOnlyList<string> folders, IReadOnlyList<FoundFile> files)
+    private void Note(FailedPack pack)
     {
-        foreach (string folder in folders)
+        lock (_gate)
         {
-            FoundFile[] below = [.. files.Where(file => FolderScan.IsBelow(file.Path, folder))];
-            if (below.Length > 0) Note(run, session.State.Folder(folder), below);
+            _failed.Add(pack);
         }
-    }
-
-    private void Note(long run, long folder, FoundFile[] files) =>
-        session.State.NoteFound(run, folder, files, options.Rehash, (_, change) =>
-        {
-            if (change == FileChange.Unchanged) _unchanged++;
-        });
-
-    /// <summary>Whether the watch may take the file: it was not written a moment ago (nor in the future, where clocks differ).</summary>
-    private bool IsSettled(FoundFile file)
-    {
-        if (options.Settle is not { } settle || file.Skip is not null) return true;
-        TimeSpan age = environment.Clock.GetUtcNow() - new DateTimeOffset(file.ModifiedTicks, TimeSpan.Zero);
-        if (age >= settle || session.State.Compare(file) == FileChange.Unchanged) return true;
-        _unsettled.Add(file);
-        return false;
-    }
-
-    private async Task ReadAsync(long run, CancellationToken cancellationToken)
-    {
-        (long files, long bytes) = session.State.CountToRead(run);
-        if (files == 0) return;
-        using IProgressStep step = view.Begin($"Reading {Texts.Count(files, "new or changed file")}", ProgressUnit.Bytes, bytes);
-        ParallelOptions parallel = new() { MaxDegreeOfParallelism = Math.Clamp(Environment.ProcessorCount, 2, 4), CancellationToken = cancellationToken };
-        await Parallel.ForEachAsync(session.State.FilesToRead(run), parallel, async (file, cancellation) =>
-        {
-            long told = 0;
-            Inspection inspection = await FileInspection.ReadAsync(
-                file,
-                session.Secret,
-                count =>
-                {
-                    told += count;
-                    step.Add(count);
-                },
-                cancellation);
-            step.Add(Math.Max(0, file.Length - told)); // what need not be read is done as well
-            Note(file, inspection);
-        });
-    }
-
-    private void Note(FileToRead file, Inspection inspection)
-    {
-        switch (inspection)
-        {
-            case Inspection.Dicom dicom:
-                bool pending = session.State.NoteContent(file.Id, dicom.Length, dicom.ModifiedTicks, dicom.Content);
-                Interlocked.Increment(ref _read);
-                if (!pending) Interlocked.Increment(ref _alreadyArchived);
-                break;
-            case Inspection.Skip skip:
-                session.State.NoteSkipped(file.Id, skip.Reason, skip.Detail);
-                break;
-            case Inspection.Changed changed:
-                session.State.NoteChanged(file.Id, changed.Length, changed.ModifiedTicks);
-                break;
-            default:
-                session.State.NoteGone(file.Id);
-                break;
-        }
-    }
-
-    private void Plan(long run)
-    {
-        session.State.PreparePlan(run);
-        foreach (PlannedPack pack in BackupPlan.For(session.State.PendingFiles())) Note(pack);
     }
 
     private void Note(PlannedPack pack)
@@ -207,44 +284,11 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
         lock (_gate)
         {
             // The plan is told to people and scripts; who has ten thousand packs to go needs no list of them.
-            if (_plan.Count < MostPlanLines) _plan.Add(new PlanLine(pack.Study.Study, pack.Files.Count, pack.Files.Sum(f => f.Copies), pack.Files.Count(f => f.Reason == UploadReason.NewVersion), pack.Bytes, pack.Reason));
-        }
-    }
-
-    /// <summary>Uploads what is planned; what changed meanwhile gets one more try.</summary>
-    private async Task UploadAsync(long run, CancellationToken cancellationToken)
-    {
-        Uplink uplink = new(environment.Clock, Uplink.Parse(session.State.Get("uplink")));
-        BlockBuffers buffers = new((options.Packs * 3) + 2);
-        await UploadPlannedAsync(run, uplink, buffers, cancellationToken);
-        if (session.State.CountToRead(run).Files > 0 || session.State.PreparePlan(run).Contents > 0)
-        {
-            await Task.Delay(BeforeSecondTry, environment.Clock, cancellationToken);
-            await ReadAsync(run, cancellationToken);
-            await UploadPlannedAsync(run, uplink, buffers, cancellationToken);
-            foreach (FileToRead file in session.State.FilesToRead(run)) session.State.NoteSkipped(file.Id, SkipReason.Changing, null);
-        }
-
-        if (uplink.BytesPerSecond is { } rate) session.State.Set("uplink", rate.ToString("R"));
-    }
-
-    private async Task UploadPlannedAsync(long run, Uplink uplink, BlockBuffers buffers, CancellationToken cancellationToken)
-    {
-        (long contents, long bytes) = session.State.PreparePlan(run);
-        if (contents == 0) return;
-        using IProgressStep step = view.Begin($"Uploading {Texts.Count(contents, "instance")}", ProgressUnit.Bytes, bytes);
-        PackUpload upload = new(session, new BlobUploadContext(environment), buffers, uplink, step);
-        ParallelOptions parallel = new() { MaxDegreeOfParallelism = options.Packs, CancellationToken = cancellationToken };
-        await Parallel.ForEachAsync(BackupPlan.For(session.State.PendingFiles()), parallel, async (planned, cancellation) =>
-        {
-            Note(planned);
-            if (await upload.RunAsync(planned, cancellation) is not { } done) return; // what is left is tried once more, and told
-            lock (_gate)
+            if (_plan.Count < MostPlanLines)
             {
-                _packs.Add(done.Receipt.Pack);
-                _uploaded += done.Files;
-                _uploadedBytes += done.Bytes;
+                _plan.Add(new PlanLine(
+                    pack.Study.Study, pack.Files.Count, pack.Files.Sum(f => f.Copies), pack.Files.Count(f => f.Reason == UploadReason.NewVersion), pack.Bytes, pack.Reason));
             }
-        });
+        }
     }
 }

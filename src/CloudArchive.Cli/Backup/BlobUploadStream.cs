@@ -1,49 +1,37 @@
 using System.Globalization;
 using System.Text;
-using Azure;
-using Azure.Core;
-using Azure.Core.Pipeline;
-using Azure.Storage.Blobs;
-using Azure.Storage.Blobs.Models;
-using Azure.Storage.Blobs.Specialized;
-using CloudArchive.Format.Wire;
-using Polly;
-using Polly.Retry;
 
 namespace CloudArchive.Cli.Backup;
 
 /// <summary>
-/// The one blob that a SAS opens. What is written becomes blocks that are staged side by side; nothing is a blob until
-/// <see cref="CommitAsync"/>, which never overwrites. A SAS that runs out is replaced.
+/// What is written becomes blocks that are staged side by side. Takes synchronous writes as well: a ZIP entry's end is written so, whoever
+/// writes the rest.
 /// </summary>
 public sealed class BlobUploadStream : Stream
 {
-    private static readonly TimeSpan RenewBefore = TimeSpan.FromMinutes(5);
-    private readonly Func<CancellationToken, Task<UploadUrlResponse>> _renew;
+    private readonly BlobUpload _blob;
     private readonly BlockBuffers _buffers;
-    private readonly Uplink _uplink;
-    private readonly BlobUploadContext _context;
-    private readonly SemaphoreSlim _renewing = new(1, 1);
+    private readonly Func<int, int> _nextLength;
+    private readonly UploadJournal? _journal;
+    private readonly CancellationTokenSource _stop;
     private readonly List<Task> _underWay = [];
     private readonly List<string> _blocks = [];
-    private UploadUrlResponse _url;
-    private BlockBlobClient _blob;
     private byte[]? _block;
+    private int _wanted;
     private int _filled;
 
-    /// <param name="url">The SAS.</param>
-    /// <param name="renew">Gets another one.</param>
+    /// <param name="blob">The blob.</param>
     /// <param name="buffers">The blocks' memory.</param>
-    /// <param name="uplink">Measures.</param>
-    /// <param name="context">The way out.</param>
-    public BlobUploadStream(UploadUrlResponse url, Func<CancellationToken, Task<UploadUrlResponse>> renew, BlockBuffers buffers, Uplink uplink, BlobUploadContext context)
+    /// <param name="nextLength">How long the block of that index is to be, where the journal does not know it.</param>
+    /// <param name="journal">Remembers what was sent.</param>
+    /// <param name="cancellationToken">Ends what is under way.</param>
+    public BlobUploadStream(BlobUpload blob, BlockBuffers buffers, Func<int, int> nextLength, UploadJournal? journal, CancellationToken cancellationToken)
     {
-        _url = url;
-        _renew = renew;
+        _blob = blob;
         _buffers = buffers;
-        _uplink = uplink;
-        _context = context;
-        _blob = context.Open(url);
+        _nextLength = nextLength;
+        _journal = journal;
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -61,32 +49,16 @@ public sealed class BlobUploadStream : Stream
     /// <inheritdoc/>
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
-    /// <summary>Stages what is left and makes the blob of all blocks, in the order in which they were written.</summary>
-    public async Task CommitAsync(IDictionary<string, string> metadata, CancellationToken cancellationToken)
+    /// <summary>Stages what is left, and waits until all of it is. The blocks, in the order in which they were written.</summary>
+    public async Task<IReadOnlyList<string>> CompleteAsync()
     {
-        StageBlock(cancellationToken);
-        await Task.WhenAll(_underWay);
-        CommitBlockListOptions options = new()
+        if (_filled > 0)
         {
-            Metadata = metadata,
-            HttpHeaders = new BlobHttpHeaders { ContentType = "application/octet-stream" },
-            Conditions = new BlobRequestConditions { IfNoneMatch = ETag.All },
-        };
-        await SendAsync(
-            async (blob, cancellation) =>
-            {
-                try
-                {
-                    await blob.CommitBlockListAsync(_blocks, options, cancellation);
-                }
-                catch (RequestFailedException error) when (error.ErrorCode == BlobErrorCode.BlobAlreadyExists || error.Status is 409 or 412)
-                {
-                    // The SAS opens a blob that is this pack's alone: an earlier try went through and its answer got lost. The service compares length and hash.
-                }
+            SendBlock(isLast: true);
+        }
 
-                return true;
-            },
-            cancellationToken);
+        await Task.WhenAll(_underWay);
+        return _blocks;
     }
 
     /// <inheritdoc/>
@@ -94,28 +66,31 @@ public sealed class BlobUploadStream : Stream
     {
         while (!buffer.IsEmpty)
         {
-            _block ??= await TakeAsync(cancellationToken);
-            int count = Math.Min(buffer.Length, _block.Length - _filled);
+            _block ??= await TakeAsync();
+            int count = Math.Min(buffer.Length, _wanted - _filled);
             buffer[..count].CopyTo(_block.AsMemory(_filled));
             _filled += count;
             buffer = buffer[count..];
-            if (_filled == _block.Length) StageBlock(cancellationToken);
+            if (_filled == _wanted)
+            {
+                SendBlock(isLast: false);
+            }
         }
     }
 
     /// <inheritdoc/>
     public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
-    /// <summary>Does nothing: a block goes when it is full, or with the commit.</summary>
+    /// <inheritdoc/>
+    public override void Write(byte[] buffer, int offset, int count) => WriteAsync(buffer.AsMemory(offset, count), CancellationToken.None).AsTask().GetAwaiter().GetResult();
+
+    /// <summary>Does nothing: a block goes when it is full, or at the end.</summary>
     public override void Flush()
     {
     }
 
     /// <inheritdoc/>
     public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException("Blocks are sent asynchronously.");
 
     /// <inheritdoc/>
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
@@ -126,150 +101,77 @@ public sealed class BlobUploadStream : Stream
     /// <inheritdoc/>
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    /// <summary>Waits for what is under way, so that no buffer is in use by two, and gives the rest back. Blocks that were not committed, storage forgets.</summary>
+    /// <summary>Ends what is under way and waits for its end, so that no buffer is in use by two, and gives the rest back.</summary>
     public override async ValueTask DisposeAsync()
     {
+        await _stop.CancelAsync();
         await Task.WhenAll(_underWay).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        if (_block is { } block) _buffers.Return(block);
+        if (_block is { } block)
+        {
+            _buffers.Return(block);
+        }
+
         _block = null;
-        _renewing.Dispose();
+        _stop.Dispose();
         await base.DisposeAsync();
     }
 
-    private async ValueTask<byte[]> TakeAsync(CancellationToken cancellationToken)
+    private async ValueTask<byte[]> TakeAsync()
     {
         // A block that failed ends the pack here rather than at its end.
         for (int i = _underWay.Count - 1; i >= 0; i--)
         {
-            if (!_underWay[i].IsCompleted) continue;
-            await _underWay[i];
-            _underWay.RemoveAt(i);
+            if (_underWay[i].IsCompleted)
+            {
+                await _underWay[i];
+                _underWay.RemoveAt(i);
+            }
         }
 
-        return await _buffers.TakeAsync(cancellationToken);
+        byte[] block = await _buffers.TakeAsync(_stop.Token);
+        _wanted = Math.Min(_journal?.LengthOf(_blocks.Count) ?? _nextLength(_blocks.Count), block.Length);
+        return block;
     }
 
-    private void StageBlock(CancellationToken cancellationToken)
+    private void SendBlock(bool isLast)
     {
-        if (_block is not { } block || _filled == 0) return;
-        string id = Convert.ToBase64String(Encoding.ASCII.GetBytes(_blocks.Count.ToString("D6", CultureInfo.InvariantCulture)));
-        _blocks.Add(id);
-        _underWay.Add(StageAsync(id, block, _filled, cancellationToken));
+        int index = _blocks.Count;
+        byte[] block = _block!;
+        int length = _filled;
         (_block, _filled) = (null, 0);
+        _blocks.Add(Convert.ToBase64String(Encoding.ASCII.GetBytes(index.ToString("D6", CultureInfo.InvariantCulture))));
+        bool isStaged;
+        try
+        {
+            // What fits in one block is sent at once, and needs no memory.
+            isStaged = _journal is not null && !(isLast && index == 0) && _journal.NoteSealed(index, block.AsSpan(0, length));
+        }
+        catch
+        {
+            _buffers.Return(block);
+            throw;
+        }
+
+        if (isStaged)
+        {
+            _buffers.Return(block);
+        }
+        else
+        {
+            _underWay.Add(StageAsync(index, block, length));
+        }
     }
 
-    private async Task StageAsync(string id, byte[] block, int length, CancellationToken cancellationToken)
+    private async Task StageAsync(int index, byte[] block, int length)
     {
         try
         {
-            await SendAsync(
-                (blob, cancellation) => _uplink.MeasureAsync(length, async () =>
-                {
-                    using MemoryStream content = new(block, 0, length, writable: false);
-                    await blob.StageBlockAsync(id, content, cancellationToken: cancellation);
-                    return true;
-                }),
-                cancellationToken);
+            await _blob.StageAsync(_blocks[index], block.AsMemory(0, length), _stop.Token);
+            _journal?.NoteStaged(index);
         }
         finally
         {
             _buffers.Return(block);
         }
     }
-
-    private async Task SendAsync(Func<BlockBlobClient, CancellationToken, Task<bool>> send, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await _context.Retries.ExecuteAsync(
-                async cancellation =>
-                {
-                    BlockBlobClient blob = await CurrentAsync(refused: null, cancellation);
-                    try
-                    {
-                        await send(blob, cancellation);
-                    }
-                    catch (RequestFailedException error) when (error.Status == 403)
-                    {
-                        // The clocks may differ, or the computer slept: a fresh SAS, once.
-                        await send(await CurrentAsync(refused: blob, cancellation), cancellation);
-                    }
-                },
-                cancellationToken);
-        }
-        catch (RequestFailedException error) when (error.Status is 0 or 408 or 429 or >= 500)
-        {
-            throw new ServiceUnreachableException($"Storage at {_blob.Uri.Authority}", error.Status == 0 ? error.GetBaseException().Message : $"it fails with HTTP {error.Status} {error.ErrorCode}", error);
-        }
-        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new ServiceUnreachableException($"Storage at {_blob.Uri.Authority}", "no answer in time", error);
-        }
-        catch (RequestFailedException error)
-        {
-            // The SDK's message holds the URL with its signature: only status and code are told.
-            throw new ServiceRefusedException(error.Status, error.ErrorCode ?? "storage", $"Storage refused the upload: HTTP {error.Status} {error.ErrorCode}.", null);
-        }
-    }
-
-    private async Task<BlockBlobClient> CurrentAsync(BlockBlobClient? refused, CancellationToken cancellationToken)
-    {
-        if (!IsStale(refused)) return _blob;
-        await _renewing.WaitAsync(cancellationToken);
-        try
-        {
-            if (IsStale(refused))
-            {
-                _url = await _renew(cancellationToken);
-                _blob = _context.Open(_url);
-            }
-
-            return _blob;
-        }
-        finally
-        {
-            _renewing.Release();
-        }
-    }
-
-    private bool IsStale(BlockBlobClient? refused) => ReferenceEquals(_blob, refused) || _url.UploadUrlExpiresAt - _context.Clock.GetUtcNow() < RenewBefore;
-}
-
-/// <summary>What the uploads of a run share: the way to storage, and how failures are retried.</summary>
-public sealed class BlobUploadContext
-{
-    private readonly BlobClientOptions _options;
-
-    /// <param name="environment">The way out.</param>
-    public BlobUploadContext(CliEnvironment environment)
-    {
-        Clock = environment.Clock;
-
-        // One policy retries, ours: the SDK's own would multiply with it.
-        _options = new BlobClientOptions { Transport = new HttpClientTransport(Transport.Network.CreateClient(environment)), Retry = { MaxRetries = 0, NetworkTimeout = Timeout.InfiniteTimeSpan }, Diagnostics = { IsLoggingEnabled = false, IsDistributedTracingEnabled = false } };
-        Retries = new ResiliencePipelineBuilder { TimeProvider = Clock }
-            .AddRetry(new RetryStrategyOptions
-            {
-                // Staging a block and committing with If-None-Match do the same however often they are done.
-                ShouldHandle = static attempt => ValueTask.FromResult(attempt.Outcome.Exception is RequestFailedException { Status: 0 or 408 or 429 or >= 500 } or IOException || (attempt.Outcome.Exception is TaskCanceledException && !attempt.Context.CancellationToken.IsCancellationRequested)),
-                MaxRetryAttempts = 7,
-                Delay = TimeSpan.FromMilliseconds(500),
-                MaxDelay = TimeSpan.FromSeconds(30),
-                BackoffType = DelayBackoffType.Exponential,
-                UseJitter = true,
-            })
-            .Build();
-    }
-
-    /// <summary>The time.</summary>
-    public TimeProvider Clock { get; }
-
-    /// <summary>How failures are retried.</summary>
-    public ResiliencePipeline Retries { get; }
-
-    /// <summary>The blob that a SAS opens.</summary>
-    public BlockBlobClient Open(UploadUrlResponse url) =>
-        Uri.TryCreate(url.UploadUrl, UriKind.Absolute, out Uri? blob) && (blob.Scheme == "https" || blob.IsLoopback)
-            ? new BlockBlobClient(blob, _options)
-            : throw new IntegrityException("The service named an upload URL that is not https. Nothing was sent there.");
 }

@@ -8,8 +8,8 @@ namespace CloudArchive.Cli.Backup;
 /// </summary>
 public sealed class BlockBuffers
 {
-    /// <summary>Bytes of a block. With at most 50,000 blocks a pack can be 390 GiB.</summary>
-    public const int BlockLength = 8 * 1024 * 1024;
+    /// <summary>Bytes of a block. A shorter block fills less of it.</summary>
+    public const int BlockLength = Transport.Uplink.LongestBlock;
 
     private readonly Channel<byte[]> _free = Channel.CreateUnbounded<byte[]>();
     private int _unmade;

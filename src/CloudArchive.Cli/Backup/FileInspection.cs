@@ -69,9 +69,10 @@ public static class FileInspection
             (long lengthAfter, long modifiedAfter) = Stat(file.Path);
             if (hashed != length || length != lengthAfter || modified != modifiedAfter) return new Inspection.Changed(lengthAfter, modifiedAfter);
 
+            string? date = DicomDates.OfStudy(header.StudyDate);
             SidecarInstance found = new(instance, sopClass, Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null, CodeString(header.Modality), transferSyntax, length, sha256);
-            int? bornIn = RetentionPolicy.BornIn(header.PatientBirthDate?.Decode(), header.StudyDate, new DateTimeOffset(modified, TimeSpan.Zero));
-            return new Inspection.Dicom(length, modified, new FileContent(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), header.StudyDate, bornIn)));
+            int? bornIn = RetentionPolicy.BornIn(header.PatientBirthDate?.Decode(), date, new DateTimeOffset(modified, TimeSpan.Zero));
+            return new Inspection.Dicom(length, modified, new FileContent(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), date, bornIn)));
         }
         catch (DicomException error)
         {
@@ -82,8 +83,9 @@ public static class FileInspection
         {
             return new Inspection.Gone();
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NotSupportedException or System.Security.SecurityException)
+        catch (Exception error) when (!(error is OperationCanceledException && cancellationToken.IsCancellationRequested))
         {
+            // Whatever it is, it is this file's: the others go on.
             return new Inspection.Skip(SkipReason.Unreadable, FolderScan.WithoutPath(error.Message));
         }
     }
@@ -92,7 +94,7 @@ public static class FileInspection
     public static (long Length, long ModifiedTicks) Stat(string path)
     {
         FileInfo info = new(path);
-        return (info.Length, info.LastWriteTimeUtc.Ticks);
+        return (info.Length, FileTimes.ModifiedTicks(info));
     }
 
     /// <summary>A modality as PS3.5 §6.2 has it (VR CS), or null: the catalogue takes nothing else, so that no free text slips into it.</summary>

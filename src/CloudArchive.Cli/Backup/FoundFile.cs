@@ -6,4 +6,4 @@ namespace CloudArchive.Cli.Backup;
 /// <param name="ModifiedTicks">Last write time, UTC ticks.</param>
 /// <param name="Skip">Why it will not be read, where that is known already.</param>
 /// <param name="SkipDetail">What the system said.</param>
-public sealed record FoundFile(string Path, long Length, long ModifiedTicks, SkipReason? Skip = null, string? SkipDetail = null);
+public sealed record FoundFile(string Path, long Length, long ModifiedTicks, SkipReason? Skip = null, string? SkipDetail = null) : Found;

@@ -2,6 +2,7 @@ using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Dicom;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
@@ -14,15 +15,14 @@ namespace CloudArchive.Cli.Backup;
 public sealed record UploadedPack(Receipt Receipt, int Files, long Bytes);
 
 /// <summary>
-/// Makes one planned pack: read, hash, zip, seal, stage, commit, verify the receipt, store it. A file that is not what it was ends the
-/// attempt; the pack is made anew without it, so that the others still go.
+/// Makes one pack: read, hash, zip, seal, stage, commit, verify the receipt, store it; or goes on with one that an earlier run began. A file
+/// that is not what it was ends the attempt; the pack is made anew without it, so that the others still go.
 /// </summary>
 /// <param name="session">Whose packs.</param>
-/// <param name="context">The way to storage.</param>
 /// <param name="buffers">The blocks' memory.</param>
-/// <param name="uplink">Says whether compressing pays.</param>
+/// <param name="uplink">Says how long blocks are, and how many are under way.</param>
 /// <param name="step">Told of files' bytes as they go into packs.</param>
-public sealed class PackUpload(AgentSession session, BlobUploadContext context, BlockBuffers buffers, Uplink uplink, IProgressStep step)
+public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplink uplink, IProgressStep step)
 {
     /// <summary>Uploads a pack; null where no file of it was left, or where the archive did not find what was sent and it must be planned anew.</summary>
     public async Task<UploadedPack?> RunAsync(PlannedPack planned, CancellationToken cancellationToken)
@@ -36,11 +36,21 @@ public sealed class PackUpload(AgentSession session, BlobUploadContext context, 
 
             // The way to the images without the service never changes, whoever asks.
             if (!IsSame(session.Identity.EscrowKey, open.EscrowKey))
+            {
                 throw new IntegrityException("The service offers another escrow key than the one that this computer pinned when it enrolled; nothing was sealed with it. Tell your archive's operator.");
+            }
+
+            using ContentKey key = ContentKey.Create();
+            UploadPlan plan = new(
+                new PackHeader(session.Identity.Clinic, open.Pack, planned.Study.Study, session.Network.Clock.GetUtcNow()),
+                planned.Study,
+                KeyWrapping.Wrap(key, open.WrappingKey),
+                KeyWrapping.Wrap(key, open.EscrowKey),
+                open.Retention,
+                [.. files.Select(f => new UploadFile(f.Path, f.Folder, f.Length, f.ModifiedTicks, f.Instance))]);
             try
             {
-                if (await SealAndSendAsync(open, planned.Study, files, cancellationToken) is not { } sidecar) return null;
-                return await CommitAsync(session, sidecar, context.Clock, cancellationToken) is { } receipt ? new UploadedPack(receipt, sidecar.Instances.Count, receipt.Length) : null;
+                return await SendAsync(plan, key, UploadJournal.Begin(session.State, plan, key), new UploadUrlResponse(open.UploadUrl, open.UploadUrlExpiresAt), files, cancellationToken);
             }
             catch (SourceLostException lost)
             {
@@ -52,38 +62,66 @@ public sealed class PackUpload(AgentSession session, BlobUploadContext context, 
         return null;
     }
 
+    /// <summary>Goes on with a pack that an earlier run began: seals it again, and sends what storage does not have. Null where it cannot be: it is planned anew.</summary>
+    public async Task<UploadedPack?> ResumeAsync(UploadPlan plan, IReadOnlyList<PendingFile> files, CancellationToken cancellationToken)
+    {
+        using ContentKey? key = session.State.KeyOf(plan.Header.Pack);
+        if (key is null || !files.All(IsAsItWas))
+        {
+            session.State.ForgetUpload(plan.Header.Pack);
+            return null;
+        }
+
+        try
+        {
+            return await SendAsync(plan, key, UploadJournal.Resume(session.State, plan), null, files, cancellationToken);
+        }
+        catch (SourceLostException lost)
+        {
+            step.Add(-lost.Told);
+            return null;
+        }
+    }
+
     /// <summary>
-    /// Commits a pack whose bytes are in storage, and stores the receipt. Null: storage does not hold what was sent; its files are pending as before.
+    /// Commits a pack whose bytes are in storage, and stores the receipt. Null: storage or the service does not hold what was sent, or holds it for
+    /// nobody who is here; its files are pending as before.
     /// </summary>
-    public static async Task<Receipt?> CommitAsync(AgentSession session, Sidecar sidecar, TimeProvider clock, CancellationToken cancellationToken)
+    public static async Task<Receipt?> CommitAsync(AgentSession session, Sidecar sidecar, CancellationToken cancellationToken)
     {
         ReceiptResponse answer;
         try
         {
             answer = await session.Client.PostAsync<ReceiptResponse>($"v1/clinics/{sidecar.Clinic}/packs/{sidecar.Pack}/commit", new CommitPackRequest(sidecar), repeatable: true, cancellationToken);
         }
-        catch (ServiceRefusedException refused) when (refused.Problem is "pack-not-uploaded" or "pack-mismatch" || refused.Status is 404 or 410)
+        catch (ServiceRefusedException refused) when (refused.Problem is "pack-not-uploaded")
         {
             session.State.DropUpload(sidecar.Pack);
             return null;
         }
+        catch (ServiceRefusedException refused) when (refused.Problem is "pack-mismatch" or "pack-of-another-agent" or "pack-not-open" or "commit-differs" || refused.Status is 404 or 410)
+        {
+            session.State.ForgetUpload(sidecar.Pack);
+            return null;
+        }
         catch (ServiceRefusedException refused) when (refused.Problem == "sidecar-invalid")
         {
-            // Sent again it would be refused again, and keep every backup from going on: told now, and made anew by the next.
-            session.State.DropUpload(sidecar.Pack);
+            // Sent again it would be refused again: told now, and made anew by the next run.
+            session.State.ForgetUpload(sidecar.Pack);
             throw;
         }
 
         Receipt receipt;
+        DateTimeOffset now = session.Network.Clock.GetUtcNow();
         try
         {
-            receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys, sidecar, clock.GetUtcNow());
+            receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys, sidecar, now);
         }
         catch (IntegrityException error) when (error.InnerException is JwsException { Fault: JwsFault.UnknownKey })
         {
             JwkSet before = session.Identity.SigningKeys;
             await session.FollowKeysAsync("a signing key", identity => !ReferenceEquals(identity.SigningKeys, before), cancellationToken);
-            receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys, sidecar, clock.GetUtcNow());
+            receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys, sidecar, now);
         }
 
         session.State.StoreReceipt(answer.Receipt, receipt, sidecar.Instances);
@@ -92,37 +130,70 @@ public sealed class PackUpload(AgentSession session, BlobUploadContext context, 
 
     private static bool IsSame(Jwk pinned, Jwk offered) => pinned.Kid == offered.Kid && JwkKeys.Thumbprint(pinned) == JwkKeys.Thumbprint(offered);
 
-    private async Task<Sidecar?> SealAndSendAsync(OpenPackResponse open, StudyKey study, List<PendingFile> files, CancellationToken cancellationToken)
+    private async Task<UploadedPack?> SendAsync(UploadPlan plan, ContentKey key, UploadJournal journal, UploadUrlResponse? url, IReadOnlyList<PendingFile> files, CancellationToken cancellationToken)
     {
-        string packUrl = $"v1/clinics/{session.Identity.Clinic}/packs/{open.Pack}";
-        PackHeader header = new(session.Identity.Clinic, open.Pack, study.Study, context.Clock.GetUtcNow());
-        using ContentKey key = ContentKey.Create();
-        WrappedContentKey wrapped = KeyWrapping.Wrap(key, open.WrappingKey);
-        WrappedContentKey escrow = KeyWrapping.Wrap(key, open.EscrowKey);
-        await using BlobUploadStream blob = new(
-            new UploadUrlResponse(open.UploadUrl, open.UploadUrlExpiresAt),
-            cancellation => session.Client.PostAsync<UploadUrlResponse>($"{packUrl}/upload-url", null, repeatable: true, cancellation),
-            buffers, uplink, context);
-        PackSummary? summary = await SealAsync(blob, header, key, files, cancellationToken);
-        if (summary is null) return null;
+        try
+        {
+            using BlobUpload blob = new(session.Network, uplink, url, cancellation => RenewAsync(plan.Header, cancellation));
+            if (await SealAndSendAsync(plan, key, journal, blob, files, cancellationToken) is not { } sidecar)
+            {
+                return null;
+            }
+
+            return await CommitAsync(session, sidecar, cancellationToken) is { } receipt ? new UploadedPack(receipt, sidecar.Instances.Count, receipt.Length) : null;
+        }
+        catch (Exception error) when (error is SourceLostException or SealedDifferentlyException or UploadLostException)
+        {
+            session.State.ForgetUpload(plan.Header.Pack);
+            if (error is SourceLostException)
+            {
+                throw;
+            }
+
+            return null;
+        }
+    }
+
+    private async Task<UploadUrlResponse> RenewAsync(PackHeader header, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await session.Client.PostAsync<UploadUrlResponse>($"v1/clinics/{header.Clinic}/packs/{header.Pack}/upload-url", null, repeatable: true, cancellationToken);
+        }
+        catch (ServiceRefusedException refused) when (refused.Problem is "pack-unknown" or "pack-not-open" or "pack-of-another-agent" || refused.Status is 404 or 410)
+        {
+            throw new UploadLostException("the service no longer takes it", refused); // it clears what was not committed within a day
+        }
+    }
+
+    private async Task<Sidecar?> SealAndSendAsync(UploadPlan plan, ContentKey key, UploadJournal journal, BlobUpload blob, IReadOnlyList<PendingFile> files, CancellationToken cancellationToken)
+    {
+        await using BlobUploadStream stream = new(blob, buffers, _ => uplink.BlockLength(plan.Bytes), journal, cancellationToken);
+        PackSummary? summary = await SealAsync(stream, plan.Header, key, files, cancellationToken);
+        if (summary is null)
+        {
+            return null;
+        }
 
         // Worked out here, so that the date of birth stays here. A service of before there were policies takes version 1 of the sidecar.
-        SidecarRetention? retention = open.Retention is { } policy ? new SidecarRetention(policy.Version, policy.Until(study.Date, header.CreatedAt, study.BornIn), study.BornIn) : null;
-        Sidecar sidecar = Sidecars.For(header, summary, wrapped, escrow, retention) with { StudyDate = study.Date, PatientHmac = study.Patient, AccessionHmac = study.Accession };
+        SidecarRetention? retention = plan.Retention is { } policy ? new SidecarRetention(policy.Version, policy.Until(plan.Study.Date, plan.Header.CreatedAt, plan.Study.BornIn), plan.Study.BornIn) : null;
+        Sidecar sidecar = Sidecars.For(plan.Header, summary, plan.Wrapped, plan.Escrow, retention) with { StudyDate = plan.Study.Date, PatientHmac = plan.Study.Patient, AccessionHmac = plan.Study.Accession };
+        IReadOnlyList<string> blocks = await stream.CompleteAsync();
 
         // Noted before the blob is: were it the other way round, a crash in between would upload the pack a second time.
-        session.State.NoteUploaded(sidecar, context.Clock.GetUtcNow());
+        session.State.NoteUploaded(sidecar, session.Network.Clock.GetUtcNow());
         await blob.CommitAsync(
+            blocks,
             new Dictionary<string, string>
             {
                 [BlobEncryption.MetadataName] = BlobEncryption.ToMetadata(sidecar.Encryption),
-                [BlobEncryption.EscrowMetadataName] = BlobEncryption.ToMetadata(BlobEncryption.For(escrow)),
+                [BlobEncryption.EscrowMetadataName] = BlobEncryption.ToMetadata(BlobEncryption.For(plan.Escrow)),
             },
             cancellationToken);
         return sidecar;
     }
 
-    private async Task<PackSummary?> SealAsync(BlobUploadStream blob, PackHeader header, ContentKey key, List<PendingFile> files, CancellationToken cancellationToken)
+    private async Task<PackSummary?> SealAsync(BlobUploadStream blob, PackHeader header, ContentKey key, IReadOnlyList<PendingFile> files, CancellationToken cancellationToken)
     {
         await using PackWriter writer = new(blob, header, key);
         long told = 0;
@@ -152,9 +223,10 @@ public sealed class PackUpload(AgentSession session, BlobUploadContext context, 
         return empty ? null : await writer.CompleteAsync(cancellationToken);
     }
 
-    private async Task AddAsync(PackWriter writer, PendingFile file, Stream source, CancellationToken cancellationToken)
+    private static async Task AddAsync(PackWriter writer, PendingFile file, Stream source, CancellationToken cancellationToken)
     {
-        bool deflate = !TransferSyntaxes.IsCompressed(file.Instance.TransferSyntax.Value) && uplink.CompressionPays;
+        // Decided by the file alone, never by how fast the link is: a pack that is sealed again must be the same.
+        bool deflate = !TransferSyntaxes.IsCompressed(file.Instance.TransferSyntax.Value);
         await writer.AddAsync(new PackEntry(file.ManifestPath, new DateTimeOffset(file.ModifiedTicks, TimeSpan.Zero), file.Instance, deflate), source, cancellationToken);
     }
 

@@ -32,6 +32,12 @@ public enum SkipReason
 
     /// <summary>It kept changing while it was read.</summary>
     Changing,
+
+    /// <summary>A link to a place that no backed-up folder covers.</summary>
+    LinkNotCovered,
+
+    /// <summary>Its bytes changed while its size and time did not. The archive has it as it was.</summary>
+    ChangedWithoutNewTime,
 }
 
 /// <summary>What the reasons mean.</summary>
@@ -52,6 +58,8 @@ public static class SkipReasons
         SkipReason.TooLarge => "too-large",
         SkipReason.NoLongerDicom => "no-longer-dicom",
         SkipReason.Unreadable => "unreadable",
+        SkipReason.LinkNotCovered => "link-not-covered",
+        SkipReason.ChangedWithoutNewTime => "changed-without-new-time",
         _ => "changing",
     };
 
@@ -64,7 +72,9 @@ public static class SkipReasons
         SkipReason.NotDicom => "not DICOM",
         SkipReason.Dicomdir => "DICOMDIR (an index; the files it lists are backed up)",
         SkipReason.Empty => "empty",
-        SkipReason.Link => "link, not followed",
+        SkipReason.Link => "link, not followed; what it leads to is backed up where it lies",
+        SkipReason.LinkNotCovered => "link to a place that no backed-up folder covers",
+        SkipReason.ChangedWithoutNewTime => "changed without a new time: bit rot, or somebody who hides it",
         SkipReason.NoIdentity => "DICOM without study or instance UID",
         SkipReason.Damaged => "damaged DICOM: its UIDs cannot be read",
         SkipReason.TooLarge => "larger than the archive takes (16 GiB)",
@@ -77,8 +87,15 @@ public static class SkipReasons
     public static bool IsPassing(SkipReason reason) => reason is SkipReason.Unreadable or SkipReason.Changing;
 
     /// <summary>Whether someone should look at the file: it may be an image that the archive does not have, or a sign of harm.</summary>
-    public static bool IsGrave(SkipReason reason) => reason is SkipReason.NoIdentity or SkipReason.Damaged or SkipReason.TooLarge or SkipReason.NoLongerDicom || IsPassing(reason);
+    public static bool IsGrave(SkipReason reason) => !IsNothing(reason) && reason is not (SkipReason.NotDicom or SkipReason.Dicomdir);
+
+    /// <summary>Whether there is nothing to archive: no bytes, or what lies elsewhere and is backed up there.</summary>
+    public static bool IsNothing(SkipReason reason) => reason is SkipReason.Link or SkipReason.Empty;
+
+    /// <summary>Whether this version does not archive such a file, whatever is done.</summary>
+    public static bool IsNotArchived(SkipReason reason) => reason is
+        SkipReason.NotDicom or SkipReason.Dicomdir or SkipReason.NoIdentity or SkipReason.Damaged or SkipReason.TooLarge or SkipReason.NoLongerDicom;
 
     /// <summary>Whether the scan alone decides it, without reading.</summary>
-    public static bool IsOfName(SkipReason reason) => reason is SkipReason.Link or SkipReason.Empty;
+    public static bool IsOfName(SkipReason reason) => IsNothing(reason) || reason == SkipReason.LinkNotCovered;
 }

@@ -53,6 +53,6 @@ internal sealed class RecoverCommand
     private IRecoverySource OpenSource(string from, IProgressView view)
     {
         if (Uri.TryCreate(from, UriKind.Absolute, out Uri? url) && url.Scheme is "https" or "http") return new ContainerSource(url!, _environment);
-        return new FolderSource(Backup.FolderScan.ResolveAll([from])[0], view.Note);
+        return new FolderSource(Backup.FolderScan.ResolveAll([from], static _ => false)[0], view.Note);
     }
 }

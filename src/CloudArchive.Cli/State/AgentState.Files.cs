@@ -5,18 +5,89 @@ using Microsoft.Data.Sqlite;
 
 namespace CloudArchive.Cli.State;
 
+/// <summary>How far a file is.</summary>
+public enum FileState
+{
+    /// <summary>New or changed: it must be read.</summary>
+    ToRead = 0,
+
+    /// <summary>Read: what is in it is known.</summary>
+    Read = 1,
+
+    /// <summary>Not to be archived, for a reason.</summary>
+    Skipped = 2,
+
+    /// <summary>Read before, the same by size and time, and to be read again to make sure.</summary>
+    ToCheck = 3,
+}
+
 /// <summary>What a scan says of one file, against what was known.</summary>
 public enum FileChange
 {
     /// <summary>Same size and time as when it was read: it need not be read again.</summary>
     Unchanged,
 
+    /// <summary>Known, and still to be read.</summary>
+    Waiting,
+
     /// <summary>Never seen.</summary>
     New,
 
-    /// <summary>Another size or time, or to be read again anyway.</summary>
+    /// <summary>Another size or time, or what could not be read last time.</summary>
     Changed,
+
+    /// <summary>The same by size and time, and to be read again anyway.</summary>
+    ToCheck,
 }
+
+/// <summary>What is known of a file.</summary>
+/// <param name="Id">Its row.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="ModifiedTicks">Last write time, UTC ticks.</param>
+/// <param name="State">How far it is.</param>
+/// <param name="Reason">Why it is skipped.</param>
+/// <param name="IsDoubtful">Whether it was written so shortly before it was read that a later write may have left the same time.</param>
+/// <param name="WasRead">Whether it held an instance when it was read last.</param>
+public readonly record struct KnownFile(long Id, long Length, long ModifiedTicks, FileState State, SkipReason? Reason, bool IsDoubtful, bool WasRead)
+{
+    /// <summary>How a file compares with what is known of it.</summary>
+    /// <param name="known">Null: nothing.</param>
+    /// <param name="found">As the scan sees it.</param>
+    /// <param name="rehash">Whether to read it, changed or not.</param>
+    public static FileChange Compare(KnownFile? known, FoundFile found, bool rehash)
+    {
+        if (known is not { } file)
+        {
+            return FileChange.New;
+        }
+
+        bool same = file.Length == found.Length && file.ModifiedTicks == found.ModifiedTicks;
+        if (found.Skip is { } skip)
+        {
+            SkipReason expected = found.Skip == SkipReason.Empty && file.WasRead ? SkipReason.NoLongerDicom : skip;
+            return same && file.State == FileState.Skipped && file.Reason == expected ? FileChange.Unchanged : FileChange.Changed;
+        }
+
+        return file.State switch
+        {
+            _ when !same => FileChange.Changed,
+            FileState.ToRead or FileState.ToCheck => FileChange.Waiting,
+            FileState.Read => rehash || file.IsDoubtful ? FileChange.ToCheck : FileChange.Unchanged,
+            _ when file.Reason == SkipReason.ChangedWithoutNewTime => FileChange.ToCheck,
+
+            // What could not be read last time, or kept changing, may be readable now, whatever its time says; what was a link is a file now.
+            _ => rehash || SkipReasons.IsPassing(file.Reason!.Value) || SkipReasons.IsOfName(file.Reason.Value) ? FileChange.Changed : FileChange.Unchanged,
+        };
+    }
+}
+
+/// <summary>A file that a scan notes, because it is not as it was known.</summary>
+/// <param name="Found">The file.</param>
+/// <param name="Known">What was known of it.</param>
+/// <param name="Change">How it differs.</param>
+/// <param name="IsRenamed">Whether it stands where a file of nearly the same name stood.</param>
+/// <param name="IsSuspect">Whether other files of its directory are gone: if it is no DICOM, it may be one of them, encrypted.</param>
+public readonly record struct FileNote(FoundFile Found, KnownFile? Known, FileChange Change, bool IsRenamed = false, bool IsSuspect = false);
 
 /// <summary>A file that must be read.</summary>
 /// <param name="Id">Its row.</param>
@@ -24,7 +95,8 @@ public enum FileChange
 /// <param name="Length">As the scan saw it.</param>
 /// <param name="ModifiedTicks">As the scan saw it, UTC ticks.</param>
 /// <param name="WasDicom">Whether it held an instance when it was read last.</param>
-public sealed record FileToRead(long Id, string Path, long Length, long ModifiedTicks, bool WasDicom);
+/// <param name="IsCheck">Whether it is read only to make sure that it is what it was.</param>
+public sealed record FileToRead(long Id, string Path, long Length, long ModifiedTicks, bool WasDicom, bool IsCheck = false);
 
 /// <summary>What was found in a file, as far as the catalogue may know it.</summary>
 /// <param name="Instance">The instance.</param>
@@ -37,240 +109,338 @@ public sealed record FileContent(SidecarInstance Instance, StudyKey Study);
 /// <param name="Detail">What the system or the reader said of it.</param>
 public sealed record SkippedFile(string Path, SkipReason Reason, string? Detail);
 
+/// <summary>What reading a file changed.</summary>
+public enum ReadResult
+{
+    /// <summary>The archive holds these bytes already.</summary>
+    Known,
+
+    /// <summary>It is to be archived.</summary>
+    Pending,
+
+    /// <summary>It is not what it was, though its size and time are: it is held back.</summary>
+    ChangedWithoutNewTime,
+}
+
 public sealed partial class AgentState
 {
-    private enum FileState
-    {
-        ToRead = 0,
-        Read = 1,
-        Skipped = 2,
-    }
+    /// <summary>FAT keeps even seconds; so do some network shares.</summary>
+    private static readonly TimeSpan Granularity = TimeSpan.FromSeconds(2);
 
-    /// <summary>The folder's row; made where missing.</summary>
-    public long Folder(string path)
-    {
-        lock (_gate) return Scalar<long>("INSERT INTO folders(path) VALUES ($path) ON CONFLICT(path) DO UPDATE SET path = excluded.path RETURNING id", ("$path", path));
-    }
+    /// <summary>A time so far ahead is no clock that is a little fast, but a date that somebody set.</summary>
+    private static readonly TimeSpan MostSkew = TimeSpan.FromDays(1);
 
-    /// <summary>The folders that were ever backed up.</summary>
-    public IReadOnlyList<string> Folders()
+    /// <summary>The directories of a folder in which files are known: relative path to row.</summary>
+    public Dictionary<string, long> Directories(long folder)
     {
         lock (_gate)
         {
-            using SqliteCommand command = Command("SELECT path FROM folders ORDER BY path");
-            using SqliteDataReader reader = command.ExecuteReader();
-            List<string> paths = [];
-            while (reader.Read()) paths.Add(reader.GetString(0));
-            return paths;
+            using SqliteCommand command = Command("SELECT path, id FROM directories WHERE folder = $folder", ("$folder", folder));
+            using SqliteDataReader row = command.ExecuteReader();
+            Dictionary<string, long> all = new(StringComparer.Ordinal);
+            while (row.Read())
+            {
+                all[row.GetString(0)] = row.GetInt64(1);
+            }
+
+            return all;
         }
     }
 
-    /// <summary>Forgets a folder and its files. What is archived stays archived, and known.</summary>
-    public bool Forget(string path)
+    /// <summary>The known files of a directory, by name.</summary>
+    public Dictionary<string, KnownFile> FilesIn(long directory)
+    {
+        lock (_gate)
+        {
+            using SqliteCommand command = Command(
+                "SELECT name, id, length, modified, state, reason, doubtful, sha256 IS NOT NULL FROM files WHERE directory = $directory", ("$directory", directory));
+            using SqliteDataReader row = command.ExecuteReader();
+            Dictionary<string, KnownFile> all = new(StringComparer.Ordinal);
+            while (row.Read())
+            {
+                all[row.GetString(0)] = ReadKnown(row, 1);
+            }
+
+            return all;
+        }
+    }
+
+    /// <summary>What is known of a file, or null.</summary>
+    public KnownFile? FindFile(FolderRecord folder, string path)
+    {
+        lock (_gate)
+        {
+            using SqliteCommand command = Command(
+                """
+                SELECT f.id, f.length, f.modified, f.state, f.reason, f.doubtful, f.sha256 IS NOT NULL FROM files f JOIN directories r ON r.id = f.directory
+                WHERE r.folder = $folder AND r.path = $directory AND f.name = $name
+                """,
+                ("$folder", folder.Id), ("$directory", DirectoryOf(folder.Path, path)), ("$name", Path.GetFileName(path)));
+            using SqliteDataReader row = command.ExecuteReader();
+            return row.Read() ? ReadKnown(row, 0) : null;
+        }
+    }
+
+    /// <summary>Writes down the files of one directory that are not as they were known. One transaction: hand in some hundreds at a time.</summary>
+    public void NoteFound(long folder, string directory, IReadOnlyList<FileNote> notes, DateTimeOffset now)
     {
         lock (_gate)
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
-            Execute("DELETE FROM files WHERE folder = (SELECT id FROM folders WHERE path = $path)", ("$path", path));
-            bool gone = Execute("DELETE FROM folders WHERE path = $path", ("$path", path)) > 0;
-            transaction.Commit();
-            return gone;
-        }
-    }
-
-    /// <summary>Notes files that a scan found. One transaction: hand in some hundreds at a time.</summary>
-    /// <param name="run">The run; files that it does not see are forgotten by <see cref="EndScan"/>.</param>
-    /// <param name="folder">The folder that was scanned.</param>
-    /// <param name="found">The files.</param>
-    /// <param name="rehash">Whether to read them all, changed or not.</param>
-    /// <param name="noticed">Told of each file's change.</param>
-    public void NoteFound(long run, long folder, IReadOnlyList<FoundFile> found, bool rehash, Action<FoundFile, FileChange> noticed)
-    {
-        lock (_gate)
-        {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
-            using SqliteCommand find = Command("SELECT id, length, modified, state, reason FROM files WHERE path = $path", ("$path", ""));
-            using SqliteCommand see = Command("UPDATE files SET run = $run, folder = $folder WHERE id = $id", ("$run", run), ("$folder", folder), ("$id", 0L));
+            Execute("INSERT OR IGNORE INTO directories(folder, path) VALUES ($folder, $path)", ("$folder", folder), ("$path", directory));
+            long id = Scalar<long>("SELECT id FROM directories WHERE folder = $folder AND path = $path", ("$folder", folder), ("$path", directory));
+            using SqliteCommand check = Command("UPDATE files SET state = 3 WHERE id = $id", ("$id", 0L));
             using SqliteCommand upsert = Command(
                 """
-                INSERT INTO files(path, folder, length, modified, run, state, reason, detail) VALUES ($path, $folder, $length, $modified, $run, $state, $reason, $detail)
-                ON CONFLICT(path) DO UPDATE SET folder = excluded.folder, length = excluded.length, modified = excluded.modified, run = excluded.run,
-                    state = excluded.state, reason = excluded.reason, detail = excluded.detail
+                INSERT INTO files(directory, name, length, modified, state, reason, detail, suspect, changed) VALUES ($directory, $name, $length, $modified, $state, $reason, $detail, $suspect, $changed)
+                ON CONFLICT(directory, name) DO UPDATE SET length = excluded.length, modified = excluded.modified, state = excluded.state, reason = excluded.reason,
+                    detail = excluded.detail, doubtful = 0, changed = coalesce(excluded.changed, files.changed)
                 """,
-                ("$path", ""), ("$folder", folder), ("$length", 0L), ("$modified", 0L), ("$run", run), ("$state", 0L), ("$reason", null), ("$detail", null));
-            foreach (FoundFile file in found)
+                ("$directory", id), ("$name", ""), ("$length", 0L), ("$modified", 0L), ("$state", 0L), ("$reason", null), ("$detail", null), ("$suspect", 0L), ("$changed", null));
+            foreach (FileNote note in notes)
             {
-                FileChange change = Compare(find, file, rehash, out long id);
-                if (change == FileChange.Unchanged)
+                if (note.Change == FileChange.ToCheck)
                 {
-                    see.Parameters["$id"].Value = id;
-                    see.ExecuteNonQuery();
-                }
-                else
-                {
-                    upsert.Parameters["$path"].Value = file.Path;
-                    upsert.Parameters["$length"].Value = file.Length;
-                    upsert.Parameters["$modified"].Value = file.ModifiedTicks;
-                    upsert.Parameters["$state"].Value = (long)(file.Skip is null ? FileState.ToRead : FileState.Skipped);
-                    upsert.Parameters["$reason"].Value = file.Skip is { } reason ? SkipReasons.Name(reason) : DBNull.Value;
-                    upsert.Parameters["$detail"].Value = (object?)file.SkipDetail ?? DBNull.Value;
-                    upsert.ExecuteNonQuery();
+                    check.Parameters["$id"].Value = note.Known!.Value.Id;
+                    check.ExecuteNonQuery();
+                    continue;
                 }
 
-                noticed(file, change);
+                // An image without a byte is one that lost them.
+                SkipReason? skip = note is { Found.Skip: SkipReason.Empty, Known.WasRead: true } ? SkipReason.NoLongerDicom : note.Found.Skip;
+                upsert.Parameters["$name"].Value = Path.GetFileName(note.Found.Path);
+                upsert.Parameters["$length"].Value = note.Found.Length;
+                upsert.Parameters["$modified"].Value = note.Found.ModifiedTicks;
+                upsert.Parameters["$state"].Value = (long)(skip is null ? FileState.ToRead : FileState.Skipped);
+                upsert.Parameters["$reason"].Value = skip is { } reason ? SkipReasons.Name(reason) : DBNull.Value;
+                upsert.Parameters["$detail"].Value = (object?)note.Found.SkipDetail ?? DBNull.Value;
+                upsert.Parameters["$suspect"].Value = note.IsSuspect ? 1L : 0L;
+                upsert.Parameters["$changed"].Value = note.IsRenamed || skip == SkipReason.NoLongerDicom ? now.ToUnixTimeMilliseconds() : DBNull.Value;
+                upsert.ExecuteNonQuery();
             }
 
             transaction.Commit();
         }
     }
 
-    /// <summary>How a file compares with what is known, without noting anything.</summary>
-    public FileChange Compare(FoundFile file)
+    /// <summary>Forgets files that are gone.</summary>
+    public void ForgetFiles(IEnumerable<long> files)
+    {
+        foreach (long[] some in files.Chunk(500))
+        {
+            lock (_gate)
+            {
+                using SqliteTransaction transaction = _connection.BeginTransaction();
+                using SqliteCommand delete = Command("DELETE FROM files WHERE id = $id", ("$id", 0L));
+                foreach (long file in some)
+                {
+                    delete.Parameters["$id"].Value = file;
+                    delete.ExecuteNonQuery();
+                }
+
+                transaction.Commit();
+            }
+        }
+    }
+
+    /// <summary>Forgets a directory that is gone, with its files.</summary>
+    public void ForgetDirectory(long directory)
     {
         lock (_gate)
         {
-            using SqliteCommand find = Command("SELECT id, length, modified, state, reason FROM files WHERE path = $path", ("$path", ""));
-            return Compare(find, file, rehash: false, out _);
+            using SqliteTransaction transaction = _connection.BeginTransaction();
+            Execute("DELETE FROM files WHERE directory = $id", ("$id", directory));
+            Execute("DELETE FROM directories WHERE id = $id", ("$id", directory));
+            transaction.Commit();
         }
     }
 
     /// <summary>
-    /// Whether a file may hold something that the archive does not: new, or changed since it was looked at. What the state itself counts as
-    /// pending or could not read is no news.
+    /// Marks the files of the folders that were not read for the longest time, one in so many, to be read again to make sure; once a day.
     /// </summary>
-    public bool IsNews(FoundFile file)
+    /// <returns>How many.</returns>
+    public int MarkForCheck(IReadOnlyCollection<long> folders, int oneIn, DateTimeOffset now)
     {
-        lock (_gate) return Scalar<long>("SELECT NOT EXISTS (SELECT 1 FROM files WHERE path = $path AND length = $length AND modified = $modified)", ("$path", file.Path), ("$length", file.Length), ("$modified", file.ModifiedTicks)) != 0;
-    }
+        long today = Day(now);
+        if (Get("checked-on") is { } last && long.Parse(last) >= today && long.Parse(last) <= today + 1)
+        {
+            return 0;
+        }
 
-    /// <summary>Forgets the files of a folder that the scan did not see, except those that it left out and those below folders that it could not list.</summary>
-    public int EndScan(long run, long folder, IReadOnlyList<string> unreadable, IReadOnlyList<string> leftOut, DateTimeOffset now)
-    {
         lock (_gate)
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
-            Execute("CREATE TEMP TABLE IF NOT EXISTS unlisted(prefix TEXT); DELETE FROM temp.unlisted; CREATE TEMP TABLE IF NOT EXISTS left_out(path TEXT PRIMARY KEY); DELETE FROM temp.left_out");
-            foreach (string path in unreadable) Execute("INSERT INTO temp.unlisted(prefix) VALUES ($prefix)", ("$prefix", Path.TrimEndingDirectorySeparator(path) + Path.DirectorySeparatorChar));
-            foreach (string path in leftOut) Execute("INSERT OR IGNORE INTO temp.left_out(path) VALUES ($path)", ("$path", path));
-            int gone = Execute(
-                """
-                DELETE FROM files WHERE folder = $folder AND run <> $run AND path NOT IN (SELECT path FROM temp.left_out)
-                    AND NOT EXISTS (SELECT 1 FROM temp.unlisted WHERE substr(files.path, 1, length(prefix)) = prefix)
-                """,
-                ("$folder", folder), ("$run", run));
-            Execute("UPDATE folders SET scanned = $now, unreadable = $unreadable WHERE id = $folder", ("$now", Text(now)), ("$unreadable", unreadable.Count), ("$folder", folder));
+            string among = $"SELECT id FROM directories WHERE folder IN ({string.Join(',', folders)})";
+            long files = Scalar<long>($"SELECT count(*) FROM files WHERE state = 1 AND directory IN ({among})");
+            int marked = Execute(
+                $"UPDATE files SET state = 3 WHERE id IN (SELECT id FROM files WHERE state = 1 AND (checked < $today OR checked > $today + 1) AND directory IN ({among}) ORDER BY checked, id LIMIT $most)",
+                ("$today", today), ("$most", (files + oneIn - 1) / oneIn));
+            Set("checked-on", today.ToString());
             transaction.Commit();
-            return gone;
+            return marked;
         }
     }
 
-    /// <summary>How many files, and bytes, the run must read.</summary>
-    public (long Files, long Bytes) CountToRead(long run)
-    {
-        lock (_gate)
-        {
-            using SqliteCommand command = Command("SELECT count(*), coalesce(sum(length), 0) FROM files WHERE state = 0 AND run = $run", ("$run", run));
-            using SqliteDataReader reader = command.ExecuteReader();
-            reader.Read();
-            return (reader.GetInt64(0), reader.GetInt64(1));
-        }
-    }
-
-    /// <summary>The files that the run must read, a few hundred in memory at a time.</summary>
-    public IEnumerable<FileToRead> FilesToRead(long run)
-    {
-        long last = 0;
-        while (true)
-        {
-            List<FileToRead> page = [];
-            lock (_gate)
-            {
-                using SqliteCommand command = Command("SELECT id, path, length, modified, sha256 IS NOT NULL FROM files WHERE state = 0 AND run = $run AND id > $last ORDER BY id LIMIT 256", ("$run", run), ("$last", last));
-                using SqliteDataReader reader = command.ExecuteReader();
-                while (reader.Read()) page.Add(new FileToRead(reader.GetInt64(0), reader.GetString(1), reader.GetInt64(2), reader.GetInt64(3), reader.GetBoolean(4)));
-            }
-
-            if (page.Count == 0) yield break;
-            foreach (FileToRead file in page) yield return file;
-            last = page[^1].Id;
-        }
-    }
-
-    /// <summary>Notes what was read from a file. False: the archive holds these bytes already.</summary>
-    public bool NoteContent(long file, long length, long modifiedTicks, FileContent content)
+    /// <summary>Notes what was read from a file.</summary>
+    /// <param name="file">Its row.</param>
+    /// <param name="length">As it was while it was read.</param>
+    /// <param name="modifiedTicks">As it was while it was read.</param>
+    /// <param name="content">What is in it.</param>
+    /// <param name="readAt">When reading began.</param>
+    public ReadResult NoteContent(long file, long length, long modifiedTicks, FileContent content, DateTimeOffset readAt)
     {
         SidecarInstance instance = content.Instance;
+        long ahead = modifiedTicks - readAt.UtcTicks;
         lock (_gate)
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
+            if (ChangedWithoutNewTime(file, length, modifiedTicks, instance.Sha256))
+            {
+                Execute(
+                    "UPDATE files SET state = 2, reason = $reason, detail = NULL, changed = coalesce(changed, $now) WHERE id = $id",
+                    ("$reason", SkipReasons.Name(SkipReason.ChangedWithoutNewTime)), ("$now", readAt.ToUnixTimeMilliseconds()), ("$id", file));
+                transaction.Commit();
+                return ReadResult.ChangedWithoutNewTime;
+            }
+
             Execute(
                 """
-                INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, study_date, patient, accession, born)
-                VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $date, $patient, $accession, $born) ON CONFLICT(sha256) DO NOTHING
+                INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, study_date, patient, accession, born, mine)
+                VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $date, $patient, $accession, $born, 1)
+                ON CONFLICT(sha256) DO UPDATE SET mine = 1 WHERE mine = 0
                 """,
-                ("$sha256", Bytes(instance.Sha256)), ("$sop", instance.SopInstance.Value), ("$class", instance.SopClass.Value), ("$series", instance.Series?.Value), ("$modality", instance.Modality),
-                ("$syntax", instance.TransferSyntax.Value), ("$length", instance.Length), ("$study", content.Study.Study.Value), ("$date", content.Study.Date),
-                ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn));
+                ("$sha256", Bytes(instance.Sha256)), ("$sop", instance.SopInstance.Value), ("$class", instance.SopClass.Value), ("$series", instance.Series?.Value),
+                ("$modality", instance.Modality), ("$syntax", instance.TransferSyntax.Value), ("$length", instance.Length), ("$study", content.Study.Study.Value),
+                ("$date", content.Study.Date), ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn));
+
+            // In the places of one statement: the SHA-256 that it compares with is the one from before. What became known again is no change any more.
             Execute(
-                "UPDATE files SET state = $state, sha256 = $sha256, length = $length, modified = $modified, reason = NULL, detail = NULL WHERE id = $id",
-                ("$state", (long)FileState.Read), ("$sha256", Bytes(instance.Sha256)), ("$length", length), ("$modified", modifiedTicks), ("$id", file));
+                """
+                UPDATE files SET state = 1, length = $length, modified = $modified, reason = NULL, detail = NULL, checked = $day, doubtful = $doubtful, suspect = 0,
+                    changed = CASE WHEN sha256 <> $sha256 THEN $now WHEN sha256 = $sha256 AND reason IS NOT NULL THEN NULL ELSE changed END, sha256 = $sha256
+                WHERE id = $id
+                """,
+                ("$sha256", Bytes(instance.Sha256)), ("$length", length), ("$modified", modifiedTicks), ("$day", Day(readAt)),
+                ("$doubtful", ahead > -Granularity.Ticks && ahead < MostSkew.Ticks), ("$now", readAt.ToUnixTimeMilliseconds()), ("$id", file));
             bool pending = Scalar<long>("SELECT pack IS NULL FROM contents WHERE sha256 = $sha256", ("$sha256", Bytes(instance.Sha256))) != 0;
             transaction.Commit();
-            return pending;
+            return pending ? ReadResult.Pending : ReadResult.Known;
         }
     }
 
-    /// <summary>Notes why a file is not archived. What it held before stays noted, so that a file that stops being DICOM stands out.</summary>
-    public void NoteSkipped(long file, SkipReason reason, string? detail)
+    /// <summary>
+    /// Notes why a file is not archived. What it held before stays noted, so that a file that stops being DICOM stands out.
+    /// </summary>
+    /// <param name="file">Its row.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="detail">What the system or the reader said.</param>
+    /// <param name="now">The time, for reasons that may be harm.</param>
+    public void NoteSkipped(long file, SkipReason reason, string? detail, DateTimeOffset now = default)
     {
-        lock (_gate) Execute("UPDATE files SET state = $state, reason = $reason, detail = $detail WHERE id = $id", ("$state", (long)FileState.Skipped), ("$reason", SkipReasons.Name(reason)), ("$detail", detail), ("$id", file));
+        // One that stands where others are gone, and is no DICOM, may be one of them.
+        bool isHarm = reason == SkipReason.NoLongerDicom;
+        bool mayBeHarm = reason is SkipReason.NotDicom or SkipReason.Damaged;
+        lock (_gate)
+        {
+            Execute(
+                """
+                UPDATE files SET state = 2, reason = $reason, detail = $detail,
+                    changed = CASE WHEN $harm OR ($may AND suspect) THEN coalesce(changed, $now) ELSE changed END, suspect = 0
+                WHERE id = $id
+                """,
+                ("$reason", SkipReasons.Name(reason)), ("$detail", detail), ("$harm", isHarm), ("$may", mayBeHarm), ("$now", now.ToUnixTimeMilliseconds()), ("$id", file));
+        }
     }
 
     /// <summary>Notes that a file must be read again: it is not what it was.</summary>
     public void NoteChanged(long file, long length, long modifiedTicks)
     {
-        lock (_gate) Execute("UPDATE files SET state = $state, length = $length, modified = $modified WHERE id = $id", ("$state", (long)FileState.ToRead), ("$length", length), ("$modified", modifiedTicks), ("$id", file));
+        lock (_gate)
+        {
+            Execute(
+                "UPDATE files SET state = 0, doubtful = 0, length = $length, modified = $modified WHERE id = $id",
+                ("$length", length), ("$modified", modifiedTicks), ("$id", file));
+        }
     }
 
     /// <summary>Forgets a file that is gone.</summary>
     public void NoteGone(long file)
     {
-        lock (_gate) Execute("DELETE FROM files WHERE id = $id", ("$id", file));
+        lock (_gate)
+        {
+            Execute("DELETE FROM files WHERE id = $id", ("$id", file));
+        }
     }
 
-    /// <summary>The skipped files of a run, or of all: path order, a page at a time.</summary>
-    public IEnumerable<SkippedFile> SkippedFiles(long? run)
+    /// <summary>The skipped files of some folders, a page at a time.</summary>
+    public IEnumerable<SkippedFile> SkippedFiles(IReadOnlyCollection<long> folders)
     {
-        string last = "";
+        long last = 0;
         while (true)
         {
             List<SkippedFile> page = [];
             lock (_gate)
             {
-                using SqliteCommand command = Command("SELECT path, reason, detail FROM files WHERE state = 2 AND ($run IS NULL OR run = $run) AND path > $last ORDER BY path LIMIT 500", ("$run", run), ("$last", last));
-                using SqliteDataReader reader = command.ExecuteReader();
-                while (reader.Read()) page.Add(new SkippedFile(reader.GetString(0), SkipReasons.Parse(reader.GetString(1)), reader.IsDBNull(2) ? null : reader.GetString(2)));
+                using SqliteCommand command = Command(
+                    $"""
+                    SELECT f.id, d.path, r.path, f.name, f.reason, f.detail FROM files f CROSS JOIN directories r ON r.id = f.directory CROSS JOIN folders d ON d.id = r.folder
+                    WHERE f.state = 2 AND f.id > $last AND d.id IN ({string.Join(',', folders)}) ORDER BY f.id LIMIT 500
+                    """,
+                    ("$last", last));
+                using SqliteDataReader row = command.ExecuteReader();
+                while (row.Read())
+                {
+                    last = row.GetInt64(0);
+                    page.Add(new SkippedFile(FullPath(row, 1), SkipReasons.Parse(row.GetString(4)), Text(row, 5)));
+                }
             }
 
-            if (page.Count == 0) yield break;
-            foreach (SkippedFile file in page) yield return file;
-            last = page[^1].Path;
+            if (page.Count == 0)
+            {
+                yield break;
+            }
+
+            foreach (SkippedFile file in page)
+            {
+                yield return file;
+            }
         }
     }
 
-    private static FileChange Compare(SqliteCommand find, FoundFile file, bool rehash, out long id)
+    /// <summary>How many files changed of late, and were not accepted: what <see cref="MassChange"/> looks at.</summary>
+    /// <param name="folder">In this folder.</param>
+    /// <param name="since">What changed before that is no sudden change.</param>
+    /// <returns>Files that changed, files that may have (they are to be read), and all files.</returns>
+    public (long Changed, long MayHave, long All) CountChanges(long folder, DateTimeOffset since)
     {
-        find.Parameters["$path"].Value = file.Path;
-        using SqliteDataReader row = find.ExecuteReader();
-        id = 0;
-        if (!row.Read()) return FileChange.New;
-        id = row.GetInt64(0);
-        bool same = row.GetInt64(1) == file.Length && row.GetInt64(2) == file.ModifiedTicks;
-        FileState state = (FileState)row.GetInt64(3);
-        SkipReason? reason = row.IsDBNull(4) ? null : SkipReasons.Parse(row.GetString(4));
-
-        // What could not be read last time, or kept changing, may be readable now, whatever its time says.
-        bool settled = state == FileState.Read || (state == FileState.Skipped && !SkipReasons.IsPassing(reason!.Value));
-        return same && settled && !rehash && (file.Skip is null ? reason is null || !SkipReasons.IsOfName(reason.Value) : file.Skip == reason) ? FileChange.Unchanged : FileChange.Changed;
+        lock (_gate)
+        {
+            string among = $"directory IN (SELECT id FROM directories WHERE folder = {folder})";
+            return (
+                Scalar<long>(
+                    $"SELECT count(*) FROM files WHERE changed IS NOT NULL AND changed > $since AND changed > (SELECT accepted FROM folders WHERE id = {folder}) AND {among}",
+                    ("$since", since.ToUnixTimeMilliseconds())),
+                Scalar<long>($"SELECT count(*) FROM files WHERE state IN (0, 3) AND state <> 3 AND (sha256 IS NOT NULL OR suspect = 1) AND {among}"),
+                Scalar<long>($"SELECT count(*) FROM files WHERE {among}"));
+        }
     }
+
+    /// <summary>Days since 1970.</summary>
+    private static long Day(DateTimeOffset time) => time.ToUnixTimeSeconds() / 86_400;
+
+    /// <summary>Whether the row says that nothing about a file should have changed, and its bytes did.</summary>
+    private bool ChangedWithoutNewTime(long file, long length, long modifiedTicks, Sha256Digest sha256)
+    {
+        using SqliteCommand command = Command(
+            "SELECT 1 FROM files WHERE id = $id AND state = 3 AND doubtful = 0 AND length = $length AND modified = $modified AND sha256 <> $sha256",
+            ("$id", file), ("$length", length), ("$modified", modifiedTicks), ("$sha256", Bytes(sha256)));
+        return command.ExecuteScalar() is not null;
+    }
+
+    private static KnownFile ReadKnown(SqliteDataReader row, int first) => new(
+        row.GetInt64(first), row.GetInt64(first + 1), row.GetInt64(first + 2), (FileState)row.GetInt64(first + 3),
+        row.IsDBNull(first + 4) ? null : SkipReasons.Parse(row.GetString(first + 4)), row.GetBoolean(first + 5), row.GetBoolean(first + 6));
+
+    /// <summary>Folder, directory and name, from three columns.</summary>
+    private static string FullPath(SqliteDataReader row, int first) => Path.Combine(row.GetString(first), row.GetString(first + 1), row.GetString(first + 2));
 }

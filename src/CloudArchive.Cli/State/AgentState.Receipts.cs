@@ -15,29 +15,52 @@ public sealed partial class AgentState
     {
         lock (_gate)
         {
-            CommitDurably(() => Execute(
-                "INSERT OR REPLACE INTO uploads(pack, sidecar, uploaded) VALUES ($pack, $sidecar, $now)",
-                ("$pack", sidecar.Pack.ToString()), ("$sidecar", Sidecars.Serialize(sidecar)), ("$now", Text(now))));
+            CommitDurably(() =>
+            {
+                Execute(
+                    "INSERT OR REPLACE INTO uploads(pack, sidecar, uploaded) VALUES ($pack, $sidecar, $now)",
+                    ("$pack", sidecar.Pack.ToString()), ("$sidecar", Sidecars.Serialize(sidecar)), ("$now", Text(now)));
+                Claim(sidecar.Pack, sidecar.Instances.Select(i => i.Sha256));
+            });
         }
     }
 
-    /// <summary>The packs whose commit must be repeated.</summary>
-    public IReadOnlyList<Sidecar> Uploads()
+    /// <summary>The packs whose commit must be repeated, and since when.</summary>
+    public IReadOnlyList<(Sidecar Sidecar, DateTimeOffset UploadedAt)> Uploads()
     {
         lock (_gate)
         {
-            using SqliteCommand command = Command("SELECT sidecar FROM uploads ORDER BY pack");
+            using SqliteCommand command = Command("SELECT sidecar, uploaded, pack FROM uploads ORDER BY pack");
             using SqliteDataReader reader = command.ExecuteReader();
-            List<Sidecar> sidecars = [];
-            while (reader.Read()) sidecars.Add(Sidecars.Parse(reader.GetFieldValue<byte[]>(0)));
+            List<(Sidecar, DateTimeOffset)> sidecars = [];
+            List<PackId> damaged = [];
+            while (reader.Read())
+            {
+                try
+                {
+                    sidecars.Add((Sidecars.Parse(reader.GetFieldValue<byte[]>(0)), Time(reader.GetString(1))));
+                }
+                catch (Exception error) when (error is PackException or FormatException)
+                {
+                    damaged.Add(PackId.Parse(reader.GetString(2))); // it can be committed by nobody any more; its files go again
+                }
+            }
+
+            damaged.ForEach(ForgetUpload);
             return sidecars;
         }
     }
 
-    /// <summary>Gives an upload up: its files are planned anew.</summary>
+    /// <summary>There is no blob of a pack: where it was begun block by block, it can go on, else it is planned anew.</summary>
     public void DropUpload(PackId pack)
     {
-        lock (_gate) Execute("DELETE FROM uploads WHERE pack = $pack", ("$pack", pack.ToString()));
+        lock (_gate)
+        {
+            using SqliteTransaction transaction = _connection.BeginTransaction();
+            Execute("DELETE FROM uploads WHERE pack = $pack", ("$pack", pack.ToString()));
+            Execute("DELETE FROM contents_under_way WHERE pack = $pack AND pack NOT IN (SELECT pack FROM packs_under_way)", ("$pack", pack.ToString()));
+            transaction.Commit();
+        }
     }
 
     /// <summary>Stores a verified receipt; in the same transaction the pack's instances become backed up.</summary>
@@ -52,15 +75,34 @@ public sealed partial class AgentState
         lock (_gate) return Scalar<long>("SELECT count(*) FROM receipts WHERE pack = $pack", ("$pack", pack.ToString())) > 0;
     }
 
-    /// <summary>Takes a receipt back: its pack's files are pending again.</summary>
-    public void DropReceipt(PackId pack)
+    /// <summary>
+    /// The receipt of a pack no longer counts. Its files are pending again; what has no file any more stays noted as lost. What was destroyed after
+    /// its time is not uploaded again.
+    /// </summary>
+    public void DropReceipt(PackId pack, PackLossCause cause)
     {
         lock (_gate)
         {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
-            Execute("UPDATE contents SET pack = NULL WHERE pack = $pack", ("$pack", pack.ToString()));
-            Execute("DELETE FROM receipts WHERE pack = $pack", ("$pack", pack.ToString()));
-            transaction.Commit();
+            CommitDurably(() =>
+            {
+                Execute(
+                    "UPDATE contents SET pack = NULL, lost = $cause, lost_pack = pack WHERE pack = $pack",
+                    ("$pack", pack.ToString()), ("$cause", cause.ToString().ToLowerInvariant()));
+                Execute("DELETE FROM receipts WHERE pack = $pack", ("$pack", pack.ToString()));
+            });
+        }
+    }
+
+    /// <summary>A person knows of what the archive lost and the computer no longer has.</summary>
+    public void AcceptLosses()
+    {
+        lock (_gate)
+        {
+            Execute(
+                """
+                DELETE FROM contents WHERE pack IS NULL AND lost IS NOT NULL AND lost <> 'destroyed'
+                    AND NOT EXISTS (SELECT 1 FROM files WHERE files.sha256 = contents.sha256)
+                """);
         }
     }
 
@@ -129,7 +171,7 @@ public sealed partial class AgentState
         using SqliteCommand set = Command(
             """
             INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, pack) VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $pack)
-            ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack
+            ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack, lost = NULL, lost_pack = NULL
             """,
             ("$sha256", null), ("$sop", ""), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", receipt.Study.Value), ("$pack", pack));
         foreach (SidecarInstance instance in instances)
@@ -138,7 +180,7 @@ public sealed partial class AgentState
             set.ExecuteNonQuery();
         }
 
-        Execute("DELETE FROM uploads WHERE pack = $pack", ("$pack", pack));
+        RemoveUpload(pack);
         Execute("DELETE FROM claims WHERE pack = $pack", ("$pack", pack));
     }
 

@@ -1,26 +1,58 @@
 using CloudArchive.Cli.Backup;
+using CloudArchive.Format.Verdicts;
 using Microsoft.Data.Sqlite;
 
 namespace CloudArchive.Cli.State;
 
-/// <summary>How files stand, in one run's folders or in all.</summary>
-/// <param name="Files">Files that the scan found.</param>
-/// <param name="BackedUp">Files whose bytes have a receipt.</param>
-/// <param name="BackedUpBytes">Their bytes.</param>
-/// <param name="Pending">Instances without a receipt, and files not read yet.</param>
-/// <param name="PendingBytes">Their bytes.</param>
+/// <summary>How the files of a folder stand, or of several. Each file is counted once.</summary>
+/// <param name="Archived">Those whose bytes have a receipt that counts.</param>
+/// <param name="Pending">Those to be read, and those without a receipt that counts.</param>
+/// <param name="Held">Changed files that are held back.</param>
+/// <param name="Excluded">Those that a person excluded on purpose, and those that were destroyed in the archive after their time.</param>
 /// <param name="Skipped">The others, by reason.</param>
-public sealed record FileCounts(long Files, long BackedUp, long BackedUpBytes, long Pending, long PendingBytes, IReadOnlyDictionary<SkipReason, long> Skipped)
+public sealed record FileCounts(FileTally Archived, FileTally Pending, FileTally Held, FileTally Excluded, IReadOnlyDictionary<SkipReason, FileTally> Skipped)
 {
-    /// <summary>Files that may be images and are not in the archive, for a passing reason.</summary>
-    public long NotBackedUp => Pending + Skipped.Where(s => SkipReasons.IsPassing(s.Key)).Sum(s => s.Value);
+    /// <summary>No files.</summary>
+    public static FileCounts None { get; } = new(default, default, default, default, new SortedDictionary<SkipReason, FileTally>());
 
-    /// <summary>Files that someone should look at.</summary>
-    public long Grave => Skipped.Where(s => SkipReasons.IsGrave(s.Key) && !SkipReasons.IsPassing(s.Key)).Sum(s => s.Value);
+    /// <summary>All files that were found.</summary>
+    public long Files => Archived.Files + Pending.Files + Held.Files + Excluded.Files + SkippedFiles;
+
+    /// <summary>Files that are not in the archive, and that nobody excluded.</summary>
+    public long NotBackedUp => Pending.Files + Held.Files + Skipped.Where(s => !SkipReasons.IsNothing(s.Key)).Sum(s => s.Value.Files);
+
+    /// <summary>Of them, those that another run may well archive: what keeps a backup from being complete.</summary>
+    public long LeftBehind => Pending.Files + Held.Files + Skipped.Where(s => SkipReasons.IsPassing(s.Key)).Sum(s => s.Value.Files);
 
     /// <summary>All skipped files.</summary>
-    public long SkippedFiles => Skipped.Values.Sum();
+    public long SkippedFiles => Skipped.Values.Sum(s => s.Files);
+
+    /// <summary>Files skipped for one of these reasons.</summary>
+    public FileTally SkippedFor(Func<SkipReason, bool> reason) => Skipped.Where(s => reason(s.Key)).Aggregate(default(FileTally), (sum, s) => sum + s.Value);
+
+    /// <summary>Several folders together.</summary>
+    public static FileCounts Sum(IEnumerable<FileCounts> folders)
+    {
+        FileCounts sum = None;
+        foreach (FileCounts one in folders)
+        {
+            SortedDictionary<SkipReason, FileTally> skipped = new(sum.Skipped.ToDictionary());
+            foreach ((SkipReason reason, FileTally files) in one.Skipped)
+            {
+                skipped[reason] = skipped.GetValueOrDefault(reason) + files;
+            }
+
+            sum = new FileCounts(sum.Archived + one.Archived, sum.Pending + one.Pending, sum.Held + one.Held, sum.Excluded + one.Excluded, skipped);
+        }
+
+        return sum;
+    }
 }
+
+/// <summary>What the archive lost.</summary>
+/// <param name="Packs">Packs whose files wait to be uploaded again.</param>
+/// <param name="Files">Files that this computer had and no longer has either. What other computers archived is theirs to tell.</param>
+public sealed record Losses(long Packs, FileTally Files);
 
 /// <summary>A run, as it ended.</summary>
 /// <param name="StartedAt">When it began.</param>
@@ -28,9 +60,6 @@ public sealed record FileCounts(long Files, long BackedUp, long BackedUpBytes, l
 /// <param name="Outcome">Its exit code.</param>
 /// <param name="NotBackedUp">Files that it left behind.</param>
 public sealed record RunRecord(DateTimeOffset StartedAt, DateTimeOffset? FinishedAt, ExitCode? Outcome, long? NotBackedUp);
-
-/// <summary>A backed-up folder, as it was last scanned.</summary>
-public sealed record FolderRecord(string Path, DateTimeOffset? ScannedAt, long UnreadableFolders);
 
 public sealed partial class AgentState
 {
@@ -48,7 +77,7 @@ public sealed partial class AgentState
             using SqliteTransaction transaction = _connection.BeginTransaction();
             Execute("UPDATE runs SET finished = $now, outcome = $outcome, not_backed_up = $not WHERE id = $run", ("$now", Text(now)), ("$outcome", outcome.ToString()), ("$not", notBackedUp), ("$run", run));
             Execute("DELETE FROM runs WHERE id < $run - 1000", ("$run", run));
-            Execute("DELETE FROM contents WHERE pack IS NULL AND NOT EXISTS (SELECT 1 FROM files WHERE files.sha256 = contents.sha256)");
+            Execute("DELETE FROM contents WHERE pack IS NULL AND lost IS NULL AND NOT EXISTS (SELECT 1 FROM files WHERE files.sha256 = contents.sha256)");
             transaction.Commit();
         }
     }
@@ -59,31 +88,65 @@ public sealed partial class AgentState
         lock (_gate) Execute("DELETE FROM runs WHERE id = $run", ("$run", run));
     }
 
-    /// <summary>How the files of a run, or of all folders, stand.</summary>
-    public FileCounts Count(long? run)
+    /// <summary>How the files of each folder stand, by the folder's row.</summary>
+    public IReadOnlyDictionary<long, FileCounts> Count()
     {
         lock (_gate)
         {
-            long files, backedUp, backedUpBytes, pending, pendingBytes;
+            Dictionary<long, FileCounts> all = FolderRecords().ToDictionary(folder => folder.Id, _ => FileCounts.None);
             using (SqliteCommand command = Command(
-                """
-                SELECT count(*),
-                    coalesce(sum(f.state = 1 AND c.pack IS NOT NULL), 0), coalesce(sum(CASE WHEN f.state = 1 AND c.pack IS NOT NULL THEN f.length END), 0),
-                    coalesce(sum(f.state = 0 OR (f.state = 1 AND c.pack IS NULL)), 0), coalesce(sum(CASE WHEN f.state = 0 OR (f.state = 1 AND c.pack IS NULL) THEN f.length END), 0)
-                FROM files f LEFT JOIN contents c ON c.sha256 = f.sha256 WHERE $run IS NULL OR f.run = $run
-                """,
-                ("$run", run)))
+                $"""
+                SELECT r.folder, CASE
+                        WHEN f.state = 2 OR (f.state = 3 AND f.reason IS NOT NULL) THEN f.reason
+                        WHEN f.state = 0 THEN '+pending'
+                        WHEN c.pack IS NOT NULL THEN '+archived'
+                        WHEN c.lost = 'destroyed' THEN '+excluded'
+                        WHEN {IsHeld} THEN '+held'
+                        ELSE '+pending' END AS class,
+                    count(*), coalesce(sum(f.length), 0)
+                FROM files f JOIN directories r ON r.id = f.directory JOIN folders d ON d.id = r.folder LEFT JOIN contents c ON c.sha256 = f.sha256
+                GROUP BY r.folder, class
+                """))
             using (SqliteDataReader row = command.ExecuteReader())
             {
-                row.Read();
-                (files, backedUp, backedUpBytes, pending, pendingBytes) = (row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4));
+                while (row.Read())
+                {
+                    FileTally files = new(row.GetInt64(2), row.GetInt64(3));
+                    FileCounts known = all[row.GetInt64(0)];
+                    all[row.GetInt64(0)] = row.GetString(1) switch
+                    {
+                        "+archived" => known with { Archived = files },
+                        "+pending" => known with { Pending = files },
+                        "+held" => known with { Held = files },
+                        "+excluded" => known with { Excluded = files },
+                        string reason => known with { Skipped = new SortedDictionary<SkipReason, FileTally>(known.Skipped.ToDictionary()) { [SkipReasons.Parse(reason)] = files } },
+                    };
+                }
             }
 
-            SortedDictionary<SkipReason, long> skipped = [];
-            using SqliteCommand reasons = Command("SELECT reason, count(*) FROM files WHERE state = 2 AND ($run IS NULL OR run = $run) GROUP BY reason", ("$run", run));
-            using SqliteDataReader reader = reasons.ExecuteReader();
-            while (reader.Read()) skipped[SkipReasons.Parse(reader.GetString(0))] = reader.GetInt64(1);
-            return new FileCounts(files, backedUp, backedUpBytes, pending, pendingBytes, skipped);
+            using SqliteCommand leftOut = Command("SELECT folder, sum(files), sum(bytes) FROM left_out GROUP BY folder");
+            using SqliteDataReader rule = leftOut.ExecuteReader();
+            while (rule.Read())
+            {
+                FileCounts known = all[rule.GetInt64(0)];
+                all[rule.GetInt64(0)] = known with { Excluded = known.Excluded + new FileTally(rule.GetInt64(1), rule.GetInt64(2)) };
+            }
+
+            return all;
+        }
+    }
+
+    /// <summary>What the archive lost and was not uploaded again.</summary>
+    public Losses Losses()
+    {
+        lock (_gate)
+        {
+            const string Lost = "c.pack IS NULL AND c.lost IS NOT NULL AND c.lost <> 'destroyed'";
+            const string HasSource = "EXISTS (SELECT 1 FROM files f WHERE f.sha256 = c.sha256)";
+            using SqliteCommand command = Command($"SELECT count(*), coalesce(sum(length), 0) FROM contents c WHERE {Lost} AND c.mine = 1 AND NOT {HasSource}");
+            using SqliteDataReader row = command.ExecuteReader();
+            row.Read();
+            return new Losses(Scalar<long>($"SELECT count(DISTINCT c.lost_pack) FROM contents c WHERE {Lost} AND {HasSource}"), new FileTally(row.GetInt64(0), row.GetInt64(1)));
         }
     }
 
@@ -91,19 +154,6 @@ public sealed partial class AgentState
     public (RunRecord? Last, RunRecord? LastGood) LastRuns()
     {
         lock (_gate) return (Run("1 = 1"), Run($"outcome = '{ExitCode.Ok}'"));
-    }
-
-    /// <summary>The backed-up folders.</summary>
-    public IReadOnlyList<FolderRecord> FolderRecords()
-    {
-        lock (_gate)
-        {
-            using SqliteCommand command = Command("SELECT path, scanned, unreadable FROM folders ORDER BY path");
-            using SqliteDataReader row = command.ExecuteReader();
-            List<FolderRecord> folders = [];
-            while (row.Read()) folders.Add(new FolderRecord(row.GetString(0), row.IsDBNull(1) ? null : Time(row.GetString(1)), row.GetInt64(2)));
-            return folders;
-        }
     }
 
     /// <summary>How many receipts there are, when the newest was issued, and when the first of them stops being immutable.</summary>

@@ -10,21 +10,20 @@ namespace CloudArchive.Cli.State;
 /// </summary>
 public sealed partial class AgentState : IDisposable
 {
-    private const int SchemaVersion = 2;
+    private const int SchemaVersion = 3;
 
     // A content's pack is set in the transaction that stores the pack's receipt, so "has a pack" and "has a receipt" are one fact.
+    // Nothing here names the run: a scan that finds nothing new writes nothing per file.
     private const string Schema =
         """
         CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-        CREATE TABLE folders(id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, scanned TEXT, unreadable INTEGER NOT NULL DEFAULT 0);
-        CREATE TABLE files(
-            id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder INTEGER NOT NULL REFERENCES folders(id), length INTEGER NOT NULL,
-            modified INTEGER NOT NULL, run INTEGER NOT NULL, state INTEGER NOT NULL, sha256 BLOB, reason TEXT, detail TEXT);
-        CREATE INDEX files_to_read ON files(run, id) WHERE state = 0;
-        CREATE INDEX files_by_content ON files(sha256);
+        CREATE TABLE folders(
+            id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, scanned TEXT, unreadable INTEGER NOT NULL DEFAULT 0, complete TEXT, volume TEXT,
+            moved INTEGER NOT NULL DEFAULT 0, held_files INTEGER NOT NULL DEFAULT 0, emptied INTEGER NOT NULL DEFAULT 0, held TEXT, accepted INTEGER NOT NULL DEFAULT 0);
         CREATE TABLE contents(
             sha256 BLOB PRIMARY KEY, sop TEXT NOT NULL, sop_class TEXT NOT NULL, series TEXT, modality TEXT, transfer_syntax TEXT NOT NULL,
-            length INTEGER NOT NULL, study TEXT NOT NULL, study_date TEXT, patient BLOB, accession BLOB, pack TEXT, born INTEGER) WITHOUT ROWID;
+            length INTEGER NOT NULL, study TEXT NOT NULL, study_date TEXT, patient BLOB, accession BLOB, pack TEXT, born INTEGER,
+            mine INTEGER NOT NULL DEFAULT 0, lost TEXT, lost_pack TEXT) WITHOUT ROWID;
         CREATE INDEX contents_by_instance ON contents(sop);
         CREATE INDEX contents_by_pack ON contents(pack);
         CREATE TABLE receipts(
@@ -35,7 +34,29 @@ public sealed partial class AgentState : IDisposable
         CREATE TABLE claims(
             pack TEXT NOT NULL, sop TEXT NOT NULL, sha256 BLOB NOT NULL, sop_class TEXT NOT NULL, series TEXT, modality TEXT,
             transfer_syntax TEXT NOT NULL, length INTEGER NOT NULL, study TEXT NOT NULL, PRIMARY KEY (pack, sop, sha256)) WITHOUT ROWID;
-        PRAGMA user_version = 2;
+        """;
+
+    // Version 3: files lie in directories, so that a path stands once and a scan compares directory by directory.
+    // packs_under_way: packs that were begun, with what it takes to seal them again. blocks: what of them left this computer.
+    private const string FilesOfVersion3 =
+        """
+        CREATE TABLE exclusions(folder INTEGER NOT NULL REFERENCES folders(id), pattern TEXT NOT NULL, PRIMARY KEY (folder, pattern)) WITHOUT ROWID;
+        CREATE TABLE left_out(
+            folder INTEGER NOT NULL REFERENCES folders(id), rule TEXT NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (folder, rule)) WITHOUT ROWID;
+        CREATE TABLE directories(id INTEGER PRIMARY KEY, folder INTEGER NOT NULL REFERENCES folders(id), path TEXT NOT NULL, UNIQUE (folder, path));
+        CREATE TABLE files(
+            id INTEGER PRIMARY KEY, directory INTEGER NOT NULL REFERENCES directories(id), name TEXT NOT NULL, length INTEGER NOT NULL, modified INTEGER NOT NULL,
+            state INTEGER NOT NULL, sha256 BLOB, checked INTEGER NOT NULL DEFAULT 0, doubtful INTEGER NOT NULL DEFAULT 0, suspect INTEGER NOT NULL DEFAULT 0, changed INTEGER,
+            reason TEXT, detail TEXT, UNIQUE (directory, name));
+        CREATE INDEX files_to_read ON files(id) WHERE state IN (0, 3);
+        CREATE INDEX files_by_content ON files(sha256);
+        CREATE INDEX files_by_check ON files(checked) WHERE state = 1;
+        CREATE INDEX files_by_change ON files(changed) WHERE changed IS NOT NULL;
+        CREATE TABLE packs_under_way(pack TEXT PRIMARY KEY, plan BLOB NOT NULL, key BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE blocks(pack TEXT NOT NULL, seq INTEGER NOT NULL, length INTEGER NOT NULL, sha256 BLOB NOT NULL, staged INTEGER NOT NULL, PRIMARY KEY (pack, seq)) WITHOUT ROWID;
+        CREATE TABLE contents_under_way(sha256 BLOB PRIMARY KEY, pack TEXT NOT NULL) WITHOUT ROWID;
+        CREATE INDEX contents_under_way_by_pack ON contents_under_way(pack);
+        PRAGMA user_version = 3;
         """;
 
     // What is not archived yet is read again: nobody looked for a year of birth in it.
@@ -44,7 +65,36 @@ public sealed partial class AgentState : IDisposable
         ALTER TABLE contents ADD COLUMN born INTEGER;
         UPDATE files SET state = 0, sha256 = NULL WHERE sha256 IN (SELECT sha256 FROM contents WHERE pack IS NULL);
         DELETE FROM contents WHERE pack IS NULL;
-        PRAGMA user_version = 2;
+        """;
+
+    private const string ToVersion3 =
+        """
+        ALTER TABLE folders ADD COLUMN complete TEXT;
+        ALTER TABLE folders ADD COLUMN volume TEXT;
+        ALTER TABLE folders ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE folders ADD COLUMN held_files INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE folders ADD COLUMN emptied INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE folders ADD COLUMN held TEXT;
+        ALTER TABLE folders ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE contents ADD COLUMN mine INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE contents ADD COLUMN lost TEXT;
+        ALTER TABLE contents ADD COLUMN lost_pack TEXT;
+        DROP INDEX files_to_read;
+        DROP INDEX files_by_content;
+        ALTER TABLE files RENAME TO files_of_version_2;
+        """;
+
+    private const string FilesToVersion3 =
+        """
+        DELETE FROM folders WHERE scanned IS NULL AND id NOT IN (SELECT folder FROM files_of_version_2);
+        INSERT INTO directories(folder, path) SELECT DISTINCT f.folder, directory_of(d.path, f.path) FROM files_of_version_2 f JOIN folders d ON d.id = f.folder;
+        INSERT OR IGNORE INTO files(id, directory, name, length, modified, state, sha256, reason, detail)
+            SELECT f.id, r.id, name_of(f.path), f.length, f.modified, f.state, f.sha256, f.reason, f.detail
+            FROM files_of_version_2 f JOIN folders d ON d.id = f.folder JOIN directories r ON r.folder = f.folder AND r.path = directory_of(d.path, f.path);
+        UPDATE contents SET mine = 1 WHERE sha256 IN (SELECT sha256 FROM files);
+        UPDATE folders SET held_files = id IN (SELECT folder FROM files_of_version_2 WHERE sha256 IS NOT NULL),
+            complete = CASE WHEN scanned IS NOT NULL THEN (SELECT max(finished) FROM runs WHERE outcome = 'Ok') END;
+        DROP TABLE files_of_version_2;
         """;
 
     private readonly SqliteConnection _connection;
@@ -64,7 +114,7 @@ public sealed partial class AgentState : IDisposable
         AgentState state = new(Connect(path, SqliteOpenMode.ReadWriteCreate));
         try
         {
-            state.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000;");
+            state.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000; PRAGMA secure_delete = ON;");
             state.Migrate(path);
             return state;
         }
@@ -80,9 +130,20 @@ public sealed partial class AgentState : IDisposable
     {
         if (!File.Exists(path)) return null;
         AgentState state = new(Connect(path, SqliteOpenMode.ReadOnly));
-        if (state.Scalar<long>("PRAGMA user_version") is 1 or SchemaVersion) return state; // what is read beside a run is the same in both
+        long version = state.Scalar<long>("PRAGMA user_version");
+        if (version == SchemaVersion)
+        {
+            return state;
+        }
+
         state.Dispose();
-        return null;
+        if (version is 0 or > SchemaVersion)
+        {
+            return null;
+        }
+
+        Open(path).Dispose(); // brings it to this version
+        return OpenToRead(path);
     }
 
     /// <summary>A small value by name, or null.</summary>
@@ -122,19 +183,44 @@ public sealed partial class AgentState : IDisposable
     {
         long version = Scalar<long>("PRAGMA user_version");
         if (version > SchemaVersion) throw new LocalFailureException($"{path} was written by a newer version of cloudarchive. Update this computer's, or move the file away: the next backup rebuilds it from the service.");
+        if (version == SchemaVersion)
+        {
+            return;
+        }
+
+        using SqliteTransaction transaction = _connection.BeginTransaction();
         if (version == 0)
         {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
             Execute(Schema);
-            transaction.Commit();
         }
-        else if (version == 1)
+
+        if (version == 1)
         {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
             Execute(ToVersion2);
-            transaction.Commit();
         }
+
+        if (version is 1 or 2)
+        {
+            Execute(ToVersion3);
+        }
+
+        Execute(FilesOfVersion3);
+        if (version is 1 or 2)
+        {
+            _connection.CreateFunction("directory_of", (string folder, string file) => DirectoryOf(folder, file), isDeterministic: true);
+            _connection.CreateFunction("name_of", (string file) => Path.GetFileName(file), isDeterministic: true);
+            Execute(FilesToVersion3);
+        }
+
+        transaction.Commit();
     }
+
+    /// <summary>The directory of a file, below its folder; empty for the folder itself.</summary>
+    private static string DirectoryOf(string folder, string file) => Path.GetDirectoryName(file) is { } directory ? Below(folder, directory) : "";
+
+    /// <summary>A directory as the state names it: relative to its folder, empty for the folder itself.</summary>
+    public static string Below(string folder, string directory) =>
+        directory.Length <= folder.Length ? "" : Path.TrimEndingDirectorySeparator(directory[folder.Length..].TrimStart(Path.DirectorySeparatorChar));
 
     private SqliteCommand Command(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
     {

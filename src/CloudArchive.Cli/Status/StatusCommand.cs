@@ -3,6 +3,8 @@ using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Format;
+using CloudArchive.Format.Verdicts;
 using Spectre.Console;
 
 namespace CloudArchive.Cli.Status;
@@ -10,83 +12,165 @@ namespace CloudArchive.Cli.Status;
 /// <summary><c>status</c>: needs no network.</summary>
 internal static class StatusCommand
 {
-    private static readonly FileCounts NoFiles = new(0, 0, 0, 0, 0, new Dictionary<SkipReason, long>());
-
     public static Command Create(CliEnvironment environment)
     {
         Option<int> maxAge = new("--max-age") { Description = "Hours that the last complete backup may be old", DefaultValueFactory = _ => 26, HelpName = "hours" };
         Option<bool> quick = new("--quick") { Description = "Do not look into the folders for files that are new or changed since" };
         Option<bool> json = CommonOptions.Json();
+        maxAge.Validators.Add(result => { if (result.GetValue(maxAge) is < 1 or > 8760) result.AddError("--max-age is 1 to 8760 hours."); });
         Command command = new("status", "Say whether the files are safe; the exit code says it too.") { maxAge, quick, json };
         command.SetAction((parsed, cancellationToken) =>
         {
             AgentHome home = AgentHome.Of(environment);
             AgentIdentity identity = AgentIdentity.Load(home);
             using AgentState? state = AgentState.OpenToRead(home.State(identity.Clinic));
-            IReadOnlyList<FolderNow> folders = [.. (state?.Folders() ?? []).Select(folder => Look(state!, home, folder, parsed.GetValue(quick), cancellationToken))];
-            (RunRecord? last, RunRecord? lastGood) = state?.LastRuns() ?? (null, null);
-            StatusFacts facts = new(state?.Count(null) ?? NoFiles, folders, last, lastGood, state is null ? null : LogNow.Of(state), environment.Clock.GetUtcNow(), TimeSpan.FromHours(parsed.GetValue(maxAge)));
-            IReadOnlyList<StatusFinding> findings = StatusVerdict.For(facts);
-            bool safe = !findings.Any(f => f.NotSafe);
-            (long receipts, DateTimeOffset? newest, DateTimeOffset? firstToExpire) = state?.ReceiptSpan() ?? (0, null, null);
+            using IdentifierSecret? secret = home.TryReadSecret();
+            AgentLook look = AgentLook.Of(state, identity, secret, environment.Clock.GetUtcNow(), TimeSpan.FromHours(parsed.GetValue(maxAge)));
+            foreach (FolderLook folder in look.Folders)
+            {
+                look = Look(look, folder, state!, home, environment, parsed.GetValue(quick), cancellationToken);
+            }
+
+            AgentVerdict verdict = VerdictRule.For(look.Facts);
+            StatusText status = new(identity, look, verdict, state);
             if (parsed.GetValue(json))
             {
-                environment.WriteJson(new
-                {
-                    safe,
-                    identity.Clinic,
-                    identity.ClinicName,
-                    identity.AgentId,
-                    service = identity.Service,
-                    dataFolder = home.Path,
-                    files = facts.Counts.Files,
-                    facts.Counts.BackedUp,
-                    facts.Counts.BackedUpBytes,
-                    pending = facts.Counts.Pending + facts.Folders.Sum(f => f.Changed ?? 0),
-                    skipped = facts.Counts.SkippedFiles,
-                    skippedByReason = facts.Counts.Skipped.ToDictionary(s => SkipReasons.Name(s.Key), s => s.Value),
-                    lastBackup = last,
-                    lastCompleteBackup = lastGood?.FinishedAt,
-                    receipts,
-                    newestReceipt = newest,
-                    firstImmutabilityEnd = firstToExpire,
-                    folders,
-                    findings,
-                });
+                status.WriteJson(environment, home);
             }
             else
             {
-                Write(environment, identity, facts, findings, safe, receipts, newest);
+                status.Write(environment);
             }
 
-            return Task.FromResult((int)(safe ? ExitCode.Ok : facts.Log?.Alarm is null ? ExitCode.NotSafe : ExitCode.LogAlarm));
+            return Task.FromResult((int)(verdict.Safe ? ExitCode.Ok : look.Facts.LogAlarm ? ExitCode.LogAlarm : ExitCode.NotSafe));
         });
         return command;
     }
 
-    private static FolderNow Look(AgentState state, AgentHome home, string folder, bool quick, CancellationToken cancellationToken)
+    private static AgentLook Look(AgentLook look, FolderLook folder, AgentState state, AgentHome home, CliEnvironment environment, bool quick, CancellationToken cancellationToken)
     {
-        if (!Directory.Exists(folder)) return new FolderNow(folder, false, null, 0);
-        if (quick) return new FolderNow(folder, true, null, 0);
-        int unreadable = 0;
-        long changed = FolderScan.Walk(folder, [home.Path], _ => unreadable++, cancellationToken).Count(file => file.Skip is null && state.IsNews(file));
-        return new FolderNow(folder, true, changed, unreadable);
-    }
+        FolderRecord record = folder.Folder;
+        if (!Directory.Exists(record.Path))
+        {
+            return look.With(folder, isThere: false, record.IsMoved, null);
+        }
 
-    private static void Write(CliEnvironment environment, AgentIdentity identity, StatusFacts facts, IReadOnlyList<StatusFinding> findings, bool safe, long receipts, DateTimeOffset? newest)
+        bool isMoved = record.Volume is not null && environment.VolumeOf(record.Path) is { } volume && volume != record.Volume;
+        FolderDifference? seen = quick
+            ? null
+            : new FolderDiff(state, record) { Write = false }.Run(
+                FolderScan.Walk(record.Path, RunScan.ScopeOf(state, home, record), cancellationToken), null, environment.Clock.GetUtcNow());
+        return look.With(folder, isThere: true, isMoved, seen);
+    }
+}
+
+/// <summary>What <c>status</c> says, as text and as JSON.</summary>
+public sealed class StatusText(AgentIdentity identity, AgentLook look, AgentVerdict verdict, AgentState? state)
+{
+    /// <summary>For people.</summary>
+    public void Write(CliEnvironment environment)
     {
         IAnsiConsole console = environment.Console;
-        console.MarkupLine(safe ? "[bold white on green] SAFE [/]  " + Markup.Escape($"{identity.ClinicName} ({identity.Clinic})") : "[bold white on red] NOT SAFE [/]  " + Markup.Escape($"{identity.ClinicName} ({identity.Clinic})"));
-        foreach (StatusFinding finding in findings) console.MarkupLine(finding.NotSafe ? $"[red]  ! {Markup.Escape(finding.Text)}[/]" : $"[yellow]  - {Markup.Escape(finding.Text)}[/]");
+        DateTimeOffset now = look.Facts.Now;
+        string clinic = Markup.Escape($"{identity.ClinicName} ({identity.Clinic})");
+        console.MarkupLine(verdict.Safe ? $"[bold white on green] SAFE [/]  {clinic}" : $"[bold white on red] NOT SAFE [/]  {clinic}");
+        foreach ((string? path, VerdictFinding finding) in Findings())
+        {
+            string text = Markup.Escape($"{(path is null ? "" : $"{Texts.Printable(path)}: ")}{VerdictTexts.Describe(finding, now)}{Alarm(finding)}");
+            console.MarkupLine(finding.NotSafe ? $"[red]  ! {text}[/]" : $"[yellow]  - {text}[/]");
+        }
 
         TextWriter output = environment.Out;
         output.WriteLine();
-        foreach (FolderNow folder in facts.Folders) output.WriteLine($"  Folder       {Texts.Printable(folder.Path)}");
-        output.WriteLine($"  Files        {facts.Counts.Files:N0} found, {facts.Counts.BackedUp:N0} backed up ({Texts.Size(facts.Counts.BackedUpBytes)}), {facts.Counts.Pending + facts.Folders.Sum(f => f.Changed ?? 0):N0} not yet");
-        if (facts.Counts.SkippedFiles > 0) output.WriteLine($"  Skipped      {string.Join(", ", facts.Counts.Skipped.Select(s => $"{s.Value:N0} {SkipReasons.Describe(s.Key).Split(" (")[0]}"))}");
-        output.WriteLine($"  Last backup  {(facts.LastRun is { } run ? Describe(run, facts.Now) : "never")}");
-        output.WriteLine($"  Receipts     {receipts:N0}{(newest is { } at ? $", the newest {Texts.Ago(at, facts.Now)}" : "")}");
+        foreach (FolderLook folder in look.Folders)
+        {
+            output.WriteLine($"  Folder       {Texts.Printable(folder.Folder.Path)}");
+            output.WriteLine($"               {Describe(folder, now)}");
+        }
+
+        (RunRecord? last, _) = state?.LastRuns() ?? (null, null);
+        (long receipts, DateTimeOffset? newest, _) = state?.ReceiptSpan() ?? (0, null, null);
+        output.WriteLine($"  Last backup  {(last is { } run ? Describe(run, now) : "never")}");
+        output.WriteLine($"  Receipts     {receipts:N0}{(newest is { } at ? $", the newest {Texts.Ago(at, now)}" : "")}");
         output.WriteLine($"  Archive      {identity.Service}");
+    }
+
+    /// <summary>For scripts.</summary>
+    public void WriteJson(CliEnvironment environment, AgentHome home)
+    {
+        FileCounts sum = FileCounts.Sum(look.Folders.Select(folder => folder.Counts));
+        (RunRecord? last, _) = state?.LastRuns() ?? (null, null);
+        (long receipts, DateTimeOffset? newest, DateTimeOffset? firstToExpire) = state?.ReceiptSpan() ?? (0, null, null);
+        environment.WriteJson(new
+        {
+            safe = verdict.Safe,
+            identity.Clinic,
+            identity.ClinicName,
+            identity.AgentId,
+            service = identity.Service,
+            dataFolder = home.Path,
+            files = sum.Files,
+            backedUp = sum.Archived.Files,
+            backedUpBytes = sum.Archived.Bytes,
+            excluded = sum.Excluded.Files,
+            excludedBytes = sum.Excluded.Bytes,
+            held = sum.Held.Files,
+            pending = look.Facts.Folders.Sum(folder => folder.Pending.Files),
+            skipped = sum.SkippedFiles,
+            skippedByReason = sum.Skipped.ToDictionary(s => SkipReasons.Name(s.Key), s => s.Value.Files),
+            lastBackup = last,
+            lastCompleteBackup = look.Folders.Count == 0 ? null : look.Folders.Min(folder => folder.Folder.CompleteAt ?? DateTimeOffset.MinValue) is var at && at > DateTimeOffset.MinValue ? at : (DateTimeOffset?)null,
+            receipts,
+            newestReceipt = newest,
+            firstImmutabilityEnd = firstToExpire,
+            folders = look.Folders.Zip(verdict.Folders, (folder, said) => new
+            {
+                folder.Folder.Path,
+                id = said.Folder.Length == 0 ? null : said.Folder,
+                said.Safe,
+                isThere = folder.Facts.IsThere,
+                said.Files,
+                said.Bytes,
+                said.Archived,
+                said.Excluded,
+                pending = folder.Facts.Pending.Files,
+                said.LastCompleteAt,
+                findings = said.Findings.Select(Say),
+            }),
+            findings = verdict.Findings.Select(Say),
+        });
+    }
+
+    private object Say(VerdictFinding finding) => new
+    {
+        cause = finding.Cause,
+        finding.NotSafe,
+        finding.Count,
+        finding.Bytes,
+        finding.Since,
+        text = VerdictTexts.Describe(finding, look.Facts.Now) + Alarm(finding),
+    };
+
+    /// <summary>Every finding with the folder that it is about, the grave ones first.</summary>
+    private IEnumerable<(string? Path, VerdictFinding Finding)> Findings() => verdict.Findings.Select(finding => ((string?)null, finding))
+        .Concat(look.Folders.Zip(verdict.Folders).SelectMany(folder => folder.Second.Findings.Select(finding => ((string?)folder.First.Folder.Path, finding))))
+        .OrderByDescending(f => f.finding.NotSafe);
+
+    /// <summary>What the check said of the log, for who has to tell the operator.</summary>
+    private string Alarm(VerdictFinding finding) => finding.Cause == VerdictCause.LogAlarm && state?.Get(LogWatch.AlarmName) is { Length: > 0 } alarm ? $" {alarm}" : "";
+
+    private static string Describe(FolderLook folder, DateTimeOffset now)
+    {
+        FolderFacts facts = folder.Facts;
+        FileTally rest = facts.Found;
+        List<string> parts = [$"{rest.Files:N0} files ({Texts.Size(rest.Bytes)})", $"{facts.Archived.Files:N0} archived"];
+        (string What, FileTally Files)[] others =
+        [
+            ("excluded on purpose", facts.Excluded), ("not yet", facts.Pending), ("held back", facts.Held), ("unreadable", facts.Unreadable), ("not archived", facts.NotArchived),
+            ("changed without a new time", facts.ChangedWithoutNewTime),
+        ];
+        parts.AddRange(others.Where(o => o.Files.Files > 0).Select(o => $"{o.Files.Files:N0} {o.What}"));
+        return $"{string.Join(", ", parts)}; complete {(facts.LastCompleteAt is { } at ? at > now + VerdictRule.ClockSlack ? $"at {at.ToLocalTime():yyyy-MM-dd HH:mm}, in the future" : Texts.Ago(at, now) : "never")}";
     }
 
     private static string Describe(RunRecord run, DateTimeOffset now)

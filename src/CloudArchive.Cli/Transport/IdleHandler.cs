@@ -16,7 +16,7 @@ internal sealed class IdleHandler(HttpMessageHandler inner, NetworkOptions optio
         {
             if (request.Content is { } content)
             {
-                request.Content = new WatchedContent(content, watch);
+                request.Content = new WatchedContent(content, watch, request.Options.TryGetValue(RateLimit.Option, out RateLimit? limit) ? limit : null);
             }
 
             watch.ExpectAnswer();
@@ -89,13 +89,14 @@ internal sealed class IdleHandler(HttpMessageHandler inner, NetworkOptions optio
     /// <summary>A request's body, sent in pieces.</summary>
     private sealed class WatchedContent : HttpContent
     {
-        private const int PieceLength = 64 * 1024;
+        private const int PieceLength = 16 * 1024;
         private readonly HttpContent _inner;
         private readonly IdleWatch _watch;
+        private readonly RateLimit? _limit;
 
-        public WatchedContent(HttpContent inner, IdleWatch watch)
+        public WatchedContent(HttpContent inner, IdleWatch watch, RateLimit? limit)
         {
-            (_inner, _watch) = (inner, watch);
+            (_inner, _watch, _limit) = (inner, watch, limit);
             foreach ((string name, IEnumerable<string> values) in inner.Headers)
             {
                 Headers.TryAddWithoutValidation(name, values);
@@ -113,6 +114,12 @@ internal sealed class IdleHandler(HttpMessageHandler inner, NetworkOptions optio
                 int count;
                 while ((count = await source.ReadAsync(piece.AsMemory(0, PieceLength), cancellationToken)) > 0)
                 {
+                    if (_limit is not null)
+                    {
+                        _watch.Rest(); // what is held back here does not stand still
+                        await _limit.TakeAsync(count, cancellationToken);
+                    }
+
                     _watch.Progress();
                     await stream.WriteAsync(piece.AsMemory(0, count), cancellationToken);
                 }

@@ -12,6 +12,9 @@ namespace CloudArchive.Cli.Transport;
 /// <param name="Repeatable">Whether a second request does no more than the first, so that one whose answer got lost may be repeated.</param>
 public sealed record Exchange(string Where, Answerer Answerer, bool Repeatable = true)
 {
+    /// <summary>Measures the way out by this exchange; null: too small to say anything.</summary>
+    public Uplink? Measured { get; init; }
+
     /// <summary>With storage at a URL, of which only the host is ever told: the rest may hold a signature.</summary>
     public static Exchange WithStorage(Uri url) => new($"Storage at {url.Authority}", Answerer.Storage);
 }
@@ -32,8 +35,10 @@ public sealed class Network : IDisposable
 
     /// <param name="environment">The clock, the way out, and where a long wait is told.</param>
     /// <param name="giveUpAfter">How long to go on trying; null for a command that somebody waits for.</param>
-    public Network(CliEnvironment environment, TimeSpan? giveUpAfter = null)
+    /// <param name="limit">How fast images may leave; null: as fast as they can.</param>
+    public Network(CliEnvironment environment, TimeSpan? giveUpAfter = null, RateLimit? limit = null)
     {
+        Limit = limit;
         Options = giveUpAfter is { } patience ? environment.Network with { GiveUpAfter = patience } : environment.Network;
         Clock = environment.Clock;
         _error = environment.Error;
@@ -46,10 +51,13 @@ public sealed class Network : IDisposable
     /// <summary>The time.</summary>
     public TimeProvider Clock { get; }
 
+    /// <summary>How fast images may leave.</summary>
+    public RateLimit? Limit { get; }
+
     /// <summary>A client for a library that brings its own requests. It has no timeout of the total; standing still ends it.</summary>
     public static HttpClient CreateClient(CliEnvironment environment)
     {
-        HttpMessageHandler way = environment.HttpHandler?.Invoke() ?? CreateHandler(environment.Network);
+        HttpMessageHandler way = environment.HttpHandler?.Invoke() ?? CreateHandler(environment);
         HttpClient client = new(new IdleHandler(way, environment.Network, environment.Clock)) { Timeout = Timeout.InfiniteTimeSpan };
         client.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("cloudarchive", typeof(Network).Assembly.GetName().Version!.ToString(3)));
         return client;
@@ -71,7 +79,7 @@ public sealed class Network : IDisposable
             try
             {
                 using HttpRequestMessage message = await request(cancellationToken);
-                using HttpResponseMessage answer = await _http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+                using HttpResponseMessage answer = await SendAsync(message, exchange.Measured, cancellationToken);
                 if (Failure.Of(answer, exchange.Answerer, Clock.GetUtcNow()) is { } failed)
                 {
                     throw new AnswerException(await WithCorrelationAsync(failed, answer, cancellationToken));
@@ -84,7 +92,7 @@ public sealed class Network : IDisposable
             }
             catch (Exception error) when (Failure.Of(error, cancellationToken) is { } failure)
             {
-                TimeSpan delay = attempts.Next(failure) ?? throw new ServiceUnreachableException(exchange.Where, failure.Why, error, failure.Kind);
+                TimeSpan delay = attempts.Next(failure) ?? throw GiveUp(exchange, failure, error);
                 await TellAsync(exchange.Where, failure);
                 await Task.Delay(delay, Clock, cancellationToken);
             }
@@ -99,11 +107,11 @@ public sealed class Network : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private static SocketsHttpHandler CreateHandler(NetworkOptions options) => new()
+    private static SocketsHttpHandler CreateHandler(CliEnvironment environment) => new()
     {
         AllowAutoRedirect = false,
         UseCookies = false,
-        ConnectTimeout = options.ConnectTimeout,
+        ConnectTimeout = environment.Network.ConnectTimeout,
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         DefaultProxyCredentials = CredentialCache.DefaultCredentials,
         ConnectCallback = async (context, cancellationToken) =>
@@ -111,7 +119,7 @@ public sealed class Network : IDisposable
             Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, SendBufferSize = SendBufferLength };
             try
             {
-                await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+                await socket.ConnectAsync(environment.Route?.Invoke(context.DnsEndPoint) ?? context.DnsEndPoint, cancellationToken);
                 return new NetworkStream(socket, ownsSocket: true);
             }
             catch
@@ -122,7 +130,18 @@ public sealed class Network : IDisposable
         },
     };
 
-    /// <summary>The service names the log entry of a fault, which whoever looks into it needs.</summary>
+    private static CliException GiveUp(Exchange exchange, Failure failure, Exception error) => failure.Kind == FailureKind.Damaged
+        ? new ArchiveDamagedException(exchange.Where, failure.Why, error)
+        : new ServiceUnreachableException(exchange.Where, failure.Why, error, failure.Kind);
+
+    private Task<HttpResponseMessage> SendAsync(HttpRequestMessage message, Uplink? measured, CancellationToken cancellationToken) => measured is null
+        ? _http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
+        : measured.MeasureAsync(
+            message.Content?.Headers.ContentLength ?? 0,
+            () => _http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken),
+            static answer => answer.IsSuccessStatusCode);
+
+    /// <summary>The service names the log entry of a fault, which whoever looks into it needs; and it says where the fault is damage, which no waiting mends.</summary>
     private static async Task<Failure> WithCorrelationAsync(Failure failure, HttpResponseMessage answer, CancellationToken cancellationToken)
     {
         if (failure.Kind is not (FailureKind.Busy or FailureKind.Fault) || answer.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) != true || answer.Content.Headers.ContentLength > MostProblemBytes)
@@ -133,15 +152,21 @@ public sealed class Network : IDisposable
         try
         {
             using JsonDocument problem = await JsonDocument.ParseAsync(await answer.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
-            return problem.RootElement.ValueKind == JsonValueKind.Object && problem.RootElement.TryGetProperty("correlationId", out JsonElement id) && id.ValueKind == JsonValueKind.String
-                ? failure with { Why = $"{failure.Why}, correlation id {id.GetString()}" }
-                : failure;
+            string? id = TextOf(problem.RootElement, "correlationId");
+            return failure with
+            {
+                Kind = TextOf(problem.RootElement, "type")?.EndsWith("/integrity-failed", StringComparison.Ordinal) == true ? FailureKind.Damaged : failure.Kind,
+                Why = id is null ? failure.Why : $"{failure.Why}, correlation id {id}",
+            };
         }
         catch (Exception error) when (error is JsonException or IOException)
         {
             return failure;
         }
     }
+
+    private static string? TextOf(JsonElement problem, string name) =>
+        problem.ValueKind == JsonValueKind.Object && problem.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private void NoteAnswer(string where)
     {

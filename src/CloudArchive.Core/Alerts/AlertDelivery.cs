@@ -47,7 +47,7 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDe
             {
                 foreach (Row due in await DueAsync(log, kind, cancellationToken))
                 {
-                    AlertDeliveryStatus? now = due.Time("at") > clock.GetUtcNow() ? null : await TryDeliverAsync(log, due, run, cancellationToken);
+                    AlertDeliveryStatus? now = await TryDeliverAsync(log, due, run, cancellationToken);
                     run.Delivered += now == AlertDeliveryStatus.Delivered ? 1 : 0;
                     run.Failed += now == AlertDeliveryStatus.Waiting ? 1 : 0;
                     run.GivenUp += now == AlertDeliveryStatus.Failed ? 1 : 0;
@@ -58,11 +58,16 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDe
         return new AlertDeliveryRun(run.Delivered, run.Failed, run.GivenUp);
     }
 
+    /// <summary>What is due of a log, at most so many; none, and told, where it cannot be read. Those that wait for a later attempt do not stand in the way of the others.</summary>
     private async Task<IReadOnlyList<Row>> DueAsync(string log, string kind, CancellationToken cancellationToken)
     {
         try
         {
-            return await rows.QueryAsync(RowTable.Work, log, RowRange.Prefix(kind), PerPartition, cancellationToken);
+            DateTimeOffset now = clock.GetUtcNow();
+            return await rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(kind), cancellationToken)
+                .Where(due => !(due.Values.GetValueOrDefault("at") is DateTimeOffset at && at > now)) // one whose time cannot be read is due: trying it tells
+                .Take(PerPartition)
+                .ToListAsync(cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

@@ -23,9 +23,8 @@ public sealed class AlertList(IRowStore rows, Outbox outbox, TimeProvider clock)
     public async Task<(IReadOnlyList<RaisedAlert> Alerts, AlertId? Next)> ListAsync(
         string log, Func<RaisedAlert, bool>? filter, AlertId? after, int take, CancellationToken cancellationToken)
     {
-        IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Work, log, RowRange.After(AlertRows.Alert, after?.ToString()), take, cancellationToken);
-        RaisedAlert[] read = [.. page.Select(AlertRows.Read)];
-        return ([.. filter is null ? read : read.Where(filter)], read.Length == take ? read[^1].Id : null);
+        IReadOnlyList<RaisedAlert> read = await rows.ReadPageAsync(RowTable.Work, log, RowRange.After(AlertRows.Alert, after?.ToString()), take, AlertRows.Read, cancellationToken);
+        return ([.. filter is null ? read : read.Where(filter)], read.Count == take ? read[^1].Id : null);
     }
 
     /// <summary>Has an alert that could not be delivered tried again, from the beginning, on the channels that did not take it. Repeating it while it waits changes nothing.</summary>

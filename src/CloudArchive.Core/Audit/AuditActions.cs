@@ -20,12 +20,14 @@ public static class AuditActions
     public const string RestoreRequested = "data-export/restore-requested";
     public const string RestoreApproved = "data-export/restore-approved";
     public const string RestoreResultRead = "data-export/restore-result-read";
+    public const string RestoreProgressed = "data-export/restore-progressed";
     public const string RestoreReported = "data-export/restore-reported";
     public const string RestoreExpired = "data-export/restore-expired";
 
     // Data Import (A.5.3.5)
     public const string PackCommitted = "data-import/pack-committed";
     public const string PackAbandoned = "data-import/pack-abandoned";
+    public const string PackReentered = "data-import/pack-reentered";
 
     // DICOM Instances Accessed (A.5.3.6)
     public const string RestoreTestStarted = RunCommitment.Action;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Audit;
 
@@ -29,6 +30,8 @@ public sealed class AuditReader(IRowStore rows)
 {
     /// <summary>How many entries one query gives at most.</summary>
     public const int LargestRead = 1000;
+
+    private const int EntriesAtOnce = 100;
 
     /// <summary>The log's head; of an empty log where there is none.</summary>
     public async Task<TreeHead> GetHeadAsync(string log, CancellationToken cancellationToken)
@@ -89,6 +92,40 @@ public sealed class AuditReader(IRowStore rows)
     /// <exception cref="ArgumentOutOfRangeException">The log has no such entry, or no such size yet.</exception>
     public async Task<InclusionProof> ProveInclusionAsync(string log, long index, long size, CancellationToken cancellationToken) =>
         new(index, size, await HashAsync(log, size, InclusionProof.Plan(index, size), cancellationToken));
+
+    /// <summary>For each index the entry, where it is one of a commit, and the proof that it is among the first <paramref name="size"/>; the tree's tiles are read once for all.</summary>
+    public async Task<IReadOnlyList<CommitEntryResponse>> ReadCommitsAsync(string log, IReadOnlyList<long> indexes, long size, CancellationToken cancellationToken)
+    {
+        Nodes nodes = await NodesAsync(log, cancellationToken);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, nodes.Head.Size);
+        Dictionary<long, StoredEntry> entries = [];
+        foreach (long index in indexes.Distinct().Order())
+        {
+            // As a rule receipts lie close together: one query for many.
+            if (!entries.ContainsKey(index))
+            {
+                foreach (StoredEntry stored in await ReadAsync(log, index, EntriesAtOnce, cancellationToken))
+                {
+                    entries[stored.Index] = stored;
+                }
+            }
+        }
+
+        List<CommitEntryResponse> commits = [];
+        foreach (long index in indexes)
+        {
+            IReadOnlyList<LeafRange> plan = InclusionProof.Plan(index, size);
+            foreach (MerkleNode node in plan.SelectMany(range => range.Subtrees()))
+            {
+                await nodes.LoadAsync(node, cancellationToken);
+            }
+
+            string? json = entries.TryGetValue(index, out StoredEntry? stored) && stored.TryRead() is { Action: AuditActions.PackCommitted or AuditActions.PackReentered } ? stored.Json : null;
+            commits.Add(new CommitEntryResponse(index, json, new InclusionProof(index, size, MerklePlan.Hash(plan, nodes.Hash))));
+        }
+
+        return commits;
+    }
 
     /// <summary>That the first <paramref name="from"/> entries are the beginning of the first <paramref name="to"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The log has no such size yet, or <paramref name="to"/> is the smaller.</exception>

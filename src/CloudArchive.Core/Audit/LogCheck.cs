@@ -1,5 +1,6 @@
 using System.Text;
 using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -16,9 +17,11 @@ public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, 
 
 /// <summary>
 /// Reads every log once a day, whole, and hashes its entries anew: their root must be the one that the log's last checkpoint was signed
-/// over. The hourly checkpoints compare the tree's own hashes with each other; only this sees an entry that was changed beside them.
+/// over. The hourly checkpoints compare the tree's own hashes with each other; only this sees an entry that was changed beside them. And the entries that
+/// receipts name must be those of their packs.
 /// </summary>
-public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpoints checkpoints, AlertDesk alerts, TimeProvider clock, ILogger<LogCheck> logger)
+public sealed partial class LogCheck(
+    IRowStore rows, AuditReader reader, Checkpoints checkpoints, CommitEntries commits, AlertDesk alerts, TimeProvider clock, ILogger<LogCheck> logger)
 {
     private const string CursorKey = "cursor";
     private readonly LogStates _states = new(rows, clock);
@@ -93,8 +96,9 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
         try
         {
             await VerifyAsync(log, cancellationToken);
-            await _states.NoteHoldsAsync(log, cancellationToken);
-            return true;
+            bool holds = !ClinicId.TryParse(log, null, out ClinicId clinic) || await HasCommitsAsync(clinic, by, cancellationToken);
+            await (holds ? _states.NoteHoldsAsync(log, cancellationToken) : _states.NoteDamagedAsync(log, cancellationToken));
+            return holds;
         }
         catch (AuditLogDamagedException e)
         {
@@ -109,6 +113,21 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
             LogFailed(logger, e, log);
             return null;
         }
+    }
+
+    /// <summary>Whether every receipt of a clinic names its own entry. For the daily pass, and for a start after a machine died.</summary>
+    public async Task<bool> HasCommitsAsync(ClinicId clinic, Requester by, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<MissingEntry> missing = await commits.FindMissingAsync(clinic, cancellationToken);
+        if (missing.Count == 0)
+        {
+            return true;
+        }
+
+        LogEntriesMissing(logger, clinic, missing.Count, missing[0].Pack, missing[0].Index);
+        string message = $"{missing.Count} receipts of clinic {clinic} name entries of its audit log that are not theirs, the first is of pack {missing[0].Pack} and entry {missing[0].Index}: the log lost entries. Follow 'When entries of commits are missing' in docs/audit.md.";
+        await alerts.RaiseAsync(new Alert(clinic, AlertCause.LogDamaged, "commits", message), by, cancellationToken);
+        return false;
     }
 
     private async Task TryNoteDamagedAsync(string log, CancellationToken cancellationToken)
@@ -175,6 +194,9 @@ public sealed partial class LogCheck(IRowStore rows, AuditReader reader, Checkpo
 
     [LoggerMessage(112, LogLevel.Critical, "The audit log {Log} does not verify. See 'When a log is damaged' in docs/audit.md.", EventName = "LogDamaged")]
     private static partial void LogDamaged(ILogger logger, Exception exception, string log);
+
+    [LoggerMessage(115, LogLevel.Critical, "{Count} receipts of clinic {Clinic} name entries of its audit log that are not theirs; the first is of pack {Pack} and entry {Index}. See 'When entries of commits are missing' in docs/audit.md.", EventName = "LogEntriesMissing")]
+    private static partial void LogEntriesMissing(ILogger logger, ClinicId clinic, int count, PackId pack, long index);
 
     [LoggerMessage(113, LogLevel.Error, "The audit log {Log} could not be checked, or its alert not be raised.")]
     private static partial void LogFailed(ILogger logger, Exception exception, string log);

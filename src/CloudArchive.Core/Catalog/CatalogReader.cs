@@ -26,6 +26,12 @@ public sealed record StudyFilter(Uid? Study = null, Sha256Digest? Patient = null
         && (To is null || (study.StudyDate is not null && string.CompareOrdinal(study.StudyDate, To) <= 0));
 }
 
+/// <summary>A page of packs.</summary>
+/// <param name="Packs">Those with a receipt.</param>
+/// <param name="Next">The last pack that was looked at, where there may be more.</param>
+/// <param name="Unreadable">Packs whose rows say what cannot be: changed past the service. A rebuild mends them.</param>
+public sealed record PackPage(IReadOnlyList<CatalogPack> Packs, PackId? Next, IReadOnlyList<PackId> Unreadable);
+
 /// <summary>Reads the catalogue.</summary>
 public sealed class CatalogReader(IRowStore rows)
 {
@@ -43,24 +49,32 @@ public sealed class CatalogReader(IRowStore rows)
     public async Task<CatalogPack?> TryFindPackAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
         await rows.FindAsync(RowTable.Catalog, clinic.Value, CatalogRows.Pack + pack, cancellationToken) is { } row ? TryReadPack(row) : null;
 
-    /// <summary>The clinic's packs with a receipt, in the order in which they were opened.</summary>
-    public async Task<(IReadOnlyList<CatalogPack> Packs, PackId? Next)> ListPacksAsync(ClinicId clinic, PackId? after, int take, CancellationToken cancellationToken)
+    /// <summary>The clinic's packs with a receipt, in the order in which they were opened. One whose row says what cannot be does not keep the others from being listed.</summary>
+    public async Task<PackPage> ListPacksAsync(ClinicId clinic, PackId? after, int take, CancellationToken cancellationToken)
     {
         IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.After(CatalogRows.Pack, after?.ToString()), take, cancellationToken);
-        CatalogPack[] packs = [.. page.Select(CatalogRows.ReadPack)];
-        return ([.. packs.Where(pack => pack.Receipt is not null)], page.Count == take ? packs[^1].Pack : null);
-    }
-
-    /// <summary>All of the clinic's packs with a receipt.</summary>
-    public async IAsyncEnumerable<CatalogPack> ReadPacksAsync(ClinicId clinic, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix(CatalogRows.Pack), cancellationToken))
+        List<CatalogPack> packs = [];
+        List<PackId> unreadable = [];
+        PackId? last = null;
+        foreach (Row row in page)
         {
-            if (CatalogRows.ReadPack(row) is { Receipt: not null } pack)
+            if (!PackId.TryParse(row.Key[CatalogRows.Pack.Length..], null, out PackId id))
             {
-                yield return pack;
+                continue; // No key that this code makes.
+            }
+
+            last = id;
+            if (TryReadPack(row) is not { } pack)
+            {
+                unreadable.Add(id);
+            }
+            else if (pack.Receipt is not null)
+            {
+                packs.Add(pack);
             }
         }
+
+        return new PackPage(packs, page.Count == take ? last : null, unreadable);
     }
 
     /// <summary>Every pack that the catalogue knows, committed or about to be, by its id; without the pack where its row says what cannot be.</summary>
@@ -117,36 +131,35 @@ public sealed class CatalogReader(IRowStore rows)
 
     /// <summary>What decides how long a study is kept; without packs where it is not in the catalogue.</summary>
     public async Task<StudyFacts> FactsOfAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
-        new(study, [.. (await SharesAsync(clinic, study, cancellationToken)).Select(CatalogRows.ReadFacts)]);
+        Facts(study, await SharesAsync(clinic, study, cancellationToken));
 
     /// <summary>The same of every study, in the order of their UIDs.</summary>
     public async IAsyncEnumerable<StudyFacts> ReadFactsAsync(ClinicId clinic, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        Uid? study = null;
-        List<PackFacts> packs = [];
-        await foreach (Row share in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix(CatalogRows.Study), cancellationToken))
+        List<Row> shares = [];
+        await foreach (Row share in OursAsync(clinic, RowRange.Prefix(CatalogRows.Study), cancellationToken))
         {
-            Uid of = CatalogRows.StudyOf(share);
-            if (study is { } before && before != of)
+            if (shares.Count > 0 && CatalogRows.StudyOf(shares[0]) != CatalogRows.StudyOf(share))
             {
-                yield return new StudyFacts(before, packs);
-                packs = [];
+                yield return Facts(CatalogRows.StudyOf(shares[0]), shares);
+                shares.Clear();
             }
 
-            study = of;
-            packs.Add(CatalogRows.ReadFacts(share));
+            shares.Add(share);
         }
 
-        if (study is { } last)
+        if (shares.Count > 0)
         {
-            yield return new StudyFacts(last, packs);
+            yield return Facts(CatalogRows.StudyOf(shares[0]), shares);
         }
     }
 
     /// <summary>The studies of a patient.</summary>
     public async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, Sha256Digest patient, CancellationToken cancellationToken) =>
         await rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Patient}{patient}:"), cancellationToken)
-            .Select(row => Uid.Parse(row.Key[(row.Key.LastIndexOf(':') + 1)..]))
+            .Select(row => Uid.TryParse(row.Key[(row.Key.LastIndexOf(':') + 1)..], null, out Uid study) ? study : (Uid?)null)
+            .Where(study => study is not null)
+            .Select(study => study!.Value)
             .ToListAsync(cancellationToken);
 
     /// <summary>The study, or null.</summary>
@@ -195,7 +208,8 @@ public sealed class CatalogReader(IRowStore rows)
         if (after is null || !after.StartsWith(CatalogRows.Packed, StringComparison.Ordinal))
         {
             IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Catalog, clinic.Value, Within(CatalogRows.Instance, study, after is null ? null : $"{CatalogRows.Instance}{after}!"), take, cancellationToken);
-            found.AddRange(page.Select(CatalogRows.ReadInstance));
+            // One that cannot be read is left out: who goes by the list archives it again.
+            found.AddRange(page.Select(one => CatalogRows.TryRead(one, CatalogRows.ReadInstance)).OfType<InstanceResponse>());
             if (page.Count == take)
             {
                 return new Page<InstanceResponse>(found, page[^1].Key[CatalogRows.Instance.Length..]);
@@ -210,7 +224,7 @@ public sealed class CatalogReader(IRowStore rows)
         await foreach (Row packed in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, Within(CatalogRows.Packed, study, row), cancellationToken, rowsAtOnce: PackedAtOnce))
         {
             int from = packed.Key == row ? skip : 0;
-            foreach (InstanceResponse instance in CatalogRows.ReadPacked(packed).Skip(from))
+            foreach (InstanceResponse instance in (CatalogRows.TryRead(packed, CatalogRows.ReadPacked) ?? []).Skip(from))
             {
                 found.Add(instance);
                 from++;
@@ -224,17 +238,20 @@ public sealed class CatalogReader(IRowStore rows)
         return new Page<InstanceResponse>(found);
     }
 
-    /// <summary>All instances of a study, in whichever pack.</summary>
+    /// <summary>All instances of a study, in whichever pack, but for rows that say what cannot be.</summary>
     public async IAsyncEnumerable<InstanceResponse> ReadInstancesAsync(ClinicId clinic, Uid study, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{study}:"), cancellationToken))
         {
-            yield return CatalogRows.ReadInstance(row);
+            if (CatalogRows.TryRead(row, CatalogRows.ReadInstance) is { } instance)
+            {
+                yield return instance;
+            }
         }
 
         await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{study}:"), cancellationToken))
         {
-            foreach (InstanceResponse instance in CatalogRows.ReadPacked(row))
+            foreach (InstanceResponse instance in CatalogRows.TryRead(row, CatalogRows.ReadPacked) ?? [])
             {
                 yield return instance;
             }
@@ -254,42 +271,67 @@ public sealed class CatalogReader(IRowStore rows)
             ];
     }
 
-    /// <summary>Every archived version of a SOP instance, in whichever study.</summary>
-    public async Task<IReadOnlyList<InstanceResponse>> FindInstanceAsync(ClinicId clinic, Uid sopInstance, CancellationToken cancellationToken)
+    /// <summary>Every archived version of a SOP instance, in whichever study, as far as the rows can be read.</summary>
+    public async Task<IReadOnlyList<InstanceResponse>> FindInstanceAsync(ClinicId clinic, Uid sopInstance, CancellationToken cancellationToken) =>
+        (await FindVersionsAsync(clinic, sopInstance, cancellationToken)).Found;
+
+    /// <summary>The same; and the packs that may hold one and whose rows say what cannot be: their sidecars tell.</summary>
+    public async Task<(IReadOnlyList<InstanceResponse> Found, IReadOnlyList<PackId> Unreadable)> FindVersionsAsync(ClinicId clinic, Uid sopInstance, CancellationToken cancellationToken)
     {
         List<InstanceResponse> found = [];
+        List<PackId> unreadable = [];
         foreach (string[] some in SopIndex.Beginnings(sopInstance).Chunk(StudiesAtOnce))
         {
-            foreach (IReadOnlyList<InstanceResponse> versions in await Task.WhenAll(some.Select(beginning => FindInstanceAsync(clinic, sopInstance, beginning, cancellationToken))))
+            foreach (Row[] versions in await Task.WhenAll(some.Select(beginning => FindInstanceAsync(clinic, sopInstance, beginning, cancellationToken))))
             {
-                found.AddRange(versions);
+                foreach (Row row in versions)
+                {
+                    IReadOnlyList<InstanceResponse>? read = row.Key.StartsWith(CatalogRows.Packed, StringComparison.Ordinal)
+                        ? CatalogRows.TryRead(row, CatalogRows.ReadPacked)
+                        : CatalogRows.TryRead(row, CatalogRows.ReadInstance) is { } one ? [one] : null;
+                    found.AddRange((read ?? []).Where(instance => instance.SopInstance == sopInstance));
+                    unreadable.AddRange(read is null && CatalogRows.TryPackOf(row) is { } pack ? [pack] : []);
+                }
             }
         }
 
-        return found;
+        return (found, [.. unreadable.Distinct()]);
     }
 
-    private async Task<IReadOnlyList<InstanceResponse>> FindInstanceAsync(ClinicId clinic, Uid sopInstance, string beginning, CancellationToken cancellationToken)
+    /// <summary>The rows that may hold a version of an instance.</summary>
+    private async Task<Row[]> FindInstanceAsync(ClinicId clinic, Uid sopInstance, string beginning, CancellationToken cancellationToken)
     {
-        List<InstanceResponse> found = [];
+        List<Row> found = [];
         await foreach (Row where in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Sop}{beginning}:"), cancellationToken))
         {
             string[] key = where.Key.Split(':');
             if (key.Length == 3)
             {
                 // As it was once written: the row is of one SOP instance, and leads to its study.
-                RowRange versions = RowRange.Prefix($"{CatalogRows.Instance}{key[2]}:{sopInstance}:");
-                IReadOnlyList<Row> rest = beginning == sopInstance.Value ? await rows.QueryAsync(RowTable.Catalog, clinic.Value, versions, RowStoreExtensions.MostRows, cancellationToken) : [];
-                found.AddRange(rest.Select(CatalogRows.ReadInstance));
+                if (beginning == sopInstance.Value)
+                {
+                    found.AddRange(await rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Instance}{key[2]}:{sopInstance}:"), cancellationToken).ToListAsync(cancellationToken));
+                }
             }
-            else if (SopIndex.MayHave(where, sopInstance))
+            else if (MayHave(where, sopInstance))
             {
-                IReadOnlyList<Row> packed = await rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{key[2]}:{key[3]}:"), RowStoreExtensions.MostRows, cancellationToken);
-                found.AddRange(packed.SelectMany(CatalogRows.ReadPacked).Where(instance => instance.SopInstance == sopInstance));
+                found.AddRange(await rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{key[2]}:{key[3]}:"), cancellationToken).ToListAsync(cancellationToken));
             }
         }
 
-        return found;
+        return [.. found];
+    }
+
+    private static bool MayHave(Row where, Uid sopInstance)
+    {
+        try
+        {
+            return SopIndex.MayHave(where, sopInstance);
+        }
+        catch (Exception e) when (DamagedRow.Is(e) || e is IntegrityException)
+        {
+            return true; // What cannot be read may.
+        }
     }
 
     /// <summary>The keys of a study, or of all, from <paramref name="from"/> on: where that leads out of them, from their beginning.</summary>
@@ -314,6 +356,12 @@ public sealed class CatalogReader(IRowStore rows)
         }
     }
 
+    private static StudyFacts Facts(Uid study, IReadOnlyList<Row> shares)
+    {
+        PackFacts?[] facts = [.. shares.Select(share => CatalogRows.TryReadShare(share)?.Facts)];
+        return new StudyFacts(study, [.. facts.OfType<PackFacts>()], [.. shares.Zip(facts).Where(pair => pair.Second is null).Select(pair => CatalogRows.PackOf(pair.First))]);
+    }
+
     private static bool Same(object one, object? other) => one is byte[] bytes ? other is byte[] others && bytes.AsSpan().SequenceEqual(others) : one.Equals(other);
 
     private static (string Prefix, RowRange Range) Look(string prefix, string? after) => (prefix, RowRange.After(prefix, after));
@@ -329,7 +377,7 @@ public sealed class CatalogReader(IRowStore rows)
         range = range with { From = after is null ? range.From : $"{CatalogRows.Study}{after};" };
         List<StudyResponse> studies = [];
         List<Row> shares = [];
-        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, range, cancellationToken))
+        await foreach (Row row in OursAsync(clinic, range, cancellationToken))
         {
             if (shares.Count > 0 && CatalogRows.StudyOf(shares[0]) != CatalogRows.StudyOf(row))
             {
@@ -359,7 +407,8 @@ public sealed class CatalogReader(IRowStore rows)
         List<StudyResponse> studies = [];
         foreach (Row[] some in index.Chunk(StudiesAtOnce))
         {
-            StudyResponse?[] found = await Task.WhenAll(some.Select(row => FindStudyAsync(clinic, Uid.Parse(row.Key[(row.Key.LastIndexOf(':') + 1)..]), lost, cancellationToken)));
+            StudyResponse?[] found = await Task.WhenAll(some.Select(row =>
+                Uid.TryParse(row.Key[(row.Key.LastIndexOf(':') + 1)..], null, out Uid study) ? FindStudyAsync(clinic, study, lost, cancellationToken) : Task.FromResult<StudyResponse?>(null)));
 
             // A study whose packs disagree on its date stands in the index twice; it counts where its own date is.
             studies.AddRange(found.Zip(some)
@@ -370,8 +419,12 @@ public sealed class CatalogReader(IRowStore rows)
         return new Page<StudyResponse>(studies, index.Count == take ? index[^1].Key[prefix.Length..] : null);
     }
 
-    private Task<IReadOnlyList<Row>> SharesAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
-        rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Study}{study}:"), RowStoreExtensions.MostRows, cancellationToken);
+    private async Task<IReadOnlyList<Row>> SharesAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
+        await OursAsync(clinic, RowRange.Prefix($"{CatalogRows.Study}{study}:"), cancellationToken).ToListAsync(cancellationToken);
+
+    /// <summary>Shares of studies, without rows whose keys are none that this code makes.</summary>
+    private IAsyncEnumerable<Row> OursAsync(ClinicId clinic, RowRange range, CancellationToken cancellationToken) =>
+        rows.ReadAllAsync(RowTable.Catalog, clinic.Value, range, cancellationToken).Where(row => CatalogRows.TryStudyOf(row) is not null);
 
     private static bool IsToken(string after, int most, string alphabet) => after.Length <= most && after.All(alphabet.Contains);
 }

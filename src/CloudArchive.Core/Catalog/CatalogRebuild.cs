@@ -1,4 +1,5 @@
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Clinics;
@@ -8,14 +9,17 @@ using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Catalog;
 
 /// <summary>
 /// Recreates the catalogue from the sidecars alone (docs/design.md, invariant 7). Each call reads so many sidecars and says where the next
-/// one goes on. A pack that has no receipt gets one the way a commit gives it: read back, hashed, locked.
+/// one goes on. A pack that has no receipt gets one the way a commit gives it: read back, hashed, locked. The losses that the audit log has are written
+/// again with the first call; a pack whose blob is not there, or not as long as it was, is one; and a receipt that names an entry which the log lost is entered again.
 /// </summary>
-public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, PackStatements statements, PackFinish finish, ClinicDirectory clinics, RebuildLog log)
+public sealed partial class CatalogRebuild(
+    IBlobVault vault, CatalogWriter catalog, PackStatements statements, PackFinish finish, ClinicDirectory clinics, LossRebuild losses, RebuildLog log, ILogger<CatalogRebuild> logger)
 {
     private const int MostSidecarBytes = 16 * 1024 * 1024;
     private const string Suffix = ".sidecar.json";
@@ -31,6 +35,11 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Pack
         List<string> problems = [];
         PackId? last = null;
         string? next = null;
+        if (after is null)
+        {
+            await losses.RestoreAsync(id, cancellationToken);
+        }
+
         await foreach (ListedBlob blob in vault.ListAsync(VaultArea.Packs, prefix, after is { } a ? prefix + a + Suffix : null, cancellationToken))
         {
             if (!blob.Name.Path.EndsWith(Suffix, StringComparison.Ordinal) || !PackId.TryParse(blob.Name.Path[prefix.Length..^Suffix.Length], null, out PackId pack))
@@ -54,6 +63,12 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Pack
             {
                 // Each names the pack or blob and no path: what cannot be catalogued as it should be is told, and the rest goes on.
                 problems.Add($"{pack}: {e.Message}");
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // What storage says of itself may hold a URL: the log has it, under the pack's id.
+                LogFailed(logger, e, pack, id);
+                problems.Add($"{pack}: storage failed; the service's log says how. Repeat the rebuild.");
             }
         }
 
@@ -88,6 +103,12 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Pack
         CatalogPack entry = CatalogPack.For(sidecar, receipt.VersionId, until, receipt.IssuedAt, issued.Jws, receipt.AuditIndex);
         (WrappedContentKey wrapped, IntegrityException? damage) = await statements.FindWrapAsync(sidecar, cancellationToken);
         await catalog.RestoreAsync(entry with { ContentKey = wrapped }, sidecar, cancellationToken);
+        await losses.EnterAgainAsync(receipt, by, cancellationToken);
+        if (state is null || state.Length != receipt.Length)
+        {
+            await losses.RecordAsync(clinic.Id, pack, state is null, by, cancellationToken);
+        }
+
         return state is null ? throw new RebuildException("the blob version of the receipt is missing")
             : state.Length != receipt.Length ? throw new RebuildException("the blob is not as long as its receipt says")
             : !state.Locked || state.ImmutableUntil < receipt.ImmutableUntil ? throw new RebuildException("the blob is not locked as its receipt says")
@@ -106,6 +127,9 @@ public sealed class CatalogRebuild(IBlobVault vault, CatalogWriter catalog, Pack
         CatalogPack pack = await finish.RunAsync(sidecar, verified.VersionId, until, by, cancellationToken);
         await catalog.RestoreAsync(pack, sidecar, cancellationToken);
     }
+
+    [LoggerMessage(151, LogLevel.Error, "Pack {Pack} of clinic {Clinic} could not be catalogued: storage failed.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, PackId pack, ClinicId clinic);
 }
 
 /// <summary>The audit entry of a rebuild's step.</summary>

@@ -199,40 +199,73 @@ internal static class CatalogRows
             PackId.Parse(key[4]));
     }
 
-    /// <summary>A study as the sum of its packs' shares, without those that are lost. An instance that was archived twice counts twice.</summary>
+    /// <summary>
+    /// A study as the sum of its packs' shares, without those that are lost. An instance that was archived twice counts twice. A share that says what
+    /// cannot be adds nothing but to <see cref="StudyResponse.UnreadablePacks"/>.
+    /// </summary>
     public static StudyResponse Sum(Uid study, IReadOnlyList<Row> shares, IReadOnlyDictionary<PackId, LostPack> lost)
     {
-        Row[] good = [.. shares.Where(row => !lost.ContainsKey(PackOf(row)))];
-        long gone = shares.Where(row => lost.TryGetValue(PackOf(row), out LostPack? pack) && pack.ReplacedAt is null).Sum(row => row.Number("instances")!.Value);
-        return Sum(study, shares, good, (int)gone);
+        StudyShare[] readable = [.. shares.Select(TryReadShare).OfType<StudyShare>()];
+        StudyShare[] good = [.. readable.Where(share => !lost.ContainsKey(share.Facts.Pack))];
+        DateTimeOffset opened = PackOf(shares[0]).CreatedAt;
+        return new StudyResponse(
+            study,
+            readable.Select(share => share.Facts.StudyDate).FirstOrDefault(date => date is not null),
+            [.. readable.SelectMany(share => share.Modalities).Distinct().Order(StringComparer.Ordinal)],
+            readable.Select(share => share.Facts.Patient).FirstOrDefault(hmac => hmac is not null),
+            readable.Select(share => share.Accession).FirstOrDefault(hmac => hmac is not null),
+            good.Length,
+            good.Sum(share => share.Instances),
+            good.Sum(share => share.Length),
+            readable.Select(share => share.Facts.CommittedAt).DefaultIfEmpty(opened).Min(),
+            readable.Select(share => share.Facts.CommittedAt).DefaultIfEmpty(opened).Max(),
+            readable.Select(share => share.Facts.LockedUntil).DefaultIfEmpty(opened).Min(),
+            readable.Where(share => lost.TryGetValue(share.Facts.Pack, out LostPack? pack) && pack.ReplacedAt is null).Sum(share => share.Instances),
+            shares.Count - readable.Length);
     }
 
-    private static StudyResponse Sum(Uid study, IReadOnlyList<Row> shares, Row[] good, int lost) => new(
-        study,
-        shares.Select(row => row.Text("studyDate")).FirstOrDefault(date => date is not null),
-        [.. shares.SelectMany(Modalities).Distinct().Order(StringComparer.Ordinal)],
-        shares.Select(row => Digest(row, "patientHmac")).FirstOrDefault(hmac => hmac is not null),
-        shares.Select(row => Digest(row, "accessionHmac")).FirstOrDefault(hmac => hmac is not null),
-        good.Length,
-        (int)good.Sum(row => row.Number("instances")!.Value),
-        good.Sum(row => row.Number("length")!.Value),
-        shares.Min(row => row.Time("committedAt")!.Value),
-        shares.Max(row => row.Time("committedAt")!.Value),
-        shares.Min(row => row.Time("immutableUntil")!.Value),
-        lost);
+    /// <summary>What a share says; null where it says what cannot be.</summary>
+    public static StudyShare? TryReadShare(Row share) => TryRead(share, ToShare);
 
-    /// <summary>What a share says of how long its pack is kept.</summary>
-    public static PackFacts ReadFacts(Row share) => new(
-        PackOf(share),
-        share.Text("studyDate"),
-        share.Time("committedAt")!.Value,
-        share.Time("immutableUntil")!.Value,
-        Digest(share, "patientHmac"),
-        (int?)share.Number("bornIn"));
-
+    /// <summary>The pack of a share, which is in the row's key. <see cref="TryStudyOf"/> tells whether the key is one of ours.</summary>
     public static PackId PackOf(Row share) => PackId.Parse(share.Key.Split(':')[2]);
 
     public static Uid StudyOf(Row share) => Uid.Parse(share.Key.Split(':')[1]);
+
+    /// <summary>The study of a share; null where the key is none that this code makes.</summary>
+    public static Uid? TryStudyOf(Row share) =>
+        share.Key.Split(':') is [_, var study, var pack] && Uid.TryParse(study, null, out Uid uid) && PackId.TryParse(pack, null, out _) ? uid : null;
+
+    /// <summary>What a row of this catalogue says; null where it says what cannot be.</summary>
+    public static T? TryRead<T>(Row row, Func<Row, T> read)
+        where T : class
+    {
+        try
+        {
+            return Read(row, read);
+        }
+        catch (IntegrityException)
+        {
+            ArchiveMetrics.RowsDamaged.Add(1);
+            return null;
+        }
+    }
+
+    /// <summary>The pack that a row's key names; null where it names none.</summary>
+    public static PackId? TryPackOf(Row row) => row.Key.Split(':').Select(part => PackId.TryParse(part, null, out PackId id) ? id : (PackId?)null).LastOrDefault(id => id is not null);
+
+    private static StudyShare ToShare(Row share) => new(
+        new PackFacts(
+            PackOf(share),
+            share.Text("studyDate"),
+            share.Time("committedAt")!.Value,
+            share.Time("immutableUntil")!.Value,
+            Digest(share, "patientHmac"),
+            (int?)share.Number("bornIn")),
+        (int)share.Number("instances")!.Value,
+        share.Number("length")!.Value,
+        Modalities(share),
+        Digest(share, "accessionHmac"));
 
     private static void AddBornIn(Dictionary<string, object> values, CatalogPack pack)
     {
@@ -269,3 +302,6 @@ internal static class CatalogRows
         }
     }
 }
+
+/// <summary>What a pack adds to its study.</summary>
+internal sealed record StudyShare(PackFacts Facts, int Instances, long Length, IReadOnlyList<string> Modalities, Sha256Digest? Accession);

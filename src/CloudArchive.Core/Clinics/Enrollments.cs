@@ -113,9 +113,13 @@ public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, Identif
     {
         IReadOnlyList<Row> index = await rows.QueryAsync(RowTable.Clinics, ClinicRows.CodeIndex, "0", "g", RowStoreExtensions.MostRows, cancellationToken);
         int swept = 0;
-        foreach (Row row in index.Where(row => row.Time("expiresAt") <= clock.GetUtcNow()).Take(100))
+        foreach (Row row in index.Where(row => row.Values.GetValueOrDefault("expiresAt") is DateTimeOffset at && at <= clock.GetUtcNow()).Take(100))
         {
-            string clinic = row.Text("clinic")!;
+            if (row.Values.GetValueOrDefault("clinic") is not string clinic)
+            {
+                continue; // No row that this code wrote: it lets nobody in.
+            }
+
             if (await rows.FindAsync(RowTable.Clinics, clinic, ClinicRows.CodePrefix + row.Key, cancellationToken) is { } code)
             {
                 await rows.TryDeleteAsync(RowTable.Clinics, clinic, [code], cancellationToken);

@@ -38,6 +38,10 @@ public sealed class LogDoctor(AuditReader reader, Checkpoints checkpoints, Clini
             {
                 damaged.Add(log);
             }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                stale.Add($"{log} (could not look: {e.GetType().Name})");
+            }
         }
 
         yield return damaged.Count > 0

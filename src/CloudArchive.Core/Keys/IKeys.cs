@@ -9,6 +9,10 @@ public interface IWrappingKeys
     /// <summary>Makes the clinic's key where it has none. Safe to repeat. The private half never leaves the key store.</summary>
     Task<Jwk> EnsureAsync(ClinicId clinic, CancellationToken cancellationToken);
 
+    /// <summary>Makes the next version of the clinic's key where the current one has become old, and returns the one that wraps now. A key store whose keys are rotated by hand only
+    /// returns it. <see cref="KeyUnavailableException"/> where there is none: it makes no first one.</summary>
+    Task<Jwk> RenewAsync(ClinicId clinic, CancellationToken cancellationToken) => GetCurrentAsync(clinic, cancellationToken);
+
     /// <summary>The current version's public half; <c>kid</c> is its versioned id. <see cref="KeyUnavailableException"/> where there is none.</summary>
     Task<Jwk> GetCurrentAsync(ClinicId clinic, CancellationToken cancellationToken);
 }

@@ -21,14 +21,15 @@ public sealed class KeyRewrap(ClinicDirectory clinics, IdentifierSecrets secrets
         Jwk to = await keys.GetCurrentAsync(clinic, cancellationToken);
 
         // What a crash left: the catalogue is the one table whose outbox nobody else empties.
-        await outbox.DrainAsync(RowTable.Catalog, clinic.Value, TimeSpan.Zero, cancellationToken);
         List<string> problems = [];
+        await TryAsync("entries of an earlier run", async () => await outbox.DrainAsync(RowTable.Catalog, clinic.Value, TimeSpan.Zero, cancellationToken) > 0, problems);
         if (after is null)
         {
             await TryAsync("identifier secret", () => clinics.RewrapSecretAsync(clinic, secrets, to, by, cancellationToken), problems);
         }
 
-        (IReadOnlyList<CatalogPack> page, PackId? next) = await catalog.ListPacksAsync(clinic, after, most, cancellationToken);
+        (IReadOnlyList<CatalogPack> page, PackId? next, IReadOnlyList<PackId> unreadable) = await catalog.ListPacksAsync(clinic, after, most, cancellationToken);
+        problems.AddRange(unreadable.Select(pack => $"{pack}: its row in the catalogue says what cannot be. Run `cloudarchive catalog rebuild`."));
         int rewrapped = 0;
         foreach (CatalogPack pack in page.Where(pack => pack.ContentKey.KeyId != to.Kid))
         {
@@ -48,6 +49,12 @@ public sealed class KeyRewrap(ClinicDirectory clinics, IdentifierSecrets secrets
         catch (Exception e) when (e is PackException or IntegrityException or BlobMissingException or KeyUnavailableException)
         {
             problems.Add($"{what}: {e.Message}");
+            return false;
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or RefusedException))
+        {
+            // What a store says of itself may hold a URL.
+            problems.Add($"{what}: a store failed ({e.GetType().Name}). It is tried again.");
             return false;
         }
     }

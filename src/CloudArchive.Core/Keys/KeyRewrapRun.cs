@@ -2,6 +2,7 @@ using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
 using Microsoft.Extensions.Logging;
 
@@ -57,7 +58,7 @@ public sealed partial class KeyRewrapRun(IRowStore rows, ClinicDirectory clinics
     private async Task<int> RunClinicAsync(ClinicId clinic, TimeSpan budget, Requester by, CancellationToken cancellationToken)
     {
         long start = clock.GetTimestamp();
-        string? current = (await keys.GetCurrentAsync(clinic, cancellationToken)).Kid;
+        string? current = (await RenewAsync(clinic, cancellationToken)).Kid;
         Row? row = await rows.FindAsync(RowTable.Work, clinic.Value, Key, cancellationToken);
         DateTimeOffset now = clock.GetUtcNow();
         Pass pass = row?.Text("keyId") == current ? Pass.Read(row!) : new Pass(current!, now, now, null, false);
@@ -89,11 +90,28 @@ public sealed partial class KeyRewrapRun(IRowStore rows, ClinicDirectory clinics
         return problems.Count == 0 ? rewrapped : throw new IntegrityException($"{problems.Count} keys of clinic {clinic} could not be rewrapped; the log names each.");
     }
 
+    /// <summary>A key that cannot be renewed still wraps: what was rotated before is rewrapped all the same.</summary>
+    private async Task<Jwk> RenewAsync(ClinicId clinic, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await keys.RenewAsync(clinic, cancellationToken);
+        }
+        catch (KeyUnavailableException e)
+        {
+            LogNotRenewed(logger, e, clinic);
+            return await keys.GetCurrentAsync(clinic, cancellationToken);
+        }
+    }
+
     [LoggerMessage(121, LogLevel.Error, "The keys of clinic {Clinic} could not all be rewrapped; the next run tries again.")]
     private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 
     [LoggerMessage(122, LogLevel.Error, "A key of clinic {Clinic} was not rewrapped. {Problem}")]
     private static partial void LogProblem(ILogger logger, ClinicId clinic, string problem);
+
+    [LoggerMessage(123, LogLevel.Error, "The key of clinic {Clinic} could not be renewed; it goes on as it is, and the next run tries again.")]
+    private static partial void LogNotRenewed(ILogger logger, Exception exception, ClinicId clinic);
 
     /// <summary>A pass over a clinic's packs.</summary>
     /// <param name="KeyId">For which version.</param>

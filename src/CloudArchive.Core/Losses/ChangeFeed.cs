@@ -86,7 +86,7 @@ public sealed class ChangeFeed(AuditReader reader, ArchivedPacks archived, PackR
 
         switch (entry)
         {
-            case { Action: AuditActions.PackCommitted, Outcome: AuditOutcome.Success } or { Action: AuditActions.PackReinstated } when Pack(entry) is { } pack:
+            case { Action: AuditActions.PackCommitted, Outcome: AuditOutcome.Success } or { Action: AuditActions.PackReinstated or AuditActions.PackReentered } when Pack(entry) is { } pack:
                 if (lost.ContainsKey(pack))
                 {
                     return new Reading(stored.Index, []); // that it is lost stands further on
@@ -139,6 +139,7 @@ public sealed class ChangeFeed(AuditReader reader, ArchivedPacks archived, PackR
         json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal)
         || json.Contains(AuditActions.PackLost, StringComparison.Ordinal)
         || json.Contains(AuditActions.PackReinstated, StringComparison.Ordinal)
+        || json.Contains(AuditActions.PackReentered, StringComparison.Ordinal)
         || json.Contains(AuditActions.StudyDestroyed, StringComparison.Ordinal);
 
     /// <summary>What an entry says; not settled where what it says is not there yet.</summary>

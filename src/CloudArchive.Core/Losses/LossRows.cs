@@ -56,7 +56,21 @@ internal static class LossRows
         return values;
     }
 
-    public static LostPack Read(Row row) => new(
+    /// <summary>The loss; where its row says what cannot be, that the pack is lost all the same.</summary>
+    public static LostPack Read(Row row)
+    {
+        try
+        {
+            return ToLost(row);
+        }
+        catch (Exception e) when (DamagedRow.Is(e) && PackId.TryParse(row.Key[Lost.Length..], null, out PackId pack))
+        {
+            ArchiveMetrics.RowsDamaged.Add(1);
+            return new LostPack(pack, null, PackLossCause.Damaged, "unreadable", pack.CreatedAt, 0, 0, null, row.ETag!);
+        }
+    }
+
+    private static LostPack ToLost(Row row) => new(
         PackId.Parse(row.Key[Lost.Length..]),
         row.Text("study") is { } study ? Uid.Parse(study) : null,
         ParseCause(row.Text("cause")) ?? PackLossCause.Damaged,

@@ -85,15 +85,22 @@ public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Ou
 
         ArchiveMetrics.PacksLost.Add(1, new KeyValuePair<string, object?>("cause", LossRows.Name(cause)));
         LogLost(logger, pack, clinic, cause, detail);
-        await alerts.RaiseAsync(
-            new Alert(
-                clinic,
-                AlertCause.PackLost,
-                AlertSubject,
-                $"Pack {pack} of clinic {clinic} is {(cause == PackLossCause.Missing ? "not in storage any more" : "in storage, but is not what was archived")}. The clinic's computers upload again at their next backup what they still have. See docs/operations.md, \"A pack is lost\"."),
-            by,
-            cancellationToken);
+        string what = cause == PackLossCause.Missing ? "not in storage any more" : "in storage, but is not what was archived";
+        await RaiseAsync(clinic, $"Pack {pack} of clinic {clinic} is {what}. The clinic's computers upload again at their next backup what they still have.", by, cancellationToken);
         return true;
+    }
+
+    /// <summary>
+    /// What the reconciler does for a clinic: notes which losses are made good, and raises the alert of the others once a day. Nothing where nothing is lost.
+    /// </summary>
+    public async Task ReviewAsync(ClinicId clinic, Requester by, CancellationToken cancellationToken)
+    {
+        LostPack[] open = [.. (await NoteReplacedAsync(clinic, null, cancellationToken)).Values.Where(lost => lost.ReplacedAt is null)];
+        if (open.Length > 0)
+        {
+            string message = $"{open.Length} packs of clinic {clinic} are lost with {open.Sum(lost => (long)lost.Instances)} instances, and not everything of them was uploaded again; the first since {open.Min(lost => lost.Since).UtcDateTime:yyyy-MM-dd}.";
+            await RaiseAsync(clinic, message, by, cancellationToken);
+        }
     }
 
     /// <summary>Records that a pack of the catalogue is not in storage; not where it left the catalogue meanwhile, as a study does that is destroyed.</summary>
@@ -148,14 +155,18 @@ public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Ou
             HashSet<ArchivedContent> there = await ContentsAsync(clinic, of.Key, all, cancellationToken);
             foreach ((LostPack lost, IReadOnlyList<ArchivedContent> instances) in of.Where(lost => lost.Instances.All(there.Contains)))
             {
-                all[lost.Pack] = await NoteReplacedAsync(clinic, lost, cancellationToken);
+                all[lost.Pack] = await MarkReplacedAsync(clinic, lost, cancellationToken);
             }
         }
 
         return all;
     }
 
-    private async Task<LostPack> NoteReplacedAsync(ClinicId clinic, LostPack lost, CancellationToken cancellationToken)
+    // One alert a clinic and day, however many packs: a storage account that is gone must not be ten thousand mails.
+    private Task<bool> RaiseAsync(ClinicId clinic, string message, Requester by, CancellationToken cancellationToken) =>
+        alerts.RaiseAsync(new Alert(clinic, AlertCause.PackLost, AlertSubject, message + " See docs/operations.md, \"A pack is lost\"."), by, cancellationToken);
+
+    private async Task<LostPack> MarkReplacedAsync(ClinicId clinic, LostPack lost, CancellationToken cancellationToken)
     {
         LostPack replaced = lost with { ReplacedAt = clock.GetUtcNow() };
         if (await rows.FindAsync(RowTable.Work, clinic.Value, LossRows.Lost + lost.Pack, cancellationToken) is not { } row || row.ETag != lost.ETag)

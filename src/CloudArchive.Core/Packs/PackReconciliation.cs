@@ -1,3 +1,4 @@
+using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using Microsoft.Extensions.Logging;
@@ -32,9 +33,9 @@ public sealed partial class PackReconciliation(PackRows packs, PackCompletion co
     /// <summary>What is younger may still have its request running.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromMinutes(5);
 
-    /// <summary>A clinic's packs in flight, oldest first.</summary>
-    public Task<IReadOnlyList<InFlightPack>> ListAsync(ClinicId clinic, PackId? after, int take, CancellationToken cancellationToken) =>
-        packs.ListAsync(clinic, after, take, cancellationToken);
+    /// <summary>A clinic's packs in flight, oldest first; <paramref name="damaged"/> takes the rows that cannot be read.</summary>
+    public Task<IReadOnlyList<InFlightPack>> ListAsync(ClinicId clinic, PackId? after, int take, Action<Row> damaged, CancellationToken cancellationToken) =>
+        packs.ListAsync(clinic, after, take, cancellationToken, damaged);
 
     /// <summary>Does what is due for a pack. One that cannot be finished does not throw: it must not keep the others from it.</summary>
     public async Task<PackOutcome> RunAsync(InFlightPack pack, string correlationId, CancellationToken cancellationToken)

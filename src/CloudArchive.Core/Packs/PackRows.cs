@@ -28,9 +28,9 @@ public sealed class PackRows(IRowStore rows, TimeProvider clock)
     public async Task<InFlightPack?> FindAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
         await rows.FindAsync(RowTable.Work, clinic.Value, PackPrefix + pack, cancellationToken) is { } row ? Read(row) : null;
 
-    /// <summary>A clinic's packs in flight, oldest first.</summary>
-    public async Task<IReadOnlyList<InFlightPack>> ListAsync(ClinicId clinic, PackId? after, int take, CancellationToken cancellationToken) =>
-        [.. (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.After(PackPrefix, after?.ToString()), take, cancellationToken)).Select(Read)];
+    /// <summary>A clinic's packs in flight, oldest first; <paramref name="damaged"/> takes the rows that cannot be read, which do not keep the others from it.</summary>
+    public Task<IReadOnlyList<InFlightPack>> ListAsync(ClinicId clinic, PackId? after, int take, CancellationToken cancellationToken, Action<Row>? damaged = null) =>
+        rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(PackPrefix, after?.ToString()), take, Read, cancellationToken, damaged);
 
     /// <summary>Records what the agent says it uploaded. Null where the pack has changed since it was read.</summary>
     public async Task<InFlightPack?> RecordIntentAsync(InFlightPack pack, byte[] sidecar, CancellationToken cancellationToken)

@@ -49,7 +49,9 @@ public sealed class ReceiptIssuer(ISigner signer, StoredPacks stored)
         return (jws, await VerifyAsync(jws, name.ToString(), cancellationToken));
     }
 
-    private async Task<Receipt> VerifyAsync(string jws, string what, CancellationToken cancellationToken)
+    /// <summary>What a receipt says, verified; <paramref name="what"/> names it in the error.</summary>
+    /// <exception cref="IntegrityException">It does not verify.</exception>
+    internal async Task<Receipt> VerifyAsync(string jws, string what, CancellationToken cancellationToken)
     {
         try
         {

@@ -48,7 +48,7 @@ public sealed partial class Reconciler(
                     return tally.Result(finished: false);
                 }
 
-                await DrainAsync(table, partition, correlation, tally, cancellationToken);
+                await DrainAsync(table, partition, tally, cancellationToken);
                 if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
                 {
                     await RunClinicAsync(clinic, correlation, tally, cancellationToken);
@@ -63,16 +63,11 @@ public sealed partial class Reconciler(
     }
 
     // A clinic's partition or one of the archive's own, such as that of access: whoever changes a state has an outbox there.
-    private async Task DrainAsync(RowTable table, string partition, string correlation, Tally tally, CancellationToken cancellationToken)
+    private async Task DrainAsync(RowTable table, string partition, Tally tally, CancellationToken cancellationToken)
     {
         try
         {
             tally.Entries += await outbox.DrainAsync(table, partition, PackReconciliation.Grace, cancellationToken);
-            if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
-            {
-                await rehydration.RunAsync(clinic, Requester.System("reconciler", correlation), cancellationToken);
-                await losses.NoteReplacedAsync(clinic, null, cancellationToken);
-            }
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -83,10 +78,50 @@ public sealed partial class Reconciler(
 
     private async Task RunClinicAsync(ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
     {
+        try
+        {
+            await rehydration.RunAsync(clinic, Requester.System("reconciler", correlation), cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            tally.Failed++;
+            LogRehydrationFailed(logger, e, clinic);
+        }
+
+        try
+        {
+            await losses.ReviewAsync(clinic, Requester.System("reconciler", correlation), cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            tally.Failed++;
+            LogLossesFailed(logger, e, clinic);
+        }
+
+        try
+        {
+            await RunPacksAsync(clinic, correlation, tally, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // One clinic's trouble must not keep the others waiting.
+            tally.Failed++;
+            LogClinicFailed(logger, e, clinic);
+        }
+    }
+
+    private async Task RunPacksAsync(ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
+    {
+        void Damaged(Row row)
+        {
+            tally.Failed++;
+            LogRowDamaged(logger, clinic, row.Key);
+        }
+
         PackId? after = null;
         while (tally.Left > 0)
         {
-            IReadOnlyList<InFlightPack> page = await packs.ListAsync(clinic, after, Math.Min(tally.Left, 100), cancellationToken);
+            IReadOnlyList<InFlightPack> page = await packs.ListAsync(clinic, after, Math.Min(tally.Left, 100), Damaged, cancellationToken);
             foreach (InFlightPack pack in page)
             {
                 tally.Add(await packs.RunAsync(pack, correlation, cancellationToken));
@@ -100,8 +135,20 @@ public sealed partial class Reconciler(
         }
     }
 
-    [LoggerMessage(101, LogLevel.Error, "The outbox of {Table}/{Partition}, or what is to come back from the archive tier, could not be worked off; the next run tries again.")]
+    [LoggerMessage(101, LogLevel.Error, "The outbox of {Table}/{Partition} could not be worked off; the next run tries again.")]
     private static partial void LogOutboxFailed(ILogger logger, Exception exception, RowTable table, string partition);
+
+    [LoggerMessage(104, LogLevel.Error, "Packs of clinic {Clinic} that are to come back from the archive tier could not all be asked for; the next run tries again.")]
+    private static partial void LogRehydrationFailed(ILogger logger, Exception exception, ClinicId clinic);
+
+    [LoggerMessage(107, LogLevel.Error, "Which lost packs of clinic {Clinic} are replaced could not be found out; the next run tries again.")]
+    private static partial void LogLossesFailed(ILogger logger, Exception exception, ClinicId clinic);
+
+    [LoggerMessage(105, LogLevel.Error, "Packs in flight of clinic {Clinic} could not be reconciled; the next run tries again.")]
+    private static partial void LogClinicFailed(ILogger logger, Exception exception, ClinicId clinic);
+
+    [LoggerMessage(106, LogLevel.Error, "Row {Row} of clinic {Clinic} says what cannot be: it was changed past the service. See docs/operations.md, integrity.", EventName = "RowDamaged")]
+    private static partial void LogRowDamaged(ILogger logger, ClinicId clinic, string row);
 
     private sealed class Tally(int most)
     {

@@ -48,25 +48,38 @@ public sealed class Rehydration(IRowStore rows, IBlobVault vault, ReceiptIssuer 
     }
 
     /// <summary>Does what was asked for; returns how many.</summary>
+    /// <exception cref="AggregateException">Some could not be asked of storage; the others were, and the next call tries again.</exception>
     public async Task<int> RunAsync(ClinicId clinic, Requester by, CancellationToken cancellationToken)
     {
         int done = 0;
+        List<Exception> failed = [];
         foreach (Row row in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(Prefix), 1000, cancellationToken))
         {
-            PackId pack = PackId.Parse(row.Key[Prefix.Length..]);
             try
             {
-                await vault.RehydrateAsync(BlobName.Pack(clinic, pack), row.Text("versionId")!, cancellationToken);
+                await RunAsync(clinic, row, by, cancellationToken);
+                await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [row], cancellationToken);
+                done++;
             }
-            catch (BlobMissingException)
+            catch (Exception e) when (e is not OperationCanceledException)
             {
-                await losses.RecordAsync(clinic, pack, PackLossCause.Missing, "rehydration", by, cancellationToken);
+                failed.Add(e);
             }
-
-            await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [row], cancellationToken);
-            done++;
         }
 
-        return done;
+        return failed.Count == 0 ? done : throw new AggregateException($"{failed.Count} packs of clinic {clinic} could not be brought back from the archive tier.", failed);
+    }
+
+    private async Task RunAsync(ClinicId clinic, Row row, Requester by, CancellationToken cancellationToken)
+    {
+        PackId pack = PackId.Parse(row.Key[Prefix.Length..]);
+        try
+        {
+            await vault.RehydrateAsync(BlobName.Pack(clinic, pack), row.Text("versionId")!, cancellationToken);
+        }
+        catch (BlobMissingException)
+        {
+            await losses.RecordAsync(clinic, pack, PackLossCause.Missing, "rehydration", by, cancellationToken);
+        }
     }
 }

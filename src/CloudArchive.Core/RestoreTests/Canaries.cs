@@ -56,23 +56,44 @@ public sealed class Canaries
         _stored = new StoredPacks(_vault);
         _receipts = new ReceiptIssuer(keys.Signer, _stored);
         _writer = new CatalogWriter(_catalogRows);
-        _test = new PackTest(_vault, new CatalogReader(_catalogRows), keys.Content, new PackStatements(_receipts), null, clock);
+        _test = new PackTest(_vault, new CatalogReader(_catalogRows), keys.Content, new PackStatements(_receipts, _stored), null, clock);
     }
 
     private static TimeSpan RecordsKept => Records.RecordStore.Kept;
 
     /// <summary>Tests every canary of a clinic; makes those that are not there.</summary>
-    public async Task<IReadOnlyList<CanaryResult>> RunAsync(ClinicId clinic, Requester by, CancellationToken cancellationToken)
+    /// <param name="clinic">Whose.</param>
+    /// <param name="by">The run's requester.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <param name="patient">Where a store fails for one: whether to throw, so that it is tried again later, or to take that for its result.</param>
+    public async Task<IReadOnlyList<CanaryResult>> RunAsync(ClinicId clinic, Requester by, CancellationToken cancellationToken, bool patient = true)
     {
         List<CanaryResult> results = [];
         foreach ((string name, PackFailure? expected) in s_all)
         {
-            PackId pack = await EnsureAsync(clinic, name, expected, by, cancellationToken);
-            PackTestResult result = await _test.RunAsync(clinic, pack, cancellationToken);
-            results.Add(new CanaryResult(name, result.Outcome, expected, result.Cause, result.Detail));
+            try
+            {
+                PackId pack = await EnsureAsync(clinic, name, expected, by, cancellationToken);
+                PackTestResult result = await _test.RunAsync(clinic, pack, cancellationToken);
+                results.Add(new CanaryResult(name, result.Outcome, expected, result.Cause, result.Detail));
+            }
+            catch (Exception e) when (!patient && e is not OperationCanceledException)
+            {
+                // The next run makes it anew.
+                await ForgetAsync(clinic, name, cancellationToken);
+                results.Add(new CanaryResult(name, PackTestOutcome.Failed, expected, PackFailure.TimedOut, "storage"));
+            }
         }
 
         return results;
+    }
+
+    private async Task ForgetAsync(ClinicId clinic, string name, CancellationToken cancellationToken)
+    {
+        if (await _rows.FindAsync(RowTable.Work, clinic.Value, Prefix + name, cancellationToken) is { } row)
+        {
+            await _rows.TryDeleteAsync(RowTable.Work, clinic.Value, [row], cancellationToken);
+        }
     }
 
     private async Task<PackId> EnsureAsync(ClinicId clinic, string name, PackFailure? damage, Requester by, CancellationToken cancellationToken)

@@ -8,7 +8,7 @@ using CloudArchive.Format.Wire;
 namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>A pack as the entry of its commit has it.</summary>
-public sealed record LoggedPack(PackId Pack, Uid Study, long Bytes, DateTimeOffset CommittedAt);
+public sealed record LoggedPack(PackId Pack, Uid Study, long Bytes, DateTimeOffset CommittedAt, int Instances = 1);
 
 /// <summary>
 /// What the audit log says is in the archive. Catalogue and storage can lose a pack without a trace; the log, which every clinic witnesses, cannot.
@@ -30,7 +30,8 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
             foreach (StoredEntry stored in page)
             {
                 next = stored.Index + 1;
-                if (stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) && stored.TryRead() is { } committed && Committed(committed) is { } pack)
+                if ((stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) || stored.Json.Contains(AuditActions.PackReentered, StringComparison.Ordinal))
+                    && stored.TryRead() is { } committed && Committed(committed) is { } pack)
                 {
                     (studies.TryGetValue(pack.Study, out List<LoggedPack>? packs) ? packs : studies[pack.Study] = []).Add(pack);
                 }
@@ -77,9 +78,12 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
         stored.TryRead() is { Action: AuditActions.StudyDestroyed, Outcome: AuditOutcome.Success, Subject.Study: { } uid } && Uid.TryParse(uid, null, out Uid study) ? study : null;
 
     private static LoggedPack? Committed(AuditEntry entry) =>
-        entry is { Action: AuditActions.PackCommitted, Outcome: AuditOutcome.Success, Subject: { Pack: { } id, Study: { } uid } }
+        entry is { Action: AuditActions.PackCommitted or AuditActions.PackReentered, Outcome: AuditOutcome.Success, Subject: { Pack: { } id, Study: { } uid } }
         && PackId.TryParse(id, null, out PackId pack)
         && Uid.TryParse(uid, null, out Uid study)
-            ? new LoggedPack(pack, study, entry.Details is { } details && details.TryGetValue("bytes", out string? text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long bytes) ? bytes : 0, entry.Time)
+            ? new LoggedPack(pack, study, Number(entry, "bytes") ?? 0, entry.Time, (int)(Number(entry, "instances") ?? 1))
             : null;
+
+    private static long? Number(AuditEntry entry, string detail) =>
+        entry.Details is { } details && details.TryGetValue(detail, out string? text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
 }

@@ -76,7 +76,8 @@ public sealed class RestoreTestDesk(IRowStore rows, ClinicDirectory clinics, Res
 
     /// <summary>A clinic's runs without their packs, oldest first.</summary>
     public async Task<IReadOnlyList<RestoreTestResponse>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
-        [.. (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.After(RestoreTestRows.Run, after?.ToString()), take, cancellationToken)).Select(row => RestoreTestRows.Read<RestoreTestRun>(row).ToResponse())];
+        await rows.ReadPageAsync(
+            RowTable.Work, clinic.Value, RowRange.After(RestoreTestRows.Run, after?.ToString()), take, row => RestoreTestRows.Read<RestoreTestRun>(row).ToResponse(), cancellationToken);
 
     /// <summary>A clinic's runs that began since a time, oldest first, at most a thousand.</summary>
     public Task<IReadOnlyList<RestoreTestResponse>> ListSinceAsync(ClinicId clinic, DateTimeOffset since, CancellationToken cancellationToken) =>

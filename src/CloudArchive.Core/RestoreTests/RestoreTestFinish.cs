@@ -27,7 +27,10 @@ public sealed class RestoreTestFinish(IRowStore rows, Canaries canaries, Evidenc
         run = RestoreTestRows.Read<RestoreTestRun>(row);
         if (run.Canaries is null)
         {
-            IReadOnlyList<CanaryResult> tested = await canaries.RunAsync(run.Clinic, by, cancellationToken);
+            // For an hour a canary that storage fails is tried again with the next run of the timer; then that is its result, and the run ends.
+            DateTimeOffset lastTest = results.Select(result => result.StartedAt).DefaultIfEmpty(run.StartedAt).Max();
+            bool patient = clock.GetUtcNow() - lastTest < SampledPackTest.TroublePatience;
+            IReadOnlyList<CanaryResult> tested = await canaries.RunAsync(run.Clinic, by, cancellationToken, patient);
 
             // Kept before the evidence is written: a repeat after a crash writes the same.
             run = run with { Canaries = tested, FinishedAt = AuditLog.ToMilliseconds(clock.GetUtcNow()) };
@@ -98,10 +101,10 @@ public sealed class RestoreTestFinish(IRowStore rows, Canaries canaries, Evidenc
     private async Task<IReadOnlyList<PreviousRun>> HistoryAsync(RestoreTestRun now, CancellationToken cancellationToken)
     {
         RowRange since = RowRange.After(RestoreTestRows.Run, WorkId.Before(now.StartedAt - s_history).ToString());
-        IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Work, now.Clinic.Value, since, RowStoreExtensions.MostRows, cancellationToken);
+        IReadOnlyList<RestoreTestRun> page = await rows.ReadPageAsync(RowTable.Work, now.Clinic.Value, since, RowStoreExtensions.MostRows, RestoreTestRows.Read<RestoreTestRun>, cancellationToken);
         return
         [
-            .. page.Select(RestoreTestRows.Read<RestoreTestRun>)
+            .. page
                 .Where(run => run.Outcome is not null && run.FinishedAt <= now.FinishedAt)
                 .Select(run => new PreviousRun(
                     run.Id,

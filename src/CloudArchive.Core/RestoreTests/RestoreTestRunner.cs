@@ -39,6 +39,11 @@ public sealed partial class RestoreTestRunner(IRowStore rows, RestoreTestDraw dr
                 // The lease had run out, and another host went on with the run: its results stand.
                 LogOvertaken(logger, e, clinic, open.Key);
             }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // One run's trouble must not keep the clinic's others from going on; the next time it is tried again, and the watch alerts.
+                LogStopped(logger, e, clinic, open.Key);
+            }
             finally
             {
                 if (!ended)
@@ -104,6 +109,9 @@ public sealed partial class RestoreTestRunner(IRowStore rows, RestoreTestDraw dr
 
     [LoggerMessage(301, LogLevel.Error, "Pack {Pack} of clinic {Clinic} failed restore test {Run}: {Cause}.", EventName = "RestoreTestFailed")]
     private static partial void LogFailed(ILogger logger, ClinicId clinic, PackId pack, WorkId run, PackFailure cause);
+
+    [LoggerMessage(309, LogLevel.Error, "{Run} of clinic {Clinic} could not go on; it is tried again.", EventName = "RestoreTestStopped")]
+    private static partial void LogStopped(ILogger logger, Exception exception, ClinicId clinic, string run);
 
     [LoggerMessage(303, LogLevel.Warning, "Another host went on with {Run} of clinic {Clinic}.")]
     private static partial void LogOvertaken(ILogger logger, Exception exception, ClinicId clinic, string run);

@@ -84,7 +84,8 @@ public sealed partial class RestoreTestSchedule(ClinicDirectory clinics, Restore
 /// Finds clinics of which no restore test has ended for too long. On Azure the ingest app runs it, so that it is noticed also where the
 /// recovery app, which tests, is down.
 /// </summary>
-public sealed partial class RestoreTestWatch(ClinicDirectory clinics, RestoreTestDesk desk, CatalogReader catalog, AlertDesk alerts, TimeProvider clock, ILogger<RestoreTestWatch> logger)
+public sealed partial class RestoreTestWatch(
+    ClinicDirectory clinics, RestoreTestDesk desk, CatalogReader catalog, AlertDesk alerts, TimeProvider clock, ILogger<RestoreTestWatch> logger)
 {
     /// <summary>Two days: one missed run and the next.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromHours(48);

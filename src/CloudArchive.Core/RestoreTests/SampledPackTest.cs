@@ -5,12 +5,19 @@ using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>Tests one pack of a run's sample and keeps what came of it; waits for one that has to come back from the archive tier first.</summary>
-public sealed class SampledPackTest(IRowStore rows, PackTest test, LoggedPacks log, Rehydration rehydration, PackLosses losses, TimeProvider clock)
+public sealed partial class SampledPackTest(
+    IRowStore rows, PackTest test, LoggedPacks log, Rehydration rehydration, PackLosses losses, TimeProvider clock, ILogger<SampledPackTest> logger)
 {
+    /// <summary>For so long a pack that could not be tested, because storage or another store failed, is tried again before that is its result.</summary>
+    public static readonly TimeSpan TroublePatience = TimeSpan.FromHours(1);
+
+    private const string Troubled = "troubledSince";
+
     /// <summary>Standard priority takes up to 15 hours; what takes two days does not come.</summary>
     public static readonly TimeSpan RehydrationPatience = TimeSpan.FromHours(48);
 
@@ -28,6 +35,35 @@ public sealed class SampledPackTest(IRowStore rows, PackTest test, LoggedPacks l
     internal async Task<(Row Row, PackTestResult? Result)> RunAsync(RestoreTestRun run, Row row, long archivedBytesLeft, Requester by, CancellationToken cancellationToken)
     {
         RestoreTestPackResponse pack = RestoreTestRows.Read<RestoreTestPackResponse>(row);
+        try
+        {
+            return await RunAsync(run, row, pack, archivedBytesLeft, by, cancellationToken);
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or RowConflictException))
+        {
+            return await WaitAsync(run, row, pack, e, cancellationToken);
+        }
+    }
+
+    /// <summary>Storage, or another store, failed and not the pack: the others go on, and this one is tried again until it has been tried for long enough.</summary>
+    private async Task<(Row Row, PackTestResult? Result)> WaitAsync(RestoreTestRun run, Row row, RestoreTestPackResponse pack, Exception error, CancellationToken cancellationToken)
+    {
+        LogTroubled(logger, error, pack.Pack, run.Clinic, run.Id);
+        if (row.Time(Troubled) is { } since)
+        {
+            return clock.GetUtcNow() - since < TroublePatience
+                ? (row, null)
+                : await KeepAsync(run, row, pack, NotTested(pack.Pack, PackTestOutcome.Failed) with { Cause = PackFailure.TimedOut, Detail = "storage" }, cancellationToken);
+        }
+
+        Dictionary<string, object> values = new(row.Values) { [Troubled] = clock.GetUtcNow() };
+        IReadOnlyList<string> etags = await rows.SubmitAsync(RowTable.Work, run.Clinic.Value, [new RowWrite.Replace(row.Key, values, row.ETag!)], cancellationToken);
+        return (row with { Values = values, ETag = etags[0] }, null);
+    }
+
+    private async Task<(Row Row, PackTestResult? Result)> RunAsync(
+        RestoreTestRun run, Row row, RestoreTestPackResponse pack, long archivedBytesLeft, Requester by, CancellationToken cancellationToken)
+    {
         if (await rehydration.FindArchivedAsync(run.Clinic, pack.Pack, cancellationToken) is not { } archived)
         {
             PackTestResult result = await test.RunAsync(run.Clinic, pack.Pack, cancellationToken);
@@ -86,4 +122,7 @@ public sealed class SampledPackTest(IRowStore rows, PackTest test, LoggedPacks l
         IReadOnlyList<string> etags = await rows.SubmitAsync(RowTable.Work, run.Clinic.Value, writes, cancellationToken);
         return (row with { Values = values, ETag = etags[0] }, result);
     }
+
+    [LoggerMessage(308, LogLevel.Warning, "Pack {Pack} of clinic {Clinic} could not be tested in {Run}: storage, or another store, fails. It is tried again for an hour; the others go on.")]
+    private static partial void LogTroubled(ILogger logger, Exception exception, PackId pack, ClinicId clinic, string run);
 }

@@ -17,10 +17,12 @@ namespace CloudArchive.Core.Restores;
 /// <param name="Salt">The salt.</param>
 /// <param name="RequestedBy">Who asked, and alone gets the result.</param>
 /// <param name="RequestedAt">When.</param>
-/// <param name="ExpiresAt">Until when it can be approved, and from then until when its result can be fetched.</param>
+/// <param name="ExpiresAt">Until when it can be approved, and from then until when its result can be fetched; each page that is read moves it.</param>
 /// <param name="Totals">How much it is.</param>
 /// <param name="ApprovedBy">The second admin.</param>
 /// <param name="Report">What the caller got.</param>
+/// <param name="Progress">What the caller has got so far.</param>
+/// <param name="CatalogueOnly">Whether the plan is of the catalogue alone, because log or storage could not be read to their end.</param>
 /// <param name="ETag">Of the row.</param>
 public sealed record Restore(
     WorkId Id,
@@ -37,6 +39,8 @@ public sealed record Restore(
     RestoreTotals Totals,
     string? ApprovedBy = null,
     RestoreReport? Report = null,
+    RestoreReport? Progress = null,
+    bool CatalogueOnly = false,
     string ETag = "")
 {
     /// <summary>Where it stands at a time.</summary>
@@ -45,7 +49,7 @@ public sealed record Restore(
 
     /// <summary>As the API answers it.</summary>
     public RestoreResponse ToResponse(DateTimeOffset now) => new(
-        Id.ToString(), Clinic, StatusAt(now), Purpose, Recipient, RequestedBy, RequestedAt, ExpiresAt, Totals.Studies, Totals.Packs, Totals.Instances, Totals.Bytes, ApprovedBy, Report);
+        Id.ToString(), Clinic, StatusAt(now), Purpose, Recipient, RequestedBy, RequestedAt, ExpiresAt, Totals.Studies, Totals.Packs, Totals.Instances, Totals.Bytes, ApprovedBy, Report, Progress, CatalogueOnly);
 }
 
 /// <summary>How much a restore is: bytes of ciphertext for whole packs, of files where single instances are wanted.</summary>

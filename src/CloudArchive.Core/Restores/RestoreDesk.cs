@@ -8,14 +8,24 @@ using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Restores;
 
 /// <summary>Takes requests for restores, has them approved, and records how they ended.</summary>
-public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, RestorePlanner planner, Outbox outbox, TimeProvider clock)
+public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics, RestorePlanner planner, Outbox outbox, TimeProvider clock, ILogger<RestoreDesk> logger)
 {
-    /// <summary>How long a restore waits for approval, and after that for being fetched.</summary>
+    /// <summary>How long a restore waits for approval, and after that for its first page to be read.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromHours(72);
+
+    /// <summary>How long it lives on from each page that is read and each report of progress: a computer that is off over a long weekend.</summary>
+    public static readonly TimeSpan Idle = TimeSpan.FromDays(7);
+
+    /// <summary>How long it lives from its request at the most: 10 TB at 2 MB/s. What takes longer is asked for in parts.</summary>
+    public static readonly TimeSpan MaxLifetime = TimeSpan.FromDays(60);
+
+    // So that not every page of a fast restore writes the restore's row.
+    private static readonly TimeSpan _notWorthWriting = TimeSpan.FromHours(1);
 
     private const int MostTextCharacters = 500;
     private static readonly TimeSpan _orphanAfter = TimeSpan.FromHours(1);
@@ -50,7 +60,8 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
             by.Actor.Id,
             now,
             now + Lifetime,
-            plan.Totals);
+            plan.Totals,
+            CatalogueOnly: plan.CatalogueOnly);
 
         // The marker first and the restore last: what a crash leaves between is a marker without a restore, which the sweep clears.
         Dictionary<string, object> marker = new() { ["at"] = now };
@@ -69,6 +80,7 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
         details["by"] = plan.Kind;
         details["approval"] = needsApproval ? "needed" : "not-needed";
         details["statement"] = restore.Statement.Hex;
+        details["catalogueOnly"] = plan.CatalogueOnly ? "true" : "false";
         try
         {
             await outbox.SubmitAsync(RowTable.Work, id.Value, writes, Entry(restore, AuditActions.RestoreRequested, by, details, $"restore-request:{restore.Id}"), cancellationToken);
@@ -91,7 +103,7 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
 
     /// <summary>A clinic's restores, oldest first.</summary>
     public async Task<IReadOnlyList<Restore>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
-        [.. (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.After(RestoreRows.Restore, after?.ToString()), take, cancellationToken)).Select(RestoreRows.Read)];
+        await rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(RestoreRows.Restore, after?.ToString()), take, RestoreRows.Read, cancellationToken);
 
     /// <summary>A second admin's approval. Repeating it changes nothing.</summary>
     public async Task<Restore> ApproveAsync(ClinicId clinic, WorkId id, Requester by, CancellationToken cancellationToken)
@@ -122,7 +134,7 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
         }
     }
 
-    /// <summary>The caller's report, which ends the restore. Repeating the same one changes nothing.</summary>
+    /// <summary>The caller's report. It ends the restore, unless it is <see cref="RestoreReport.Partial"/>. Repeating the same one changes nothing.</summary>
     public async Task<Restore> ReportAsync(ClinicId clinic, WorkId id, RestoreReport report, Requester by, CancellationToken cancellationToken)
     {
         if (report is not { Restored: >= 0, Skipped: >= 0, Failed: >= 0, Bytes: >= 0 })
@@ -140,48 +152,86 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
                     throw new RefusedException(Refusal.ApprovalMissing, $"Restore {id} was never approved: there is nothing to report.");
                 case RestoreStatus.Reported:
                     return restore.Report == report ? restore : throw Over(id);
+                case RestoreStatus.Ready when report.Partial && StatusOf(restore) == RestoreStatus.Expired:
+                    throw Over(id);
+                case RestoreStatus.Ready when report.Partial && restore.Progress == report:
+                    return restore;
             }
 
-            Dictionary<string, string> details = new()
-            {
-                ["bytes"] = report.Bytes.ToString(CultureInfo.InvariantCulture),
-                ["failed"] = report.Failed.ToString(CultureInfo.InvariantCulture),
-                ["restored"] = report.Restored.ToString(CultureInfo.InvariantCulture),
-                ["skipped"] = report.Skipped.ToString(CultureInfo.InvariantCulture),
-            };
+            Dictionary<string, string> details = Counts(report);
+            Restore next = restore with { Status = RestoreStatus.Reported, Report = report };
             AuditEvent entry = Entry(restore, AuditActions.RestoreReported, by, details, $"restore-report:{id}") with { Outcome = report.Failed == 0 ? AuditOutcome.Success : AuditOutcome.Failure };
-            if (await ReplaceAsync(restore with { Status = RestoreStatus.Reported, Report = report }, entry, cancellationToken))
+            if (report.Partial)
+            {
+                next = restore with { Progress = report, ExpiresAt = Extended(restore) };
+                details["until"] = Text(next.ExpiresAt);
+                entry = Entry(restore, AuditActions.RestoreProgressed, by, details, once: null);
+            }
+
+            if (await ReplaceAsync(next, entry, cancellationToken))
             {
                 return await GetAsync(clinic, id, cancellationToken);
             }
         }
     }
 
-    /// <summary>Marks what expired, and deletes the plans of what is over. At most 100 restores of a clinic; returns how many are over.</summary>
+    /// <summary>Marks what expired, and deletes the plans of what is over; one that is not well does not keep the others from it. Returns how many are over.</summary>
     public async Task<int> SweepAsync(ClinicId clinic, Requester by, CancellationToken cancellationToken)
     {
         int over = 0;
-        DateTimeOffset now = clock.GetUtcNow();
-        foreach (Row marker in await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(RestoreRows.Open), 100, cancellationToken))
+        List<Row> markers = await rows.ReadAllAsync(RowTable.Work, clinic.Value, RowRange.Prefix(RestoreRows.Open), cancellationToken).ToListAsync(cancellationToken);
+        foreach (Row marker in markers)
         {
-            WorkId id = WorkId.Parse(marker.Key[RestoreRows.Open.Length..]);
-            Restore? restore = await FindAsync(clinic, id, cancellationToken);
-            bool orphan = restore is null && marker.Time("at") < now - _orphanAfter;
-            if (restore is not null && restore.Status != RestoreStatus.Expired && restore.StatusAt(now) == RestoreStatus.Expired)
+            try
             {
-                await ReplaceAsync(restore with { Status = RestoreStatus.Expired }, Entry(restore, AuditActions.RestoreExpired, by, [], $"restore-expire:{id}"), cancellationToken);
-                continue; // its plan goes with the next sweep, when its status is read again
+                over += await SweepAsync(clinic, marker, by, cancellationToken) ? 1 : 0;
             }
-
-            if (orphan || restore is { Status: RestoreStatus.Expired or RestoreStatus.Reported })
+            catch (Exception e) when (e is not OperationCanceledException)
             {
-                await DeletePlanAsync(clinic, id, cancellationToken);
-                await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [marker], cancellationToken);
-                over++;
+                LogNotSwept(logger, e, marker.Key, clinic);
             }
         }
 
         return over;
+    }
+
+    private async Task<bool> SweepAsync(ClinicId clinic, Row marker, Requester by, CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = clock.GetUtcNow();
+        WorkId id = WorkId.Parse(marker.Key[RestoreRows.Open.Length..]);
+        Restore? restore = await FindAsync(clinic, id, cancellationToken);
+        bool orphan = restore is null && marker.Time("at") < now - _orphanAfter;
+        if (restore is not null && restore.Status != RestoreStatus.Expired && restore.StatusAt(now) == RestoreStatus.Expired)
+        {
+            Dictionary<string, string> details = restore.Progress is { } progress ? Counts(progress) : [];
+            await ReplaceAsync(restore with { Status = RestoreStatus.Expired }, Entry(restore, AuditActions.RestoreExpired, by, details, $"restore-expire:{id}"), cancellationToken);
+            return false; // its plan goes with the next sweep, when its status is read again
+        }
+
+        if (!orphan && restore is not { Status: RestoreStatus.Expired or RestoreStatus.Reported })
+        {
+            return false;
+        }
+
+        await DeletePlanAsync(clinic, id, cancellationToken);
+        await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [marker], cancellationToken);
+        return true;
+    }
+
+    /// <summary>The write that lets a restore live on because a page of it is read, where that is worth one; and until when it lives then.</summary>
+    internal (RowWrite? Write, string Until) Extend(Restore restore)
+    {
+        DateTimeOffset until = Extended(restore);
+        return until - restore.ExpiresAt < _notWorthWriting
+            ? (null, Text(restore.ExpiresAt))
+            : (new RowWrite.Replace(RestoreRows.Restore + restore.Id, RestoreRows.Values(restore with { ExpiresAt = until }), restore.ETag), Text(until));
+    }
+
+    private DateTimeOffset Extended(Restore restore)
+    {
+        DateTimeOffset idle = clock.GetUtcNow() + Idle, most = restore.RequestedAt + MaxLifetime;
+        DateTimeOffset until = idle < most ? idle : most;
+        return until > restore.ExpiresAt ? until : restore.ExpiresAt;
     }
 
     /// <summary><see cref="Refusal.RestoreOfAnother"/> for everyone but who asked.</summary>
@@ -205,6 +255,16 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
         ["packs"] = restore.Totals.Packs.ToString(CultureInfo.InvariantCulture),
         ["studies"] = restore.Totals.Studies.ToString(CultureInfo.InvariantCulture),
     };
+
+    private static Dictionary<string, string> Counts(RestoreReport report) => new()
+    {
+        ["bytes"] = report.Bytes.ToString(CultureInfo.InvariantCulture),
+        ["failed"] = report.Failed.ToString(CultureInfo.InvariantCulture),
+        ["restored"] = report.Restored.ToString(CultureInfo.InvariantCulture),
+        ["skipped"] = report.Skipped.ToString(CultureInfo.InvariantCulture),
+    };
+
+    private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     private static void CheckText(string text, string name)
     {
@@ -230,7 +290,7 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
     private static RefusedException KeyUsed() => new(Refusal.KeyInvalid, "publicKey: another restore uses it. Make a new key for every restore.");
 
     private async Task<Restore?> FindAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken) =>
-        await rows.FindAsync(RowTable.Work, clinic.Value, RestoreRows.Restore + id, cancellationToken) is { } row ? RestoreRows.Read(row) : null;
+        await rows.FindAsync(RowTable.Work, clinic.Value, RestoreRows.Restore + id, cancellationToken) is { } row ? DamagedRow.Read(row, RestoreRows.Read) : null;
 
     private async Task<Restore?> FindByKeyAsync(ClinicId clinic, Jwk key, Requester by, CancellationToken cancellationToken)
     {
@@ -263,4 +323,7 @@ public sealed class RestoreDesk(IRowStore rows, ClinicDirectory clinics, Restore
             await rows.TryDeleteAsync(RowTable.Work, clinic.Value, some, cancellationToken);
         }
     }
+
+    [LoggerMessage(313, LogLevel.Error, "{Row} of clinic {Clinic} could not be swept; the next run tries again.")]
+    private static partial void LogNotSwept(ILogger logger, Exception exception, string row, ClinicId clinic);
 }

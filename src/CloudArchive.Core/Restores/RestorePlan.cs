@@ -1,31 +1,38 @@
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Losses;
+using CloudArchive.Core.Packs;
+using CloudArchive.Core.RestoreTests;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Restores;
 
 /// <summary>A pack of a plan.</summary>
 /// <param name="Pack">The pack.</param>
-/// <param name="Study">Its study.</param>
+/// <param name="Study">Its study; null where nothing that tells of the pack could be read.</param>
 /// <param name="Wanted">Which of its instances; null for all.</param>
-public sealed record PlannedPack(PackId Pack, Uid Study, IReadOnlyList<Sha256Digest>? Wanted);
+/// <param name="Files">How many files that is, as far as it is known.</param>
+public sealed record PlannedPack(PackId Pack, Uid? Study, IReadOnlyList<Sha256Digest>? Wanted, int Files = 1);
 
 /// <summary>What a restore will bring, fixed when it is asked for: what is approved is what is released.</summary>
 /// <param name="Kind">By what was asked: <c>studies</c>, <c>instances</c>, <c>patient</c> or <c>everything</c>.</param>
 /// <param name="Packs">In the order of their ids.</param>
 /// <param name="Totals">How much it is.</param>
-public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, RestoreTotals Totals)
+/// <param name="CatalogueOnly">Whether log and storage could not be asked to the end what else there is.</param>
+public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, RestoreTotals Totals, bool CatalogueOnly = false)
 {
     /// <summary>Whole packs.</summary>
-    public static RestorePlan OfPacks(string kind, IReadOnlyList<CatalogPack> packs) => new(
+    public static RestorePlan OfPacks(string kind, IReadOnlyList<CommittedPack> packs, bool catalogueOnly = false) => new(
         kind,
-        [.. packs.OrderBy(p => p.Pack.ToString(), StringComparer.Ordinal).Select(p => new PlannedPack(p.Pack, p.Study, null))],
-        new RestoreTotals(packs.Select(p => p.Study).Distinct().Count(), packs.Count, packs.Sum(p => p.Instances), packs.Sum(p => p.Length)));
+        [.. packs.OrderBy(p => p.Pack.ToString(), StringComparer.Ordinal).Select(p => new PlannedPack(p.Pack, p.Study, null, p.Files))],
+        new RestoreTotals(packs.Select(p => p.Study).Distinct().Count(), packs.Count, packs.Sum(p => p.Files), packs.Sum(p => p.Bytes)),
+        catalogueOnly);
 
     /// <summary>Single instances. One that lies in several packs comes from the first of them that is not lost; every version of it comes.</summary>
-    public static RestorePlan OfInstances(IReadOnlyList<InstanceResponse> instances, IReadOnlyDictionary<PackId, LostPack> lost)
+    public static RestorePlan OfInstances(IReadOnlyList<InstanceResponse> instances, IReadOnlyDictionary<PackId, LostPack> lost, bool catalogueOnly = false)
     {
         InstanceResponse[] once =
         [
@@ -33,18 +40,28 @@ public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, 
         ];
         return new RestorePlan(
             "instances",
-            [.. once.GroupBy(i => (i.Pack, i.Study)).Select(pack => new PlannedPack(pack.Key.Pack, pack.Key.Study, [.. pack.Select(i => i.Sha256).Distinct()]))],
-            new RestoreTotals(once.Select(i => i.Study).Distinct().Count(), once.Select(i => i.Pack).Distinct().Count(), once.Length, once.Sum(i => i.Length)));
+            [
+                .. once.GroupBy(i => (i.Pack, i.Study))
+                    .Select(pack => (pack.Key, Wanted: pack.Select(i => i.Sha256).Distinct().ToArray()))
+                    .Select(pack => new PlannedPack(pack.Key.Pack, pack.Key.Study, pack.Wanted, pack.Wanted.Length)),
+            ],
+            new RestoreTotals(once.Select(i => i.Study).Distinct().Count(), once.Select(i => i.Pack).Distinct().Count(), once.Length, once.Sum(i => i.Length)),
+            catalogueOnly);
     }
 }
 
-/// <summary>Finds in the catalogue what a request asks for.</summary>
-public sealed class RestorePlanner(CatalogReader catalog, IdentifierLookup identifiers, PackLosses losses)
+/// <summary>Finds what a request asks for: in the catalogue, and among what the audit log and storage know and the catalogue does not.</summary>
+public sealed partial class RestorePlanner(
+    CatalogReader catalog, CommittedPacks committed, PackStatements statements, IdentifierLookup identifiers, PackLosses losses, ILogger<RestorePlanner> logger)
 {
     /// <summary>The most studies or instances that one request names.</summary>
     public const int MostNamed = 1000;
 
+    /// <summary>So many sidecars of packs that the catalogue does not know are looked into for one request.</summary>
+    public const int MostStrays = 200;
+
     private const int AtOnce = 8;
+    private const int MostRows = Storage.RowStoreExtensions.MostRows;
 
     /// <summary>The plan; <see cref="Refusal.NothingToRestore"/> where anything that was named is not in the archive.</summary>
     public async Task<RestorePlan> PlanAsync(ClinicId clinic, RestoreRequest request, CancellationToken cancellationToken)
@@ -57,67 +74,132 @@ public sealed class RestorePlanner(CatalogReader catalog, IdentifierLookup ident
         }
 
         RestorePlan plan =
-            request.Instances is { } instances ? await OfInstancesAsync(clinic, instances, cancellationToken)
-            : request.Studies is { } studies ? await OfStudiesAsync(clinic, "studies", [.. studies.Distinct()], cancellationToken)
-            : request.PatientId is { } patient ? await OfStudiesAsync(clinic, "patient", await StudiesOfAsync(clinic, patient, cancellationToken), cancellationToken)
-            : RestorePlan.OfPacks("everything", await WithoutReplacedAsync(clinic, await catalog.ReadPacksAsync(clinic, cancellationToken).ToListAsync(cancellationToken), cancellationToken));
+            request.Instances is { } instances ? await OfInstancesAsync(clinic, instances.ToHashSet(), cancellationToken)
+            : request.Studies is { } studies ? await OfStudiesAsync(clinic, studies.ToHashSet(), cancellationToken)
+            : request.PatientId is { } patient ? await OfPatientAsync(clinic, patient, cancellationToken)
+            : await OfEverythingAsync(clinic, cancellationToken);
         return plan.Packs.Count > 0 ? plan : throw new RefusedException(Refusal.NothingToRestore, "Nothing in the archive fits the request. GET .../studies lists what there is.");
     }
 
-    private async Task<RestorePlan> OfStudiesAsync(ClinicId clinic, string kind, IReadOnlyList<Uid> studies, CancellationToken cancellationToken)
+    private async Task<RestorePlan> OfEverythingAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
-        List<CatalogPack> packs = [];
-        foreach (Uid study in studies)
-        {
-            int before = packs.Count;
-            foreach (PackId[] some in (await catalog.PacksOfAsync(clinic, study, cancellationToken)).Chunk(AtOnce))
-            {
-                packs.AddRange((await Task.WhenAll(some.Select(pack => catalog.FindPackAsync(clinic, pack, cancellationToken)))).OfType<CatalogPack>().Where(pack => pack.Receipt is not null));
-            }
-
-            if (packs.Count == before)
-            {
-                throw new RefusedException(Refusal.NothingToRestore, $"Study {study} is not in the archive. Leave it out, and ask again.");
-            }
-        }
-
-        return RestorePlan.OfPacks(kind, await WithoutReplacedAsync(clinic, packs, cancellationToken));
+        (IReadOnlyList<CommittedPack> packs, bool catalogueOnly) = await ReadAsync(clinic, () => committed.ReadAsync(clinic, cancellationToken), null, cancellationToken);
+        return RestorePlan.OfPacks("everything", packs, catalogueOnly);
     }
 
-    /// <summary>Without lost packs of which everything lies in others. A loss that is not made good stays in the plan: who restores is to be told.</summary>
-    private async Task<IReadOnlyList<CatalogPack>> WithoutReplacedAsync(ClinicId clinic, IReadOnlyList<CatalogPack> packs, CancellationToken cancellationToken)
+    private async Task<RestorePlan> OfStudiesAsync(ClinicId clinic, HashSet<Uid> studies, CancellationToken cancellationToken)
     {
-        IReadOnlyDictionary<PackId, LostPack> lost = await losses.NoteReplacedAsync(clinic, null, cancellationToken);
-        return lost.Count == 0 ? packs : [.. packs.Where(pack => lost.GetValueOrDefault(pack.Pack)?.ReplacedAt is null)];
+        (IReadOnlyList<CommittedPack> packs, bool catalogueOnly) = await ReadAsync(clinic, () => committed.ReadAsync(clinic, studies, cancellationToken), studies, cancellationToken);
+        HashSet<Uid> found = [.. packs.Select(pack => pack.Study).OfType<Uid>()];
+        return studies.Where(study => !found.Contains(study)).Select(study => (Uid?)study).FirstOrDefault() is { } missing
+            ? throw new RefusedException(Refusal.NothingToRestore, $"Study {missing} is not in the archive. Leave it out, and ask again.")
+            : RestorePlan.OfPacks("studies", packs, catalogueOnly);
     }
 
-    private async Task<RestorePlan> OfInstancesAsync(ClinicId clinic, IReadOnlyList<Uid> wanted, CancellationToken cancellationToken)
-    {
-        List<InstanceResponse> found = [];
-        foreach (Uid[] some in wanted.Distinct().Chunk(AtOnce))
-        {
-            IReadOnlyList<InstanceResponse>[] each = await Task.WhenAll(some.Select(sop => catalog.FindInstanceAsync(clinic, sop, cancellationToken)));
-            int missing = Array.FindIndex(each, versions => versions.Count == 0);
-            if (missing >= 0)
-            {
-                throw new RefusedException(Refusal.NothingToRestore, $"Instance {some[missing]} is not in the archive. Leave it out, and ask again.");
-            }
-
-            found.AddRange(each.SelectMany(versions => versions));
-        }
-
-        return RestorePlan.OfInstances(found, await losses.ListAsync(clinic, cancellationToken));
-    }
-
-    private async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, string patientId, CancellationToken cancellationToken)
+    private async Task<RestorePlan> OfPatientAsync(ClinicId clinic, string patientId, CancellationToken cancellationToken)
     {
         (Sha256Digest? patient, _) = await identifiers.HmacAsync(clinic, patientId, null, cancellationToken);
+        if (patient is not { } hmac)
+        {
+            return RestorePlan.OfPacks("patient", []); // no ID at all is nobody's
+        }
+
+        HashSet<Uid> studies = [.. await StudiesOfAsync(clinic, hmac, cancellationToken)];
+        (IReadOnlyList<CommittedPack> all, bool catalogueOnly) = await ReadAsync(clinic, () => committed.ReadAsync(clinic, cancellationToken), null, cancellationToken);
+        List<CommittedPack> packs = [.. all.Where(pack => pack.Study is { } study && studies.Contains(study))];
+
+        // Of a study that the catalogue does not know, the sidecar says whose it is.
+        HashSet<Uid> known = [.. all.Select(pack => pack.Catalogued?.Study).OfType<Uid>()];
+        CommittedPack[] strays = [.. all.Where(pack => pack.Catalogued is null && !(pack.Study is { } study && (known.Contains(study) || studies.Contains(study))))];
+        (IReadOnlyList<(CommittedPack Pack, Sidecar Sidecar)> found, bool whole) = await SidecarsAsync(clinic, strays, cancellationToken);
+        packs.AddRange(found.Where(stray => stray.Sidecar.PatientHmac == hmac).Select(stray => stray.Pack with { Study = stray.Sidecar.Study }));
+        return RestorePlan.OfPacks("patient", packs, catalogueOnly || !whole);
+    }
+
+    private async Task<RestorePlan> OfInstancesAsync(ClinicId clinic, HashSet<Uid> wanted, CancellationToken cancellationToken)
+    {
+        List<InstanceResponse> found = [];
+        HashSet<PackId> unreadable = [];
+        foreach (Uid[] some in wanted.Chunk(AtOnce))
+        {
+            foreach ((IReadOnlyList<InstanceResponse> versions, IReadOnlyList<PackId> damaged) in await Task.WhenAll(some.Select(sop => catalog.FindVersionsAsync(clinic, sop, cancellationToken))))
+            {
+                found.AddRange(versions);
+                unreadable.UnionWith(damaged);
+            }
+        }
+
+        (IReadOnlyList<CommittedPack> all, bool catalogueOnly) = await ReadAsync(clinic, () => committed.ReadAsync(clinic, cancellationToken), null, cancellationToken);
+        CommittedPack[] asked = [.. all.Where(pack => pack.Catalogued is null || unreadable.Contains(pack.Pack))];
+        (IReadOnlyList<(CommittedPack Pack, Sidecar Sidecar)> strays, bool whole) = await SidecarsAsync(clinic, asked, cancellationToken);
+        foreach ((CommittedPack pack, Sidecar sidecar) in strays)
+        {
+            found.AddRange(sidecar.Instances.Where(i => wanted.Contains(i.SopInstance))
+                .Select(i => new InstanceResponse(i.SopInstance, i.Sha256, i.Length, sidecar.Study, i.SopClass, i.Series, i.Modality, i.TransferSyntax, pack.Pack)));
+        }
+
+        HashSet<Uid> there = [.. found.Select(i => i.SopInstance)];
+        return wanted.Where(sop => !there.Contains(sop)).Select(sop => (Uid?)sop).FirstOrDefault() is { } missing
+            ? throw new RefusedException(Refusal.NothingToRestore, $"Instance {missing} is not in the archive. Leave it out, and ask again.")
+            : RestorePlan.OfInstances(found, await losses.ListAsync(clinic, cancellationToken), catalogueOnly || !whole);
+    }
+
+    /// <summary>The packs that there are; where log or storage cannot be read to their end, those of the catalogue, which the restore says.</summary>
+    private async Task<(IReadOnlyList<CommittedPack> Packs, bool CatalogueOnly)> ReadAsync(
+        ClinicId clinic, Func<Task<IReadOnlyList<CommittedPack>>> read, IReadOnlySet<Uid>? studies, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await read(), false);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogCatalogueOnly(logger, e, clinic);
+            return (await committed.ReadCatalogueAsync(clinic, studies, cancellationToken), true);
+        }
+    }
+
+    /// <summary>The sidecars of packs that the catalogue does not know, as far as they can be read; and whether all can.</summary>
+    private async Task<(IReadOnlyList<(CommittedPack Pack, Sidecar Sidecar)> Found, bool Whole)> SidecarsAsync(ClinicId clinic, CommittedPack[] strays, CancellationToken cancellationToken)
+    {
+        if (strays.Length > MostStrays)
+        {
+            throw new RefusedException(
+                Refusal.CatalogueIncomplete,
+                $"{strays.Length} packs that the archive took are not in its catalogue, and may be among what is asked for. Run `cloudarchive catalog rebuild`, then ask again; or restore everything.");
+        }
+
+        List<(CommittedPack, Sidecar)> found = [];
+        foreach (CommittedPack[] some in strays.Chunk(AtOnce))
+        {
+            Sidecar?[] sidecars = await Task.WhenAll(some.Select(stray => TryReadAsync(clinic, stray.Pack, cancellationToken)));
+            found.AddRange(some.Zip(sidecars).Where(pair => pair.Second is not null).Select(pair => (pair.First, pair.Second!)));
+        }
+
+        return (found, found.Count == strays.Length);
+    }
+
+    private async Task<Sidecar?> TryReadAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await statements.FindSidecarAsync(clinic, pack, cancellationToken) is { } sidecar && (sidecar.Clinic, sidecar.Pack) == (clinic, pack) ? sidecar : null;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogStrayUnreadable(logger, e, pack, clinic);
+            return null;
+        }
+    }
+
+    private async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, Sha256Digest patient, CancellationToken cancellationToken)
+    {
         StudyFilter filter = new(Patient: patient);
         List<Uid> studies = [];
         string? after = null;
         do
         {
-            Page<StudyResponse> page = await catalog.ListStudiesAsync(clinic, filter, after, RowStoreMost, cancellationToken);
+            Page<StudyResponse> page = await catalog.ListStudiesAsync(clinic, filter, after, MostRows, cancellationToken);
             studies.AddRange(page.Items.Select(study => study.Study));
             after = page.Next;
         }
@@ -125,5 +207,9 @@ public sealed class RestorePlanner(CatalogReader catalog, IdentifierLookup ident
         return studies;
     }
 
-    private const int RowStoreMost = Storage.RowStoreExtensions.MostRows;
+    [LoggerMessage(311, LogLevel.Error, "What the audit log and storage of clinic {Clinic} know could not be read to its end: the restore is of the catalogue alone.", EventName = "RestoreOfCatalogueOnly")]
+    private static partial void LogCatalogueOnly(ILogger logger, Exception exception, ClinicId clinic);
+
+    [LoggerMessage(312, LogLevel.Error, "Pack {Pack} of clinic {Clinic} is not in the catalogue, and its sidecar cannot be read: whose it is is not known.")]
+    private static partial void LogStrayUnreadable(ILogger logger, Exception exception, PackId pack, ClinicId clinic);
 }

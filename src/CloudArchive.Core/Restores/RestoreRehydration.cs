@@ -1,11 +1,12 @@
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Restores;
 
 /// <summary>Has the packs of a restore brought back from the archive tier: all of them once one was met, so that they come at the same time and not page by page.</summary>
-public sealed class RestoreRehydration(IRowStore rows, Rehydration rehydration)
+public sealed partial class RestoreRehydration(IRowStore rows, Rehydration rehydration, ILogger<RestoreRehydration> logger)
 {
     /// <summary>Packs that are looked at in one request; the next request goes on.</summary>
     private const int AtOnce = 400;
@@ -19,20 +20,39 @@ public sealed class RestoreRehydration(IRowStore rows, Rehydration rehydration)
             .Where(row => row.Number(Asked) is null).Take(AtOnce).ToListAsync(cancellationToken);
         foreach (Row[] group in some.Chunk(InParallel))
         {
-            await Task.WhenAll(group.Select(row => AskAsync(restore.Clinic, RestoreRows.ReadPack(row).Pack, by, cancellationToken)));
-            await rows.SubmitAsync(
-                RowTable.Work,
-                restore.Clinic.Value,
-                [.. group.Select(row => new RowWrite.Upsert(row.Key, new Dictionary<string, object>(row.Values) { [Asked] = 1L }))],
-                cancellationToken);
+            bool[] asked = await Task.WhenAll(group.Select(row => TryAskAsync(restore.Clinic, row, by, cancellationToken)));
+            RowWrite[] writes =
+            [
+                .. group.Zip(asked).Where(pair => pair.Second)
+                    .Select(pair => new RowWrite.Upsert(pair.First.Key, new Dictionary<string, object>(pair.First.Values) { [Asked] = 1L })),
+            ];
+            if (writes.Length > 0)
+            {
+                await rows.SubmitAsync(RowTable.Work, restore.Clinic.Value, writes, cancellationToken);
+            }
         }
     }
 
-    private async Task AskAsync(ClinicId clinic, PackId pack, Requester by, CancellationToken cancellationToken)
+    /// <summary>Asks for a pack where it is archived; false, and told, where that could not be: the next request tries again, and the others are asked for.</summary>
+    private async Task<bool> TryAskAsync(ClinicId clinic, Row row, Requester by, CancellationToken cancellationToken)
     {
-        if (await rehydration.FindArchivedAsync(clinic, pack, cancellationToken) is { } receipt)
+        try
         {
-            await rehydration.RequestAsync(clinic, pack, receipt.VersionId, by, cancellationToken);
+            PackId pack = RestoreRows.ReadPack(row).Pack;
+            if (await rehydration.FindArchivedAsync(clinic, pack, cancellationToken) is { } receipt)
+            {
+                await rehydration.RequestAsync(clinic, pack, receipt.VersionId, by, cancellationToken);
+            }
+
+            return true;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogNotAsked(logger, e, row.Key, clinic);
+            return false;
         }
     }
+
+    [LoggerMessage(314, LogLevel.Error, "Whether {Row} of clinic {Clinic} has to come back from the archive tier could not be found out; it is looked at again with the next request.")]
+    private static partial void LogNotAsked(ILogger logger, Exception exception, string row, ClinicId clinic);
 }

@@ -25,7 +25,12 @@ internal static class RestoreRows
 
     public static RowWrite.Upsert Write(WorkId id, PlannedPack pack)
     {
-        Dictionary<string, object> values = new() { ["study"] = pack.Study.Value };
+        Dictionary<string, object> values = new() { ["files"] = (long)pack.Files };
+        if (pack.Study is { } study)
+        {
+            values["study"] = study.Value;
+        }
+
         if (pack.Wanted is { } wanted)
         {
             int chunk = 0;
@@ -71,7 +76,8 @@ internal static class RestoreRows
             (wanted ??= []).AddRange(bytes.Chunk(32).Select(digest => Sha256Digest.FromBytes(digest)));
         }
 
-        return new PlannedPack(PackId.Parse(row.Key[(row.Key.LastIndexOf(':') + 1)..]), Uid.Parse(row.Text("study")!), wanted);
+        return new PlannedPack(
+            PackId.Parse(row.Key[(row.Key.LastIndexOf(':') + 1)..]), row.Text("study") is { } study ? Uid.Parse(study) : null, wanted, (int?)row.Number("files") ?? wanted?.Count ?? 1);
     }
 
     public static Dictionary<string, object> Values(Restore restore)
@@ -99,6 +105,16 @@ internal static class RestoreRows
             values["report"] = JsonSerializer.Serialize(restore.Report, FormatJson.Options);
         }
 
+        if (restore.Progress is not null)
+        {
+            values["progress"] = JsonSerializer.Serialize(restore.Progress, FormatJson.Options);
+        }
+
+        if (restore.CatalogueOnly)
+        {
+            values["catalogueOnly"] = true;
+        }
+
         return values;
     }
 
@@ -117,5 +133,7 @@ internal static class RestoreRows
         JsonSerializer.Deserialize<RestoreTotals>(row.Text("totals")!, FormatJson.Options)!,
         row.Text("approvedBy"),
         row.Text("report") is { } report ? JsonSerializer.Deserialize<RestoreReport>(report, FormatJson.Options) : null,
+        row.Text("progress") is { } progress ? JsonSerializer.Deserialize<RestoreReport>(progress, FormatJson.Options) : null,
+        row.Flag("catalogueOnly"),
         row.ETag!);
 }

@@ -32,7 +32,14 @@ public sealed partial class ClinicRetention(
             await PlanAsync(clinic, policy, tally, by, cancellationToken);
         }
 
-        foreach (DestructionOrder order in (await desk.OpenAsync(clinic, cancellationToken)).Where(order => order.Status is DestructionStatus.Approved or DestructionStatus.Destroying))
+        (IReadOnlyList<DestructionOrder> open, IReadOnlyList<string> unreadable) = await desk.ReadOpenAsync(clinic, int.MaxValue, cancellationToken);
+        foreach (string row in unreadable)
+        {
+            tally.Failed++;
+            LogOrderUnreadable(logger, clinic, row);
+        }
+
+        foreach (DestructionOrder order in open.Where(order => order.Status is DestructionStatus.Approved or DestructionStatus.Destroying))
         {
             if (!tally.Take())
             {
@@ -52,7 +59,13 @@ public sealed partial class ClinicRetention(
         HashSet<Uid> going = [.. open.Where(order => order.Status == DestructionStatus.Destroying).Select(order => order.Study)];
         HashSet<Uid> requested = [.. open.Select(order => order.Study)];
         RetentionLine[] lines = [.. (await planner.PlanAsync(clinic, cancellationToken)).Where(line => !going.Contains(line.Study))];
-        await enforcement.RunAsync(clinic, unsettled, [.. lines.Select(line => line.Facts)], cancellationToken);
+        await enforcement.RunAsync(clinic, unsettled, [.. lines.Select(line => line.Facts)], (study, error) => Fail(clinic, study, tally, error), cancellationToken);
+        foreach (RetentionLine line in lines.Where(line => line.Reason == RetentionReason.Unreadable))
+        {
+            tally.Failed++;
+            LogStudyUnreadable(logger, clinic, line.Study);
+        }
+
         Dictionary<Uid, DestructionOrder> waiting = open.Where(order => order.Status == DestructionStatus.PendingApproval).ToDictionary(order => order.Study);
         foreach (RetentionLine line in lines)
         {
@@ -64,8 +77,10 @@ public sealed partial class ClinicRetention(
                     return;
                 }
 
-                await desk.WithdrawAsync(order, why, by, cancellationToken);
-                requested.Remove(order.Study);
+                if (await TryAsync(clinic, order.Study, tally, () => desk.WithdrawAsync(order, why, by, cancellationToken)))
+                {
+                    requested.Remove(order.Study);
+                }
             }
         }
 
@@ -101,16 +116,37 @@ public sealed partial class ClinicRetention(
         {
             return await work();
         }
-        catch (Exception e) when (e is RefusedException or IntegrityException or BlobProtectedException or BlobMissingException)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
-            tally.Failed++;
-            LogFailed(logger, e, clinic, study);
+            Fail(clinic, study, tally, e);
             return false;
+        }
+    }
+
+    private void Fail(ClinicId clinic, Uid? study, Tally tally, Exception error)
+    {
+        tally.Failed++;
+        if (study is { } one)
+        {
+            LogFailed(logger, error, clinic, one);
+        }
+        else
+        {
+            LogHoldUnreadable(logger, error, clinic);
         }
     }
 
     [LoggerMessage(121, LogLevel.Error, "Retention of study {Study} of clinic {Clinic} failed; the next run tries again.", EventName = "RetentionFailed")]
     private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic, Uid study);
+
+    [LoggerMessage(125, LogLevel.Error, "A row of study {Study} of clinic {Clinic} in the catalogue says what cannot be: the study is kept and nothing is done with it. Run `cloudarchive catalog rebuild`.", EventName = "RetentionStudyUnreadable")]
+    private static partial void LogStudyUnreadable(ILogger logger, ClinicId clinic, Uid study);
+
+    [LoggerMessage(126, LogLevel.Error, "Row {Row} of clinic {Clinic}, of a destruction, cannot be read: the study is kept. See docs/operations.md, integrity.", EventName = "RetentionOrderUnreadable")]
+    private static partial void LogOrderUnreadable(ILogger logger, ClinicId clinic, string row);
+
+    [LoggerMessage(127, LogLevel.Error, "A hold of clinic {Clinic} cannot be read: nothing is destroyed until it is mended. See docs/operations.md, integrity.", EventName = "RetentionHoldUnreadable")]
+    private static partial void LogHoldUnreadable(ILogger logger, Exception exception, ClinicId clinic);
 
     private sealed class Tally(int most)
     {

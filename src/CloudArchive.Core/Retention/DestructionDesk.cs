@@ -30,8 +30,9 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
             ?? throw new RefusedException(Refusal.StudyUnknown, $"Clinic {clinic} has no study {study}.");
         if (line.Action != RetentionAction.Destroy)
         {
-            throw new RefusedException(Refusal.NotDue, line.Hold is { } hold
-                ? $"Study {study} is held by {hold}. Clear the hold first."
+            throw new RefusedException(Refusal.NotDue, line.Reason == RetentionReason.Unreadable
+                ? $"The catalogue says of study {study} what cannot be. Rebuild the catalogue, then ask again."
+                : line.Hold is { } hold ? $"Study {study} is held by {hold}. Clear the hold first."
                 : $"Study {study} is kept until {line.KeepUntil.UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}. Ask again then; the archive does so by itself.");
         }
 
@@ -96,20 +97,24 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
     /// <summary>The order; <see cref="Refusal.DestructionUnknown"/> where there is none.</summary>
     public async Task<DestructionOrder> GetAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken) =>
         await rows.FindAsync(RowTable.Work, clinic.Value, DestructionRows.Order + id, cancellationToken) is { } row
-            ? DestructionRows.Read(row)
+            ? DamagedRow.Read(row, DestructionRows.Read)
             : throw new RefusedException(Refusal.DestructionUnknown, $"Clinic {clinic} has no destruction {id}. GET .../destructions lists those there are.");
 
     /// <summary>A clinic's orders, oldest first.</summary>
     public async Task<IReadOnlyList<DestructionOrder>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
-        [.. (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.After(DestructionRows.Order, after?.ToString()), take, cancellationToken)).Select(DestructionRows.Read)];
+        await rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(DestructionRows.Order, after?.ToString()), take, DestructionRows.Read, cancellationToken);
 
     /// <summary>The orders that are to be decided or done.</summary>
-    public Task<IReadOnlyList<DestructionOrder>> OpenAsync(ClinicId clinic, CancellationToken cancellationToken) => OpenAsync(clinic, int.MaxValue, cancellationToken);
+    public async Task<IReadOnlyList<DestructionOrder>> OpenAsync(ClinicId clinic, CancellationToken cancellationToken) => (await ReadOpenAsync(clinic, int.MaxValue, cancellationToken)).Orders;
 
     /// <summary>At most <paramref name="most"/> of them, in the order of their studies.</summary>
-    public async Task<IReadOnlyList<DestructionOrder>> OpenAsync(ClinicId clinic, int most, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<DestructionOrder>> OpenAsync(ClinicId clinic, int most, CancellationToken cancellationToken) => (await ReadOpenAsync(clinic, most, cancellationToken)).Orders;
+
+    /// <summary>The same; and the rows of those that cannot be read, which do not keep the others from it.</summary>
+    internal async Task<(IReadOnlyList<DestructionOrder> Orders, IReadOnlyList<string> Unreadable)> ReadOpenAsync(ClinicId clinic, int most, CancellationToken cancellationToken)
     {
         List<DestructionOrder> open = [];
+        List<string> unreadable = [];
         await foreach (Row of in rows.ReadAllAsync(RowTable.Work, clinic.Value, DestructionRows.OfStudies, cancellationToken))
         {
             if (open.Count == most)
@@ -117,13 +122,20 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
                 break;
             }
 
-            if (of.Time("again") is null)
+            try
             {
-                open.Add(await GetAsync(clinic, WorkId.Parse(of.Text("id")!), cancellationToken));
+                if (of.Time("again") is null)
+                {
+                    open.Add(await GetAsync(clinic, WorkId.Parse(of.Text("id")!), cancellationToken));
+                }
+            }
+            catch (Exception e) when (e is IntegrityException or RefusedException || DamagedRow.Is(e))
+            {
+                unreadable.Add(of.Key);
             }
         }
 
-        return open;
+        return (open, unreadable);
     }
 
     /// <summary>An admin's approval, who is not the one who asked. Repeating it changes nothing.</summary>

@@ -23,6 +23,7 @@ namespace CloudArchive.Core.Retention;
 /// <param name="ClearedAt">When.</param>
 /// <param name="LiftedAt">Since when storage has let go of what no other hold keeps.</param>
 /// <param name="ETag">Of the row.</param>
+/// <param name="Unreadable">The row says what cannot be: nobody knows what it names, so it keeps everything until it is mended.</param>
 public sealed record Hold(
     WorkId Id,
     ClinicId Clinic,
@@ -41,7 +42,8 @@ public sealed record Hold(
     string? ClearedBy = null,
     DateTimeOffset? ClearedAt = null,
     DateTimeOffset? LiftedAt = null,
-    string ETag = "")
+    string ETag = "",
+    bool Unreadable = false)
 {
     /// <summary>Whether it is on. One that somebody asked to clear is, until that is done.</summary>
     public bool IsOn => Status != HoldStatus.Cleared;
@@ -50,7 +52,7 @@ public sealed record Hold(
     public bool Keeps(StudyFacts study) => Keeps(study.Study, null) || study.Packs.Any(pack => Keeps(study.Study, pack.Patient));
 
     /// <summary>Whether it names this study or patient.</summary>
-    public bool Keeps(Uid study, Sha256Digest? patient) => IsOn && (Study == study || (Patient is not null && Patient == patient));
+    public bool Keeps(Uid study, Sha256Digest? patient) => IsOn && (Unreadable || Study == study || (Patient is not null && Patient == patient));
 
     /// <summary>As an admin or compliance sees it: never the patient.</summary>
     public HoldResponse ToResponse() => new(
@@ -85,7 +87,33 @@ internal static class HoldRows
         return values;
     }
 
-    public static Hold Read(Row row) => new(
+    /// <summary>The hold; where the row says what cannot be, one that keeps everything and that nobody may change.</summary>
+    public static Hold Read(Row row)
+    {
+        try
+        {
+            return ToHold(row);
+        }
+        catch (Exception e) when (e is FormatException or InvalidCastException or InvalidOperationException or ArgumentException or NullReferenceException)
+        {
+            WorkId id = WorkId.TryParse(row.Key[Prefix.Length..], null, out WorkId known) ? known : default;
+            return new Hold(
+                id,
+                ClinicId.Parse(row.Partition),
+                null,
+                null,
+                $"Unreadable: row {row.Key} was changed past the service. It keeps everything until it is mended: docs/operations.md, integrity.",
+                default,
+                [],
+                HoldStatus.Active,
+                "",
+                DateTimeOffset.MinValue,
+                ETag: row.ETag!,
+                Unreadable: true);
+        }
+    }
+
+    private static Hold ToHold(Row row) => new(
         WorkId.Parse(row.Key[Prefix.Length..]),
         ClinicId.Parse(row.Partition),
         row.Text("study") is { } study ? Uid.Parse(study) : null,

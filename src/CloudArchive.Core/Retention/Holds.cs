@@ -53,7 +53,7 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
     /// <summary>The hold; <see cref="Refusal.HoldUnknown"/> where there is none.</summary>
     public async Task<Hold> GetAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken) =>
         await rows.FindAsync(RowTable.Clinics, clinic.Value, HoldRows.Prefix + id, cancellationToken) is { } row
-            ? HoldRows.Read(row)
+            ? HoldRows.Read(row) is { Unreadable: false } hold ? hold : throw new IntegrityException($"Hold {id} of clinic {clinic} cannot be read: its row was changed past the service.")
             : throw new RefusedException(Refusal.HoldUnknown, $"Clinic {clinic} has no hold {id}. GET .../holds lists those there are.");
 
     /// <summary>A clinic's holds, oldest first, the cleared ones too.</summary>
@@ -68,16 +68,20 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
     /// <summary>Those that are on.</summary>
     public async Task<IReadOnlyList<Hold>> ActiveAsync(ClinicId clinic, CancellationToken cancellationToken) => await AllAsync(clinic, cancellationToken).Where(hold => hold.IsOn).ToListAsync(cancellationToken);
 
-    /// <summary>Whether a hold names the study or the patient.</summary>
+    /// <summary>Whether a hold keeps the study: one that names it or the patient, or one that cannot be read.</summary>
     public async Task<bool> IsHeldAsync(ClinicId clinic, Uid study, Sha256Digest? patient, CancellationToken cancellationToken) =>
         (await ActiveAsync(clinic, cancellationToken)).Any(hold => hold.Keeps(study, patient));
+
+    /// <summary>Whether a hold names the study or the patient, as far as holds can be read.</summary>
+    public async Task<bool> IsNamedAsync(ClinicId clinic, Uid study, Sha256Digest? patient, CancellationToken cancellationToken) =>
+        (await ActiveAsync(clinic, cancellationToken)).Any(hold => !hold.Unreadable && hold.Keeps(study, patient));
 
     /// <summary>
     /// Whether storage must hold a pack by now: a hold names it whose enforcement was finished, and the pack was there by then.
     /// A commit that came later sets the hold itself.
     /// </summary>
     public async Task<bool> IsHeldInStorageAsync(ClinicId clinic, Uid study, Sha256Digest? patient, CancellationToken cancellationToken) =>
-        (await ActiveAsync(clinic, cancellationToken)).Any(hold => hold.EnforcedAt is not null && hold.Keeps(study, patient));
+        (await ActiveAsync(clinic, cancellationToken)).Any(hold => !hold.Unreadable && hold.EnforcedAt is not null && hold.Keeps(study, patient));
 
     /// <summary>
     /// Clears a hold, or where the clinic wants that asks a second admin to. Repeating it changes nothing.

@@ -3,10 +3,12 @@ using System.Text.Json;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Keys;
+using CloudArchive.Core.Losses;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Retention;
 
@@ -14,16 +16,25 @@ namespace CloudArchive.Core.Retention;
 /// Locks and holds packs longer than their commit did: every version of the pack, of its sidecar, of its receipt and of its rewraps, each read back.
 /// Every step can be repeated, by anyone. For the host that may change packs.
 /// </summary>
-public sealed class PackProtection(IBlobVault vault, StoredPacks stored, CatalogWriter catalog, IAuditLog log)
+public sealed class PackProtection(IBlobVault vault, StoredPacks stored, CatalogWriter catalog, PackLosses losses, IAuditLog log)
 {
+    private static readonly Requester s_finder = Requester.System("retention", "pack-protection");
+
     /// <summary>Locks a study until its line's date, or leaves later dates: storage, then the audit entry, then the catalogue, which tells whether it is done.</summary>
-    /// <exception cref="IntegrityException">Storage accepted a lock and does not state it; or there is nothing to lock.</exception>
+    /// <exception cref="IntegrityException">Storage accepted a lock and does not state it.</exception>
     public async Task ExtendAsync(ClinicId clinic, RetentionLine line, int policy, Requester by, CancellationToken cancellationToken)
     {
         Dictionary<PackId, DateTimeOffset> stated = [];
         foreach (PackFacts pack in line.Facts.Packs)
         {
-            foreach (ListedBlob version in await VersionsAsync(clinic, pack.Pack, cancellationToken))
+            // A pack that storage lost must not keep the study's others from being locked, nor be asked for at each run.
+            IReadOnlyList<ListedBlob> versions = await VersionsAsync(clinic, pack.Pack, by, cancellationToken);
+            if (versions.Count == 0)
+            {
+                stated[pack.Pack] = line.KeepUntil;
+            }
+
+            foreach (ListedBlob version in versions)
             {
                 DateTimeOffset until = await stored.LockAsync(version.Name, version.VersionId, line.KeepUntil, cancellationToken);
                 stated[pack.Pack] = stated.TryGetValue(pack.Pack, out DateTimeOffset earliest) && earliest < until ? earliest : until;
@@ -38,11 +49,11 @@ public sealed class PackProtection(IBlobVault vault, StoredPacks stored, Catalog
     }
 
     /// <summary>Holds a pack, or lets go of it. Returns whether storage had it otherwise.</summary>
-    /// <exception cref="IntegrityException">Storage accepted it and does not state it; or there is nothing to hold.</exception>
+    /// <exception cref="IntegrityException">Storage accepted it and does not state it.</exception>
     public async Task<bool> HoldAsync(ClinicId clinic, PackId pack, bool hold, CancellationToken cancellationToken)
     {
         bool changed = false;
-        foreach (ListedBlob version in await VersionsAsync(clinic, pack, cancellationToken))
+        foreach (ListedBlob version in await VersionsAsync(clinic, pack, s_finder, cancellationToken))
         {
             if ((await vault.FindAsync(version.Name, version.VersionId, cancellationToken))?.LegalHold == hold)
             {
@@ -84,11 +95,16 @@ public sealed class PackProtection(IBlobVault vault, StoredPacks stored, Catalog
             $"extend:{line.Study}:{until}:{packs}");
     }
 
-    private async Task<IReadOnlyList<ListedBlob>> VersionsAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    /// <summary>What there is of a pack; nothing where storage lost it, which is recorded.</summary>
+    private async Task<IReadOnlyList<ListedBlob>> VersionsAsync(ClinicId clinic, PackId pack, Requester by, CancellationToken cancellationToken)
     {
         List<ListedBlob> versions = await vault.ListVersionsAsync(VaultArea.Packs, BlobName.Pack(clinic, pack).Path, cancellationToken).ToListAsync(cancellationToken);
-        return versions.Count > 0
-            ? [.. versions, .. await vault.ListVersionsAsync(VaultArea.Records, RewrapRecords.Folder(clinic, pack), cancellationToken).ToListAsync(cancellationToken)]
-            : throw new IntegrityException($"Pack {pack} is in the catalogue and not in storage.");
+        if (versions.Count == 0)
+        {
+            await losses.RecordAsync(clinic, pack, PackLossCause.Missing, "retention", by, cancellationToken);
+            return [];
+        }
+
+        return [.. versions, .. await vault.ListVersionsAsync(VaultArea.Records, RewrapRecords.Folder(clinic, pack), cancellationToken).ToListAsync(cancellationToken)];
     }
 }

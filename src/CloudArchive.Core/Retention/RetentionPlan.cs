@@ -16,7 +16,14 @@ public sealed record PackFacts(
     PackId Pack, string? StudyDate, DateTimeOffset CommittedAt, DateTimeOffset LockedUntil, Sha256Digest? Patient = null, int? BornIn = null);
 
 /// <summary>A study, which is kept or destroyed whole.</summary>
-public sealed record StudyFacts(Uid Study, IReadOnlyList<PackFacts> Packs);
+/// <param name="Study">Its UID.</param>
+/// <param name="Packs">What is known of its packs.</param>
+/// <param name="Unreadable">Packs of it whose row in the catalogue says what cannot be.</param>
+public sealed record StudyFacts(Uid Study, IReadOnlyList<PackFacts> Packs, IReadOnlyList<PackId>? Unreadable = null)
+{
+    /// <summary>Whether it is not known of all of its packs how long they are kept.</summary>
+    public bool IsUnreadable => Unreadable is { Count: > 0 };
+}
 
 /// <summary>What is to be done with a study.</summary>
 public enum RetentionAction
@@ -51,6 +58,9 @@ public enum RetentionReason
 
     /// <summary>Its time is over.</summary>
     Due,
+
+    /// <summary>The catalogue says of a pack of it what cannot be: it is kept, and nothing is done with it, until the catalogue is rebuilt.</summary>
+    Unreadable,
 }
 
 /// <summary>A study in a plan.</summary>
@@ -92,6 +102,12 @@ public static class RetentionPlan
     public static RetentionLine For(
         StudyFacts study, RetentionPolicy policy, IReadOnlyCollection<Hold> holds, IReadOnlyDictionary<Sha256Digest, string> lastTreatment, DateTimeOffset now)
     {
+        if (study.IsUnreadable)
+        {
+            DateTimeOffset known = study.Packs.Select(pack => pack.LockedUntil).DefaultIfEmpty(now).Max();
+            return new RetentionLine(study, RetentionAction.Keep, RetentionReason.Unreadable, known, study.Packs.Select(pack => pack.LockedUntil).DefaultIfEmpty(now).Min(), holds.FirstOrDefault(hold => hold.Keeps(study))?.Id);
+        }
+
         DateTimeOffset locked = study.Packs.Min(pack => pack.LockedUntil);
         DateTimeOffset latestLock = study.Packs.Max(pack => pack.LockedUntil);
         DateTimeOffset own = study.Packs.Max(pack => policy.Until(pack.StudyDate, pack.CommittedAt, pack.BornIn));

@@ -21,7 +21,7 @@ public sealed class RetentionPlanner(ClinicDirectory clinics, CatalogReader cata
     public async Task<RetentionLine?> FindAsync(ClinicId id, Uid study, CancellationToken cancellationToken)
     {
         StudyFacts facts = await catalog.FactsOfAsync(id, study, cancellationToken);
-        if (facts.Packs.Count == 0)
+        if (facts.Packs.Count == 0 && !facts.IsUnreadable)
         {
             return null;
         }
@@ -38,6 +38,9 @@ public sealed class RetentionPlanner(ClinicDirectory clinics, CatalogReader cata
                 }
             }
         }
+
+        // What cannot be read may be the patient's last treatment.
+        facts = facts with { Unreadable = [.. ofPatients.SelectMany(study => study.Unreadable ?? []).Distinct()] };
 
         DateTimeOffset now = clock.GetUtcNow();
         return RetentionPlan.For(facts, policy, active, RetentionPlan.LastTreatments(ofPatients, now), now);

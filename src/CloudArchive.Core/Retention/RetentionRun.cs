@@ -48,7 +48,7 @@ public sealed partial class RetentionRun(IRowStore rows, ClinicDirectory clinics
         bool plan = state is null
             || state.Time("at") + s_planEvery <= now
             || state.Number("policy") != clinic.Retention.Version
-            || (await holds.UnsettledAsync(id, cancellationToken)).Any(hold => hold.EnforcedAt is null || !hold.IsOn);
+            || (await holds.UnsettledAsync(id, cancellationToken)).Any(hold => !hold.Unreadable && (hold.EnforcedAt is null || !hold.IsOn));
         RetentionResult result = await retention.RunAsync(id, clinic.Retention.Version, plan, most, by, cancellationToken);
         if (plan && result is { Finished: true, Failed: 0 })
         {

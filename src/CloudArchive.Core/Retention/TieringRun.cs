@@ -19,6 +19,9 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
     /// <summary>Row of <see cref="RowTable.Work"/> in the clinic's partition: which tag packs have, since when, and where a pass was cut off.</summary>
     private const string StateKey = "tiering";
 
+    /// <summary>Where more fail, storage does: the clinic's run ends, and the next begins where it was.</summary>
+    private const int MostFailed = 200;
+
     private static readonly TimeSpan s_every = TimeSpan.FromHours(20);
 
     // Hosts' clocks differ, and what a crash left is finished later.
@@ -51,13 +54,32 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
     public async Task<int> RunAsync(ClinicId id, int most, CancellationToken cancellationToken)
     {
         long years = (await clinics.GetAsync(id, cancellationToken)).Retention.ArchiveAfterYears ?? 0;
-        if (Next(await rows.FindAsync(RowTable.Work, id.Value, StateKey, cancellationToken), years) is not { } pass)
+        Row? state = await rows.FindAsync(RowTable.Work, id.Value, StateKey, cancellationToken);
+        PackId[] before = [.. (state?.Text("failed") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries).Select(text => PackId.Parse(text))];
+        Pass? pass = Next(state, years);
+        if (pass is null && before.Length == 0)
         {
             return 0;
         }
 
         Dictionary<string, string> tags = years == 0 ? [] : new() { [Tag] = years.ToString(CultureInfo.InvariantCulture) };
+        List<PackId> failed = [];
         int tagged = 0;
+        foreach (PackId pack in before)
+        {
+            if (await catalog.TryFindPackAsync(id, pack, cancellationToken) is { } again)
+            {
+                tagged += await TagAsync(id, again, tags, failed, cancellationToken);
+            }
+        }
+
+        if (pass is null)
+        {
+            await SaveAsync(id, years, new Pass(DateTimeOffset.MinValue, state!.Time("begun")!.Value, null), failed, cancellationToken);
+            return tagged;
+        }
+
+        int seen = 0;
         await foreach ((PackId pack, CatalogPack? found) in catalog.ReadKnownPacksAsync(id, cancellationToken))
         {
             // A row with nonsense in it is the restore tests' to find.
@@ -66,15 +88,15 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
                 continue;
             }
 
-            await TagAsync(id, found, tags, cancellationToken);
-            if (++tagged == most)
+            tagged += await TagAsync(id, found, tags, failed, cancellationToken);
+            if (++seen == most)
             {
-                await SaveAsync(id, years, pass with { After = pack.ToString() }, cancellationToken);
+                await SaveAsync(id, years, pass with { After = pack.ToString() }, failed, cancellationToken);
                 return tagged;
             }
         }
 
-        await SaveAsync(id, years, pass with { After = null }, cancellationToken);
+        await SaveAsync(id, years, pass with { After = null }, failed, cancellationToken);
         return tagged;
     }
 
@@ -88,9 +110,14 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
             : new Pass(state.Time("begun")!.Value - s_overlap, now, null);
     }
 
-    private async Task SaveAsync(ClinicId id, long years, Pass pass, CancellationToken cancellationToken)
+    private async Task SaveAsync(ClinicId id, long years, Pass pass, List<PackId> failed, CancellationToken cancellationToken)
     {
         Dictionary<string, object> values = new() { ["years"] = years, ["begun"] = pass.Begun };
+        if (failed.Count > 0)
+        {
+            values["failed"] = string.Join(',', failed.Distinct());
+        }
+
         if (pass.After is { } after)
         {
             values["after"] = after;
@@ -103,7 +130,8 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
         await rows.SubmitAsync(RowTable.Work, id.Value, [new RowWrite.Upsert(StateKey, values)], cancellationToken);
     }
 
-    private async Task TagAsync(ClinicId clinic, CatalogPack pack, Dictionary<string, string> tags, CancellationToken cancellationToken)
+    /// <summary>Tags a pack: 1, or 0 where storage does not take it, which must not keep the others from theirs: <paramref name="failed"/> is tried again with every run.</summary>
+    private async Task<int> TagAsync(ClinicId clinic, CatalogPack pack, Dictionary<string, string> tags, List<PackId> failed, CancellationToken cancellationToken)
     {
         try
         {
@@ -113,10 +141,21 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
         {
             // Destroyed since, or lost: the restore tests' to find.
         }
+        catch (Exception e) when (e is not OperationCanceledException && failed.Count < MostFailed)
+        {
+            LogPackFailed(logger, e, pack.Pack, clinic);
+            failed.Add(pack.Pack);
+            return 0;
+        }
+
+        return 1;
     }
 
     [LoggerMessage(124, LogLevel.Error, "Tags of clinic {Clinic}'s packs could not be set; the next run tries again.", EventName = "TieringFailed")]
     private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
+
+    [LoggerMessage(128, LogLevel.Error, "The tag of pack {Pack} of clinic {Clinic} could not be set; a later run tries again.", EventName = "TieringPackFailed")]
+    private static partial void LogPackFailed(ILogger logger, Exception exception, PackId pack, ClinicId clinic);
 
     /// <summary>What a pass looks at: packs committed since a time, after an id.</summary>
     private sealed record Pass(DateTimeOffset Since, DateTimeOffset Begun, string? After);

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace CloudArchive.Format.Retention;
 
 /// <summary>From when the years of a policy count.</summary>
@@ -67,10 +65,10 @@ public sealed record RetentionPolicy(
             until = Later(until, EndOf(lastTreatment, DateTimeOffset.MaxValue - MostAhead)?.AddYears(Years));
         }
 
-        // To the year: who was born on any day of it is of age on the first day of the one after.
-        if (MinorsUntilAge is { } age && bornIn is > 1800 and < 9000 && (studied ?? archivedAt) < StartOf(bornIn.Value + 1 + age))
+        // To the year: who was born on any day of it is of age on the first day of the one after. Nobody is born after the archiving.
+        if (MinorsUntilAge is { } age && bornIn is { } born && DicomDates.IsYear(born) && born <= archivedAt.Year && (studied ?? archivedAt) < StartOf(born + 1 + age))
         {
-            until = Later(until, StartOf(bornIn.Value + 1 + age + MinorYears));
+            until = Later(until, StartOf(born + 1 + age + MinorYears));
         }
 
         long rest = until.Ticks % TimeSpan.TicksPerSecond;
@@ -90,20 +88,17 @@ public sealed record RetentionPolicy(
     /// <param name="now">Counts where the study has no date.</param>
     public static int? BornIn(string? birthDate, string? studyDate, DateTimeOffset now)
     {
-        if (Date(birthDate) is not { } born || born.Year <= 1800)
+        if (DicomDates.Parse(birthDate) is not { } born || !DicomDates.IsYear(born.Year))
         {
             return null;
         }
 
-        DateOnly studied = Date(studyDate) ?? DateOnly.FromDateTime(now.UtcDateTime);
+        DateOnly studied = DicomDates.Parse(studyDate) ?? DateOnly.FromDateTime(now.UtcDateTime);
         return studied >= born && studied.Year - born.Year <= HighestAge ? born.Year : null;
     }
 
     private static DateTimeOffset? EndOf(string? date, DateTimeOffset archivedAt) =>
-        Date(date) is { } day && day.Year < 9000 && new DateTimeOffset(day.AddDays(1), TimeOnly.MinValue, TimeSpan.Zero) is var end && end <= archivedAt + MostAhead ? end : null;
-
-    private static DateOnly? Date(string? date) =>
-        DateOnly.TryParseExact(date, "yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.None, out DateOnly day) ? day : null;
+        DicomDates.Parse(date) is { } day && day.Year <= DicomDates.LastYear && new DateTimeOffset(day.AddDays(1), TimeOnly.MinValue, TimeSpan.Zero) is var end && end <= archivedAt + MostAhead ? end : null;
 
     private static DateTimeOffset StartOf(int year) => new(year, 1, 1, 0, 0, 0, TimeSpan.Zero);
 

@@ -3,7 +3,10 @@ using CloudArchive.Format.Packs;
 
 namespace CloudArchive.Format.Sealing;
 
-/// <summary>The AES-256 key of one pack. It seals once: two streams under one key would repeat nonces, and AES-GCM does not survive that.</summary>
+/// <summary>
+/// The AES-256 key of one pack. It seals once: two streams under one key would repeat nonces, and AES-GCM does not survive that. The one way
+/// around is <see cref="ToSealAgain"/>, for the very same bytes.
+/// </summary>
 public sealed class ContentKey : IDisposable
 {
     private const int Length = 32;
@@ -39,6 +42,16 @@ public sealed class ContentKey : IDisposable
         wrapInput.Length == VersionLength + Length && wrapInput.StartsWith(Version)
             ? new(wrapInput[VersionLength..], maySeal: false)
             : throw new PackException(PackFault.WrongKey, "What was unwrapped is no content key of client-side encryption 2.0.");
+
+    /// <summary>
+    /// The key of a pack whose sealing was cut off, to seal the very same plaintext again. Whoever calls this must hold the hashes of all sealed bytes that
+    /// ever left this computer under the key, and stop before the first that differs is sent: a second plaintext under a nonce gives both away.
+    /// </summary>
+    /// <exception cref="PackException"><see cref="PackFault.WrongKey"/>: these are not the 40 bytes of <see cref="ToWrapInput"/>.</exception>
+    public static ContentKey ToSealAgain(ReadOnlySpan<byte> wrapInput) =>
+        wrapInput.Length == VersionLength + Length && wrapInput.StartsWith(Version)
+            ? new(wrapInput[VersionLength..], maySeal: true)
+            : throw new PackException(PackFault.WrongKey, "What was kept is no content key of client-side encryption 2.0.");
 
     /// <summary>The 40 bytes to wrap: "2.0" padded with NUL to 8, then the key. Clear them after use.</summary>
     public byte[] ToWrapInput() => [.. Version, .. Key()];

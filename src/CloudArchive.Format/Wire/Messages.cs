@@ -1,3 +1,4 @@
+using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
@@ -86,6 +87,7 @@ public sealed record ReceiptResponse(PackId Pack, string Receipt);
 
 /// <summary>A study in the catalogue. Packs that were lost count in <paramref name="LostInstances"/> alone.</summary>
 /// <param name="LostInstances">Instances of packs that are lost and whose contents are not all in other packs.</param>
+/// <param name="UnreadablePacks">How many of its packs have a row in the catalogue that says what cannot be, and are not counted in what stands here. A rebuild mends them.</param>
 public sealed record StudyResponse(
     Uid Study,
     string? StudyDate,
@@ -98,7 +100,8 @@ public sealed record StudyResponse(
     DateTimeOffset FirstArchivedAt,
     DateTimeOffset LastArchivedAt,
     DateTimeOffset ImmutableUntil,
-    int LostInstances = 0);
+    int LostInstances = 0,
+    int UnreadablePacks = 0);
 
 /// <summary>
 /// <c>POST /v1/clinics/{clinic}/studies/search</c>, by an admin: answers a page of studies. Identifiers travel in the body, never in a
@@ -159,6 +162,11 @@ public enum RestoreStatus
 }
 
 /// <summary>A restore as recorded.</summary>
+/// <param name="ExpiresAt">Until when it waits for approval, or for the next page of its result to be read: each read, and each report that is not the last, moves it.</param>
+/// <param name="Progress">What the caller has got so far, as it last said.</param>
+/// <param name="CatalogueOnly">
+/// The plan is of the catalogue alone: the audit log or storage could not be read to its end, so packs may be missing that nobody knows of.
+/// </param>
 public sealed record RestoreResponse(
     string Id,
     ClinicId Clinic,
@@ -173,9 +181,25 @@ public sealed record RestoreResponse(
     int Instances,
     long Bytes,
     string? ApprovedBy = null,
-    RestoreReport? Report = null);
+    RestoreReport? Report = null,
+    RestoreReport? Progress = null,
+    bool CatalogueOnly = false);
 
-/// <summary>One pack of a restore's result (<c>GET .../restores/{id}/result?after=</c>, a page of these).</summary>
+/// <summary>A page of a restore's result: <c>GET .../restores/{id}/result?after=</c>.</summary>
+/// <param name="Items">The packs that can be fetched.</param>
+/// <param name="Next">Pass as <c>after</c> for the next page; null on the last.</param>
+/// <param name="Failed">The packs of the page that cannot, each with its cause; left out where there is none. They are no reason not to go on.</param>
+public sealed record RestorePage(IReadOnlyList<RestorePack> Items, string? Next = null, IReadOnlyList<RestorePackFailure>? Failed = null);
+
+/// <summary>A pack of a restore that cannot be handed out.</summary>
+/// <param name="Pack">The pack.</param>
+/// <param name="Study">Its study; null where nothing that tells of the pack could be read.</param>
+/// <param name="Cause">Why.</param>
+/// <param name="Files">How many files were wanted of it.</param>
+/// <param name="Passing">Whether it may pass: storage or the key store fails for now. Read the page again later.</param>
+public sealed record RestorePackFailure(PackId Pack, Uid? Study, PackFailure Cause, int Files, bool Passing);
+
+/// <summary>One pack of a restore's result.</summary>
 /// <param name="Url">A SAS that can read this one blob version for an hour.</param>
 /// <param name="Length">Bytes of ciphertext; check before trusting.</param>
 /// <param name="Sha256">SHA-256 of the ciphertext; check before trusting.</param>
@@ -184,7 +208,12 @@ public sealed record RestoreResponse(
 public sealed record RestorePack(PackId Pack, Uid Study, string Url, DateTimeOffset UrlExpiresAt, long Length, Sha256Digest Sha256, WrappedContentKey ContentKey, IReadOnlyList<Sha256Digest>? Wanted);
 
 /// <summary><c>POST .../restores/{id}/report</c>: what the caller got, as counts; no names.</summary>
-public sealed record RestoreReport(int Restored, int Skipped, int Failed, long Bytes);
+/// <param name="Restored">Files that were written.</param>
+/// <param name="Skipped">Files that were there already.</param>
+/// <param name="Failed">Files that did not come back.</param>
+/// <param name="Bytes">Bytes that were written.</param>
+/// <param name="Partial">Whether the caller goes on later: then the restore does not end, and lives on.</param>
+public sealed record RestoreReport(int Restored, int Skipped, int Failed, long Bytes, bool Partial = false);
 
 /// <summary><c>GET /v1/health</c>.</summary>
 public sealed record HealthResponse(string Status, string Version);

@@ -159,6 +159,25 @@ public sealed class OpenIdConnectTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task Clinics_are_read_from_a_directory_extension_as_entra_sends_it()
+    {
+        await using OidcIssuer issuer = await OidcIssuer.StartAsync();
+        using RSA key = issuer.AddKey("one");
+        await using ApiHost host = await StartAsync(issuer);
+        ApiAgent agent = await ApiAgent.CreateAsync(host, token: issuer.Token(key, "one", host.Clock.GetUtcNow(), claims => claims["acrs"] = new JsonArray("c1")));
+        string clinic = agent.Enrolled.Clinic.Value;
+        Assert.Equal(200, (await host.GetAsync($"{Path}/{clinic}", Token($"other-clinic {clinic}"))).Status);
+        Assert.Equal(200, (await host.GetAsync($"{Path}/{clinic}", Token(new JsonArray("other-clinic", clinic)))).Status);
+        Assert.Equal((403, "forbidden"), Of(await host.GetAsync($"{Path}/{clinic}", Token("other-clinic"))));
+
+        string Token(JsonNode clinics) => issuer.Token(key, "one", host.Clock.GetUtcNow(), claims =>
+        {
+            claims.Remove("clinics");
+            claims["extn.clinics"] = clinics;
+        });
+    }
+
+    [Fact]
     public async Task A_second_factor_is_stated_by_amr_or_by_an_authentication_context_that_was_named()
     {
         await using OidcIssuer issuer = await OidcIssuer.StartAsync();

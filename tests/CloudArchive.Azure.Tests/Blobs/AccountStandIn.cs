@@ -24,6 +24,9 @@ internal sealed class AccountStandIn : IAsyncDisposable
     /// <summary>Which requests the identity has no right to: decided before anything is looked for, as on Azure.</summary>
     public Func<HttpRequest, bool> Forbids { get; set; } = _ => false;
 
+    /// <summary>The code of what is forbidden.</summary>
+    public string ForbiddenCode { get; set; } = "AuthorizationPermissionMismatch";
+
     /// <summary>Runs before a request whose method and query begin like this, once.</summary>
     public (string Request, Action Act)? Before { get; set; }
 
@@ -42,7 +45,7 @@ internal sealed class AccountStandIn : IAsyncDisposable
         return account;
     }
 
-    public BlobClientOptions Options() => new() { Transport = _host.Transport(), Retry = { MaxRetries = 0 } };
+    public BlobClientOptions Options() => new() { Transport = HttpsStandIn.Transport(), Retry = { MaxRetries = 0 } };
 
     /// <summary>Makes a version the current one.</summary>
     public void Write(string version)
@@ -78,7 +81,7 @@ internal sealed class AccountStandIn : IAsyncDisposable
         }
         else if (Forbids(context.Request))
         {
-            Error(context, 403, "AuthorizationPermissionMismatch");
+            Error(context, 403, ForbiddenCode);
         }
         else if (context.Request.Query["comp"] == "userdelegationkey")
         {

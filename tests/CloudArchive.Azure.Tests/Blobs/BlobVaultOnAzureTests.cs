@@ -195,6 +195,20 @@ public sealed class BlobVaultOnAzureTests : IAsyncLifetime
         Assert.All(_account.Requests.Where(r => r.StartsWith("DELETE", StringComparison.Ordinal)), r => Assert.DoesNotContain("v1", r, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("UnauthorizedBlobOverwrite")]
+    [InlineData("AuthorizationPermissionMismatch")]
+    public async Task A_write_that_is_refused_where_the_blob_is_there_says_that_it_is_there(string code)
+    {
+        // An identity that may only add: the right is decided on before the condition.
+        (_account.Forbids, _account.ForbiddenCode) = (request => request.Method == "PUT", code);
+        RequestFailedException e = await Assert.ThrowsAsync<RequestFailedException>(() => _vault.WriteNewAsync(s_name, new byte[1], "text/plain", Cancel));
+        Assert.Equal((403, code), (e.Status, e.ErrorCode));
+        _account.Write("v1");
+        await Assert.ThrowsAsync<BlobExistsException>(() => _vault.WriteNewAsync(s_name, new byte[1], "text/plain", Cancel));
+        Assert.False(await _vault.Rights.MayOverwriteAsync(VaultArea.Packs, Cancel));
+    }
+
     // The order of the parameters is the SDK's.
     private static string Normal(string request) => request.Replace("?comp=immutabilityPolicies&versionid=v1", "?versionid=v1&comp=immutabilityPolicies", StringComparison.Ordinal);
 }

@@ -30,7 +30,7 @@ public abstract class VaultContract : KeysContract
     protected async Task ConnectAsync(Uri vault, TokenCredential identity, Func<KeyClientOptions> options)
     {
         Administrator = new KeyClient(vault, identity, options());
-        Keys = new KeyVaultKeys(vault, identity, Clock, options());
+        Keys = new KeyVaultKeys(new VaultPlaces(vault, [vault]), identity, Clock, options());
         await Keys.EnsureReadyAsync(Cancel);
     }
 

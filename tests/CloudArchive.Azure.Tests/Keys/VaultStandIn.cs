@@ -17,11 +17,18 @@ namespace CloudArchive.Azure.Tests.Keys;
 /// </summary>
 internal sealed class VaultStandIn : IAsyncDisposable
 {
-    private HttpsStandIn _host = null!;
+    private HttpsStandIn? _host;
     private readonly Dictionary<string, List<Version>> _keys = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<(int Status, string Code)> _faults = new();
 
-    public Uri Url => _host.Url;
+    private VaultStandIn()
+    {
+    }
+
+    /// <summary>A vault at that URL, for which a server of somebody else's answers: <see cref="Serve"/>.</summary>
+    public VaultStandIn(Uri url) => Url = url;
+
+    public Uri Url { get; private set; } = null!;
 
     /// <summary>Requests that got as far as an operation.</summary>
     public int Requests { get; private set; }
@@ -29,19 +36,36 @@ internal sealed class VaultStandIn : IAsyncDisposable
     public static async Task<VaultStandIn> StartAsync()
     {
         VaultStandIn vault = new();
-        vault._host = await HttpsStandIn.StartAsync(app =>
-        {
-            app.Use(vault.GuardAsync);
-            app.UseRouting();
-            vault.Map(app);
-        });
+        vault._host = await HttpsStandIn.StartAsync(vault.Serve);
+        vault.Url = vault._host.Url;
         return vault;
+    }
+
+    /// <summary>Answers as the vault.</summary>
+    public void Serve(IApplicationBuilder app)
+    {
+        app.Use(GuardAsync);
+        app.UseRouting();
+        app.UseEndpoints(Map);
+    }
+
+    /// <summary>Makes a key, or a new version of it: P-256, or RSA where a size is given.</summary>
+    public void CreateKey(string name, int? rsaBits = null)
+    {
+        lock (_keys)
+        {
+            List<Version> versions = _keys.TryGetValue(name, out List<Version>? known) ? known : _keys[name] = [];
+            versions.Add(new Version(
+                $"{Url.AbsoluteUri}keys/{name}/{RandomNumberGenerator.GetHexString(32, lowercase: true)}",
+                rsaBits is { } bits ? RSA.Create(bits) : ECDsa.Create(ECCurve.NamedCurves.nistP256),
+                TimeProvider.System.GetUtcNow().ToUnixTimeSeconds()));
+        }
     }
 
     /// <summary>Options for a client that trusts it and does not wait long.</summary>
     public KeyClientOptions Options() => new()
     {
-        Transport = _host.Transport(),
+        Transport = HttpsStandIn.Transport(),
         DisableChallengeResourceVerification = true,
         Retry = { Delay = TimeSpan.FromMilliseconds(1), MaxDelay = TimeSpan.FromMilliseconds(5) },
     };
@@ -64,7 +88,11 @@ internal sealed class VaultStandIn : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _host.DisposeAsync();
+        if (_host is not null)
+        {
+            await _host.DisposeAsync();
+        }
+
         foreach (Version version in _keys.Values.SelectMany(v => v))
         {
             version.Key.Dispose();
@@ -104,17 +132,8 @@ internal sealed class VaultStandIn : IAsyncDisposable
         routes.MapPost("/keys/{name}/create", async (string name, HttpContext context) =>
         {
             JsonObject body = (await context.Request.ReadFromJsonAsync<JsonObject>())!;
-            List<Version> versions;
-            lock (_keys)
-            {
-                versions = _keys.TryGetValue(name, out List<Version>? known) ? known : _keys[name] = [];
-                versions.Add(new Version(
-                    $"{Url.AbsoluteUri}keys/{name}/{RandomNumberGenerator.GetHexString(32, lowercase: true)}",
-                    (string)body["kty"]! == "RSA" ? RSA.Create((int)body["key_size"]!) : ECDsa.Create(ECCurve.NamedCurves.nistP256),
-                    TimeProvider.System.GetUtcNow().ToUnixTimeSeconds()));
-            }
-
-            await context.Response.WriteAsJsonAsync(versions[^1].Bundle());
+            CreateKey(name, (string)body["kty"]! == "RSA" ? (int)body["key_size"]! : null);
+            await context.Response.WriteAsJsonAsync(Find(name, null)!.Bundle());
         });
         routes.MapGet("/keys/{name}/versions", (string name, HttpContext context) => context.Response.WriteAsJsonAsync(new
         {

@@ -99,7 +99,7 @@ public sealed class FolderScanTests : IDisposable
     [Fact]
     public void A_folder_that_is_gone_is_told()
     {
-        Assert.Empty(FolderScan.Walk(_folder["gone"], [], _unreadable.Add, TestContext.Current.CancellationToken));
+        Assert.Empty(FolderScan.Files(_folder["gone"], _unreadable.Add, TestContext.Current.CancellationToken));
         Assert.Contains("gone", Assert.Single(_unreadable).Why, StringComparison.Ordinal);
     }
 
@@ -108,7 +108,7 @@ public sealed class FolderScanTests : IDisposable
     {
         Write("agent/state.db");
         Write("images/file");
-        Assert.Equal(_folder["images/file"], Assert.Single(FolderScan.Walk(_folder.Path, [_folder["agent"]], _unreadable.Add, TestContext.Current.CancellationToken)).Path);
+        Assert.Equal(_folder["images/file"], Assert.Single(Walk(new ScanScope { Avoid = [_folder["agent"]] }).OfType<FoundFile>()).Path);
     }
 
     [Fact]
@@ -116,15 +116,17 @@ public sealed class FolderScanTests : IDisposable
     {
         Write("a/b/file");
         Write("ab/file");
-        Assert.Equal([_folder["a"], _folder["ab"]], FolderScan.ResolveAll([_folder["a/b"], _folder["a"], _folder["ab"], _folder["a"] + Path.DirectorySeparatorChar]));
+        Assert.Equal([_folder["a"], _folder["ab"]], FolderScan.ResolveAll([_folder["a/b"], _folder["a"], _folder["ab"], _folder["a"] + Path.DirectorySeparatorChar], static _ => false));
     }
 
     [Fact]
-    public void A_folder_that_is_not_there_does_not_keep_the_others_from_being_backed_up()
+    public void A_folder_that_is_remembered_and_not_there_does_not_keep_the_others_from_being_backed_up_and_a_mistyped_one_is_refused()
     {
         Directory.CreateDirectory(_folder["there"]);
-        Assert.Equal([_folder["not-there"], _folder["there"]], FolderScan.ResolveAll([_folder["there"], _folder["not-there"]]));
-        Assert.Throws<UsageException>(() => FolderScan.ResolveAll([_folder["not-there"]]));
+        Assert.Equal([_folder["not-there"], _folder["there"]], FolderScan.ResolveAll([_folder["there"], _folder["not-there"]], folder => folder == _folder["not-there"]));
+        UsageException refused = Assert.Throws<UsageException>(() => FolderScan.ResolveAll([_folder["there"], _folder["their"]], static _ => false));
+        Assert.Contains(_folder["their"], refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(_folder["there"] + ",", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -132,14 +134,14 @@ public sealed class FolderScanTests : IDisposable
     {
         Write("real/file");
         Directory.CreateSymbolicLink(_folder["link"], _folder["real"]);
-        Assert.Equal([_folder["real"]], FolderScan.ResolveAll([_folder["link"]]));
+        Assert.Equal([_folder["real"]], FolderScan.ResolveAll([_folder["link"]], static _ => false));
     }
 
     [Fact]
     public void A_file_is_no_folder()
     {
         Write("file");
-        Assert.Throws<UsageException>(() => FolderScan.ResolveAll([_folder["file"]]));
+        Assert.Throws<UsageException>(() => FolderScan.ResolveAll([_folder["file"]], static _ => false));
     }
 
     [Theory]
@@ -148,7 +150,134 @@ public sealed class FolderScanTests : IDisposable
     [InlineData("Disk broken.", "Disk broken")]
     public void A_systems_message_is_told_without_the_path_in_it(string message, string expected) => Assert.Equal(expected, FolderScan.WithoutPath(message));
 
-    private List<FoundFile> Walk() => [.. FolderScan.Walk(_folder.Path, [], _unreadable.Add, TestContext.Current.CancellationToken)];
+    [Fact]
+    public void A_link_tells_whether_a_backed_up_folder_covers_what_it_leads_to()
+    {
+        Write("images/file");
+        Write("elsewhere/file");
+        Write("covered/file");
+        File.CreateSymbolicLink(_folder["images/inside"], _folder["images/file"]);
+        File.CreateSymbolicLink(_folder["images/other"], _folder["covered/file"]);
+        Directory.CreateSymbolicLink(_folder["images/outside"], _folder["elsewhere"]);
+        File.CreateSymbolicLink(_folder["images/dangling"], _folder["unplugged/file"]);
+        File.CreateSymbolicLink(_folder["images/circle"], _folder["images/circle"]);
+        string[] folders = [_folder["images"], _folder["covered"]];
+        ScanScope scope = new() { IsCovered = path => folders.Any(f => path == f || FolderScan.IsBelow(path, f)) };
+        Dictionary<string, SkipReason?> found = FolderScan.Walk(_folder["images"], scope, TestContext.Current.CancellationToken).OfType<FoundFile>().ToDictionary(f => Path.GetFileName(f.Path), f => f.Skip);
+        Assert.Equal(SkipReason.Link, found["inside"]);
+        Assert.Equal(SkipReason.Link, found["other"]);
+        Assert.Equal(SkipReason.Link, found["circle"]);
+        Assert.Equal(SkipReason.LinkNotCovered, found["outside"]);
+        Assert.Equal(SkipReason.LinkNotCovered, found["dangling"]);
+    }
+
+    [Fact]
+    public void A_folder_whose_path_is_longer_than_the_system_takes_is_told_and_the_others_are_walked()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere such a path cannot be made.");
+        Write("good");
+        string script = $"cd '{_folder.Path}'; for i in $(seq 21); do mkdir {new string('d', 200)}; cd {new string('d', 200)}; done; printf x > file";
+        using (System.Diagnostics.Process bash = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("bash", ["-c", script]) { UseShellExecute = false })!)
+        {
+            bash.WaitForExit();
+            Assert.Equal(0, bash.ExitCode);
+        }
+
+        try
+        {
+            Assert.Equal("good", Path.GetFileName(Assert.Single(Walk()).Path));
+            Assert.Contains("too long", Assert.Single(_unreadable).Why, StringComparison.Ordinal);
+        }
+        finally
+        {
+            using System.Diagnostics.Process rm = System.Diagnostics.Process.Start("rm", ["-rf", _folder[new string('d', 200)]]);
+            rm.WaitForExit();
+        }
+    }
+
+    [Fact]
+    public void What_is_excluded_is_told_with_its_rule_and_a_closed_folder_in_it_is_nobodys_business()
+    {
+        Write("a.jpg");
+        Write("a.dcm");
+        Write("cache/deep/x");
+        Write("keep/cache.dcm");
+        Write("sub/.cloudarchiveignore", "# what a person wrote\n*.tmp\n/only-here/\n!important.tmp\n");
+        Write("sub/x.tmp");
+        Write("sub/important.tmp");
+        Write("sub/only-here/x");
+        Write("sub/more/only-here/x");
+        Write("sub/more/y.tmp");
+        Write("x.tmp");
+        Write("Thumbs.db");
+        Write(".cloudarchive-0123.part");
+        List<Found> found = Walk(new ScanScope { Exclusions = Exclusions.Of(["*.JPG", "cache/"]) });
+        string[] names = ["a.dcm", "keep/cache.dcm", "sub/important.tmp", "sub/more/only-here/x", "x.tmp"];
+        Assert.Equal(names, found.OfType<FoundFile>().Select(f => Path.GetRelativePath(_folder.Path, f.Path).Replace('\\', '/')).Order(StringComparer.Ordinal));
+        Dictionary<string, int> rules = found.OfType<ExcludedFile>().GroupBy(f => f.Rule).ToDictionary(g => g.Key, g => g.Count());
+        Assert.Equal(
+            new Dictionary<string, int> { ["*.JPG"] = 1, ["cache/"] = 1, ["sub/.cloudarchiveignore: *.tmp"] = 2, ["sub/.cloudarchiveignore: /only-here/"] = 1, [Exclusions.LitterRule] = 3 }, rules);
+        Assert.DoesNotContain(found.OfType<DirectoryBegins>(), d => d.Path.Contains("cache", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_file_that_is_noticed_is_excluded_by_the_same_rules()
+    {
+        Write("cache/deep/x");
+        Write("sub/.cloudarchiveignore", "*.tmp");
+        Write("sub/a/x.tmp");
+        Write("sub/a/x");
+        ScanScope scope = new() { Exclusions = Exclusions.Of(["cache/"]), Avoid = [_folder["own"]] };
+        Write("own/state.db");
+        Assert.Null(FolderScan.Find(_folder.Path, _folder["cache/deep/x"], scope));
+        Assert.Null(FolderScan.Find(_folder.Path, _folder["sub/a/x.tmp"], scope));
+        Assert.Null(FolderScan.Find(_folder.Path, _folder["own/state.db"], scope));
+        Assert.Null(FolderScan.Find(_folder.Path, _folder["gone"], scope));
+        Assert.Equal(1, FolderScan.Find(_folder.Path, _folder["sub/a/x"], scope)!.Length);
+    }
+
+    [Fact]
+    public void A_part_of_a_folder_is_walked_under_the_rules_of_the_directories_above()
+    {
+        Write(".cloudarchiveignore", "*.tmp");
+        Write("sub/a/x.tmp");
+        Write("sub/a/x");
+        Write("sub/b/y");
+        Assert.Equal([_folder["sub/a/x"]], Walk(new ScanScope { Start = _folder["sub/a"] }).OfType<FoundFile>().Select(f => f.Path));
+    }
+
+    [Theory]
+    [InlineData("300000000000")]
+    [InlineData("-99999999999999")]
+    public void A_time_of_a_year_that_no_calendar_knows_is_one_files_oddity(string seconds)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Directory.Exists("/dev/shm"), "Needs a file system with 64-bit times.");
+        string folder = $"/dev/shm/cloudarchive-{Guid.CreateVersion7():N}";
+        Directory.CreateDirectory(folder);
+        try
+        {
+            File.WriteAllText(Path.Combine(folder, "odd"), "x");
+            File.WriteAllText(Path.Combine(folder, "other"), "x");
+            using (System.Diagnostics.Process touch = System.Diagnostics.Process.Start("touch", ["-d", "@" + seconds, Path.Combine(folder, "odd")]))
+            {
+                touch.WaitForExit();
+                Assert.Equal(0, touch.ExitCode);
+            }
+
+            List<FoundFile> found = [.. FolderScan.Files(folder, _unreadable.Add, TestContext.Current.CancellationToken)];
+            Assert.Equal(2, found.Count);
+            Assert.Equal(FileTimes.Impossible, found.Single(f => f.Path.EndsWith("odd", StringComparison.Ordinal)).ModifiedTicks);
+            Assert.Equal((1, FileTimes.Impossible), FileInspection.Stat(Path.Combine(folder, "odd")));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private List<FoundFile> Walk() => [.. FolderScan.Files(_folder.Path, _unreadable.Add, TestContext.Current.CancellationToken)];
+
+    private List<Found> Walk(ScanScope scope) => [.. FolderScan.Walk(_folder.Path, scope, TestContext.Current.CancellationToken)];
 
     private void Write(string name, string content = "x")
     {

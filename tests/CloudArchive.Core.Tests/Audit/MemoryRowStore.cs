@@ -128,6 +128,28 @@ internal sealed class MemoryRowStore : IRowStore
         }
     }
 
+    /// <summary>What is there now, for <see cref="PutBack"/>.</summary>
+    public object Copy()
+    {
+        lock (_gate)
+        {
+            return _partitions.ToDictionary(partition => partition.Key, partition => new SortedList<string, Row>(partition.Value, StringComparer.Ordinal));
+        }
+    }
+
+    /// <summary>Everything as it was when it was copied: as after a store died before it wrote to the disk.</summary>
+    public void PutBack(object copy)
+    {
+        lock (_gate)
+        {
+            _partitions.Clear();
+            foreach (((RowTable, string) partition, SortedList<string, Row> rows) in (Dictionary<(RowTable, string), SortedList<string, Row>>)copy)
+            {
+                _partitions[partition] = rows;
+            }
+        }
+    }
+
     /// <summary>Puts a row as somebody with the storage account's key would, or takes it away (null).</summary>
     public void Tamper(RowTable table, string partition, string key, IReadOnlyDictionary<string, object>? values)
     {

@@ -111,11 +111,11 @@ public sealed class CatalogTests(SharedStorage shared)
 
         Page<InstanceResponse> ofOne = await clinic.Archive.Catalog.ListInstancesAsync(clinic.Id, one.Sidecar.Study, null, 100, Cancel);
         Assert.Equal(3, ofOne.Items.Count);
-        (IReadOnlyList<CatalogPack> packs, PackId? next) = await clinic.Archive.Catalog.ListPacksAsync(clinic.Id, null, 1, Cancel);
+        (IReadOnlyList<CatalogPack> packs, PackId? next, _) = await clinic.Archive.Catalog.ListPacksAsync(clinic.Id, null, 1, Cancel);
         Assert.Equal((one.Opened.Pack, first), (packs[0].Pack, packs[0].Receipt));
-        (packs, next) = await clinic.Archive.Catalog.ListPacksAsync(clinic.Id, next, 1, Cancel);
+        (packs, next, _) = await clinic.Archive.Catalog.ListPacksAsync(clinic.Id, next, 1, Cancel);
         Assert.Equal((two.Opened.Pack, second), (packs[0].Pack, packs[0].Receipt));
-        (packs, next) = await clinic.Archive.Catalog.ListPacksAsync(clinic.Id, next, 1, Cancel);
+        (packs, next, _) = await clinic.Archive.Catalog.ListPacksAsync(clinic.Id, next, 1, Cancel);
         Assert.Equal((0, null), (packs.Count, next));
     }
 

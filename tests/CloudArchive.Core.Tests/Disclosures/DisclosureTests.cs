@@ -108,7 +108,7 @@ public sealed class DisclosureTests(SharedStorage shared)
         return new DisclosureLog(archive.Rows, archive.Identifiers, archive.Restores, archive.Log, archive.Clock).FindAsync(clinic.Id, patientId, Archive.Admin, Cancel);
     }
 
-    private static Task<Page<RestorePack>> ReadAsync(TestClinic clinic, Restore restore) => clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
+    private static Task<RestorePage> ReadAsync(TestClinic clinic, Restore restore) => clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
 
     private static async Task<Restore> RequestAsync(TestClinic clinic, string purpose, string recipient, IReadOnlyList<Uid>? studies = null, IReadOnlyList<Uid>? instances = null)
     {

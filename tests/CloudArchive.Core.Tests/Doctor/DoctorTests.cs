@@ -110,6 +110,23 @@ public sealed class DoctorTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task A_pack_that_is_not_there_is_told_and_recorded_as_lost()
+    {
+        MemoryVault vault = new(new FakeTimeProvider(DateTimeOffset.UtcNow));
+        Archive archive = new(new MemoryRowStore(), vault, shared.Keys, shared.Keys, shared.Keys, new FakeTimeProvider(DateTimeOffset.UtcNow));
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack pack = await clinic.SealAsync();
+        await vault.WriteNewAsync(BlobName.Pack(clinic.Id, pack.Opened.Pack), pack.Ciphertext, "application/octet-stream", Retention.MemoryArchive.Metadata(pack.Sidecar), Cancel);
+        await clinic.CommitAsync(pack);
+        Assert.Equal(DoctorVerdict.Ok, (await CheckAsync(archive, new Rights(true, true, true), "packs-there")).Verdict);
+        vault.Lose(BlobName.Pack(clinic.Id, pack.Opened.Pack));
+        DoctorCheck check = await CheckAsync(archive, new Rights(true, true, true), "packs-there");
+        Assert.Equal(DoctorVerdict.Failed, check.Verdict);
+        Assert.Contains($"{clinic.Id}/{pack.Opened.Pack}", check.Found, StringComparison.Ordinal);
+        Assert.Equal([pack.Opened.Pack], (await archive.Losses.ListAsync(clinic.Id, Cancel)).Keys);
+    }
+
+    [Fact]
     public async Task A_clinic_that_is_not_tested_or_silent_is_told()
     {
         (Archive archive, TestClinic clinic) = await SoundAsync();
@@ -155,7 +172,7 @@ public sealed class DoctorTests(SharedStorage shared)
             new StorageDoctor(archive.Vault, rights, archive.Clock),
             new KeyDoctor(signer ?? shared.Keys, wrapping, rights, archive.Clinics),
             new LogDoctor(archive.Reader, new Checkpoints(archive.Reader, archive.Vault, shared.Keys, archive.Clock), archive.Clinics, archive.Clock),
-            new ClinicDoctor(archive.Clinics, archive.Catalog, archive.Vault, archive.Tests, archive.Agents, archive.Clock),
+            new ClinicDoctor(archive.Clinics, archive.Catalog, archive.Vault, archive.Tests, archive.Losses, archive.Agents, archive.Clock),
         ];
         return await new ServiceDoctor(doctors, NullLogger<ServiceDoctor>.Instance).ExamineAsync(duties, Cancel);
     }

@@ -191,8 +191,7 @@ public sealed class PackLossTests(SharedStorage shared)
 
     private static async Task<PackId[]> PlanAsync(MemoryArchive archive, Uid? instance = null)
     {
-        RestorePlanner planner = new(archive.Core.Catalog, archive.Core.Identifiers, archive.Core.Losses);
-        RestorePlan plan = await planner.PlanAsync(archive.Clinic.Id, Request(instance is null, instance is { } one ? [one] : null), Cancel);
+        RestorePlan plan = await archive.Core.RestorePlanner.PlanAsync(archive.Clinic.Id, Request(instance is null, instance is { } one ? [one] : null), Cancel);
         return [.. plan.Packs.Select(pack => pack.Pack)];
     }
 

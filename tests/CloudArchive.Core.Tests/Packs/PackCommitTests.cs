@@ -63,7 +63,7 @@ public sealed class PackCommitTests(SharedStorage shared)
         string[] receipts = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Task.Run(() => clinic.CommitAsync(pack))));
         Assert.Single(receipts.Distinct());
         Assert.Single(await clinic.LogAsync(), entry => entry.Action == AuditActions.PackCommitted);
-        (IReadOnlyList<CatalogPack> packs, _) = await clinic.Archive.Catalog.ListPacksAsync(clinic.Id, null, 10, Cancel);
+        (IReadOnlyList<CatalogPack> packs, _, _) = await clinic.Archive.Catalog.ListPacksAsync(clinic.Id, null, 10, Cancel);
         Assert.Equal(receipts[0], Assert.Single(packs).Receipt);
     }
 

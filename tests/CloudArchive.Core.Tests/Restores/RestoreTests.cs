@@ -66,12 +66,12 @@ public sealed class RestoreTests(SharedStorage shared)
         (SealedPack two, _) = await clinic.BackUpAsync(patientId: "anna");
         (SealedPack three, _) = await clinic.BackUpAsync(patientId: "bert");
 
-        Page<RestorePack> instances = await ResultAsync(clinic, Request(instances: [one.Sidecar.Instances[1].SopInstance, three.Sidecar.Instances[0].SopInstance]));
+        RestorePage instances = await ResultAsync(clinic, Request(instances: [one.Sidecar.Instances[1].SopInstance, three.Sidecar.Instances[0].SopInstance]));
         Assert.Equal([one.Sidecar.Instances[1].Sha256], instances.Items.Single(pack => pack.Pack == one.Opened.Pack).Wanted);
         Assert.Equal([three.Sidecar.Instances[0].Sha256], instances.Items.Single(pack => pack.Pack == three.Opened.Pack).Wanted);
-        Page<RestorePack> patient = await ResultAsync(clinic, Request(patientId: " anna "));
+        RestorePage patient = await ResultAsync(clinic, Request(patientId: " anna "));
         Assert.Equal([one.Opened.Pack, two.Opened.Pack], patient.Items.Select(pack => pack.Pack));
-        Page<RestorePack> everything = await ResultAsync(clinic, Request(everything: true));
+        RestorePage everything = await ResultAsync(clinic, Request(everything: true));
         Assert.Equal([one.Opened.Pack, two.Opened.Pack, three.Opened.Pack], everything.Items.Select(pack => pack.Pack));
     }
 
@@ -90,7 +90,7 @@ public sealed class RestoreTests(SharedStorage shared)
             await clinic.CommitAsync(pack);
         }
 
-        Page<RestorePack> page = await ResultAsync(clinic, Request(instances: [file.Instance.SopInstance]));
+        RestorePage page = await ResultAsync(clinic, Request(instances: [file.Instance.SopInstance]));
         Assert.Equal([file.Instance.Sha256, changed.Instance.Sha256], page.Items.SelectMany(pack => pack.Wanted!));
     }
 
@@ -122,7 +122,7 @@ public sealed class RestoreTests(SharedStorage shared)
         Restore restore = await RequestAsync(clinic, Request(everything: true));
         await clinic.BackUpAsync(one.Sidecar.Study);
         await clinic.Archive.Restores.ApproveAsync(clinic.Id, restore.Id, Archive.OtherAdmin, Cancel);
-        Page<RestorePack> page = await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
+        RestorePage page = await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
         Assert.Equal([one.Opened.Pack, two.Opened.Pack], page.Items.Select(pack => pack.Pack));
     }
 
@@ -243,7 +243,7 @@ public sealed class RestoreTests(SharedStorage shared)
         }
 
         // Markers and plans of requests that died are swept.
-        clinic.Archive.Clock.Advance(RestoreDesk.Lifetime);
+        clinic.Archive.Clock.Advance(RestoreDesk.Idle);
         await clinic.Archive.Restores.SweepAsync(clinic.Id, Requester.System("housekeeping", "test"), Cancel);
         await clinic.Archive.Restores.SweepAsync(clinic.Id, Requester.System("housekeeping", "test"), Cancel);
         Assert.Empty(await clinic.Archive.Rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix("restore-pack:"), 10, Cancel));
@@ -308,8 +308,8 @@ public sealed class RestoreTests(SharedStorage shared)
         }
 
         Restore restore = await RequestAsync(clinic, Request(studies: [study]));
-        Page<RestorePack> first = await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
-        Page<RestorePack> second = await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, PackId.Parse(first.Next!), Archive.Admin, Cancel);
+        RestorePage first = await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
+        RestorePage second = await clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, PackId.Parse(first.Next!), Archive.Admin, Cancel);
         Assert.Equal((RestoreResults.PacksPerPage, 1, null), (first.Items.Count, second.Items.Count, second.Next));
         Assert.Equal(restore.Totals.Packs, first.Items.Concat(second.Items).Select(pack => pack.Pack).Distinct().Count());
         Assert.Equal(["32", "1"], (await clinic.LogAsync()).Where(entry => entry.Action == AuditActions.RestoreResultRead).Select(entry => entry.Details!["packs"]));
@@ -320,7 +320,7 @@ public sealed class RestoreTests(SharedStorage shared)
 
     private static Task<Restore> RequestAsync(TestClinic clinic, RestoreRequest request) => clinic.Archive.Restores.RequestAsync(clinic.Id, request, Archive.Admin, Cancel);
 
-    private static async Task<Page<RestorePack>> ResultAsync(TestClinic clinic, RestoreRequest request)
+    private static async Task<RestorePage> ResultAsync(TestClinic clinic, RestoreRequest request)
     {
         // A key of its own for each: one key is one restore. The shared one stands in where a test asks once.
         Restore restore = (await clinic.Archive.Restores.ListAsync(clinic.Id, null, 1, Cancel)).Count == 0 ? await RequestAsync(clinic, request) : await RequestAsync(clinic, request with { PublicKey = NewKey() });

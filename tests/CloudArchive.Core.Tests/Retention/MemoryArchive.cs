@@ -56,12 +56,7 @@ internal sealed class MemoryArchive
             pack = pack with { Sidecar = pack.Sidecar with { Format = Sidecar.CurrentFormat, Retention = retention } };
         }
 
-        Dictionary<string, string> metadata = new()
-        {
-            [BlobEncryption.MetadataName] = BlobEncryption.ToMetadata(pack.Sidecar.Encryption),
-            [BlobEncryption.EscrowMetadataName] = BlobEncryption.ToMetadata(BlobEncryption.For(pack.Sidecar.Escrow)),
-        };
-        await Vault.WriteNewAsync(BlobName.Pack(Clinic.Id, pack.Opened.Pack), pack.Ciphertext, "application/octet-stream", metadata, Cancel);
+        await Vault.WriteNewAsync(BlobName.Pack(Clinic.Id, pack.Opened.Pack), pack.Ciphertext, "application/octet-stream", Metadata(pack.Sidecar), Cancel);
         if (beforeCommit is not null)
         {
             await beforeCommit(pack);
@@ -70,6 +65,13 @@ internal sealed class MemoryArchive
         await Clinic.CommitAsync(pack);
         return pack;
     }
+
+    /// <summary>What an agent sets with the blob.</summary>
+    public static Dictionary<string, string> Metadata(Sidecar sidecar) => new()
+    {
+        [BlobEncryption.MetadataName] = BlobEncryption.ToMetadata(sidecar.Encryption),
+        [BlobEncryption.EscrowMetadataName] = BlobEncryption.ToMetadata(BlobEncryption.For(sidecar.Escrow)),
+    };
 
     /// <summary>A run of the timer, which plans whenever it was the day before that it did.</summary>
     public async Task<RetentionResult> RunAsync(bool alsoPlan = true)

@@ -40,7 +40,7 @@ internal sealed class Archive
         Receipts = new ReceiptIssuer(signer, Stored);
         Holds = new Holds(rows, Clinics, Outbox, clock);
         Destruction = new Destruction(vault, Catalog, Holds, clock);
-        PackProtection protection = new(vault, Stored, writer, Log);
+        PackProtection protection = new(vault, Stored, writer, Losses, Log);
         HoldEnforcement enforcement = new(Holds, protection, clock);
         PackFinish finish = new(Stored, writer, Log, Receipts, enforcement, clock);
         PackRemoval removal = new(Packs, Log, Destruction, Outbox);
@@ -51,14 +51,15 @@ internal sealed class Archive
         Rehydration = new Rehydration(rows, vault, Receipts, Losses, Outbox);
         Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Losses, Outbox, clock, NullLogger<Reconciler>.Instance);
         RewrapRecords rewraps = new(vault, Stored, signer);
-        PackStatements statements = new(Receipts, rewraps);
-        Rebuild = new CatalogRebuild(vault, writer, statements, finish, Clinics, new RebuildLog(Log));
+        PackStatements statements = new(Receipts, Stored, rewraps);
+        Commits = new CommitEntries(Reader, Catalog, vault, Receipts);
+        LossRebuild lossRebuild = new(rows, Reader, Catalog, Commits, Losses, Log);
+        Rebuild = new CatalogRebuild(vault, writer, statements, finish, Clinics, lossRebuild, new RebuildLog(Log), NullLogger<CatalogRebuild>.Instance);
         ContentKeys keys = new(unwrapper);
         PackRewrap rewrap = new(rows, keys, rewraps, Outbox, clock);
         Rewrap = new KeyRewrap(Clinics, secrets, wrapping, Catalog, rewrap, Outbox);
         RewrapRun = new KeyRewrapRun(rows, Clinics, wrapping, Rewrap, clock, NullLogger<KeyRewrapRun>.Instance);
         Changes = new ChangeFeed(Reader, new ArchivedPacks(Catalog, statements, Stored), Packs, Losses, new RecordStore(vault, Stored, signer, clock), clock);
-        Restores = new RestoreDesk(rows, Clinics, new RestorePlanner(Catalog, Identifiers, Losses), Outbox, clock);
         Policies = new RetentionPolicies(rows, Clinics, Outbox, clock);
         Planner = new RetentionPlanner(Clinics, Catalog, Holds, clock);
         Destructions = new DestructionDesk(rows, Clinics, Catalog, Planner, Outbox, clock);
@@ -66,18 +67,22 @@ internal sealed class Archive
         StudyDestruction studies = new(Destructions, Planner, Packs, Destruction, new CatalogRemoval(rows), Certificates);
         Retention = new RetentionRun(
             rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock, NullLogger<RetentionRun>.Instance);
-        Results = new RestoreResults(Restores, rows, new PackRelease(rows, Catalog, vault, keys, Losses, clock), new RestoreRehydration(rows, Rehydration), Outbox);
+        LoggedPacks logged = new(Reader, new AuditSearch(Reader), Destructions);
+        Committed = new CommittedPacks(Catalog, vault, Receipts, logged, Losses, clock);
+        RestorePlanner = new RestorePlanner(Catalog, Committed, statements, Identifiers, Losses, NullLogger<RestorePlanner>.Instance);
+        Restores = new RestoreDesk(rows, Clinics, RestorePlanner, Outbox, clock, NullLogger<RestoreDesk>.Instance);
+        PackRelease release = new(rows, new PackRecords(Catalog, statements, vault), keys, Losses, clock, NullLogger<PackRelease>.Instance);
+        Results = new RestoreResults(Restores, rows, release, new RestoreRehydration(rows, Rehydration, NullLogger<RestoreRehydration>.Instance), Outbox);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
         Budgets = new RestoreTestBudgets(rows, Clinics, Outbox);
-        LoggedPacks logged = new(Reader, new AuditSearch(Reader), Destructions);
-        Population = new RestoreTestPopulation(rows, Catalog, vault, Receipts, logged, Losses, clock);
+        Population = new RestoreTestPopulation(rows, Committed);
         RestoreTestDraw draw = new(rows, Log, Reader, checkpoints);
         Tests = new RestoreTestDesk(rows, Clinics, Population, draw, Outbox, clock);
         RestoreTestFinish end = new(rows, Canaries, Evidence, new RestoreTestLedger(Clinics, Outbox, Alerts), new EvidenceIssuer("CloudArchive/test", new EvidenceContact("Operator", "op@example.org")), clock);
-        TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, PackTest, logged, Rehydration, Losses, clock), end, clock, NullLogger<RestoreTestRunner>.Instance);
+        TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, PackTest, logged, Rehydration, Losses, clock, NullLogger<SampledPackTest>.Instance), end, clock, NullLogger<RestoreTestRunner>.Instance);
         Schedule = new RestoreTestSchedule(Clinics, Tests, Budgets, Alerts, NullLogger<RestoreTestSchedule>.Instance);
         Watch = new RestoreTestWatch(Clinics, Tests, Catalog, Alerts, clock, NullLogger<RestoreTestWatch>.Instance);
     }
@@ -146,9 +151,15 @@ internal sealed class Archive
 
     public ChangeFeed Changes { get; }
 
+    public CommitEntries Commits { get; }
+
+    public RestorePlanner RestorePlanner { get; }
+
     public RestoreDesk Restores { get; }
 
     public RestoreResults Results { get; }
+
+    public CommittedPacks Committed { get; }
 
     public PackTest PackTest { get; }
 

@@ -1,6 +1,9 @@
 using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Losses;
+using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Wire;
@@ -106,7 +109,8 @@ public sealed class LogCheckTests(SharedStorage shared)
         StoredLog first = logs[0];
         Checkpoints checkpoints = new(first.Reader, first.Vault, new KeysOfTwo(first.Keys, logs[^1].Keys), first.Clock);
         AlertDesk alerts = new(first.Rows, new Outbox(first.Rows, first.Log, first.Clock), first.Clock, NullLogger<AlertDesk>.Instance);
-        return new LogCheck(rows, reader, checkpoints, alerts, first.Clock, NullLogger<LogCheck>.Instance);
+        CommitEntries commits = new(first.Reader, new CatalogReader(first.Rows), first.Vault, new ReceiptIssuer(first.Keys, new StoredPacks(first.Vault)));
+        return new LogCheck(rows, reader, checkpoints, commits, alerts, first.Clock, NullLogger<LogCheck>.Instance);
     }
 
     private static async Task<IReadOnlyList<RaisedAlert>> AlertsAsync(StoredLog log) =>

@@ -1,0 +1,21 @@
+// What azd's environment says: `azd env set NAME value`. azd takes this file and no other; docs/operations.md has what each changes.
+using 'main.bicep'
+
+param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
+param location = readEnvironmentVariable('AZURE_LOCATION')
+param appLocation = readEnvironmentVariable('CLOUDARCHIVE_APP_LOCATION', location)
+param groupLocation = readEnvironmentVariable('CLOUDARCHIVE_GROUP_LOCATION', location)
+param existingArchive = bool(readEnvironmentVariable('CLOUDARCHIVE_EXISTING_ARCHIVE', 'false'))
+param redundancy = readEnvironmentVariable('CLOUDARCHIVE_REDUNDANCY', 'Standard_GRS')
+param clinicVaults = int(readEnvironmentVariable('CLOUDARCHIVE_CLINIC_VAULTS', '1'))
+param premiumVault = bool(readEnvironmentVariable('CLOUDARCHIVE_PREMIUM_VAULT', 'false'))
+param privateNetworking = bool(readEnvironmentVariable('CLOUDARCHIVE_PRIVATE_NETWORKING', 'false'))
+param staffClientId = readEnvironmentVariable('CLOUDARCHIVE_STAFF_CLIENT_ID')
+param staffMfaContexts = readEnvironmentVariable('CLOUDARCHIVE_STAFF_MFA_CONTEXTS', '')
+param agentUrl = readEnvironmentVariable('CLOUDARCHIVE_AGENT_URL', '')
+param alertEmails = json(readEnvironmentVariable('CLOUDARCHIVE_ALERT_EMAILS', '[]'))
+param webhookUrl = readEnvironmentVariable('CLOUDARCHIVE_WEBHOOK_URL', '')
+param webhookSecret = readEnvironmentVariable('CLOUDARCHIVE_WEBHOOK_SECRET', '')
+param silentAfterDays = int(readEnvironmentVariable('CLOUDARCHIVE_SILENT_AFTER_DAYS', '4'))
+param monthlyBudget = int(readEnvironmentVariable('CLOUDARCHIVE_MONTHLY_BUDGET', '500'))
+param budgetStart = readEnvironmentVariable('CLOUDARCHIVE_BUDGET_START', '')

@@ -1,0 +1,357 @@
+using CloudArchive.Core.Alerts;
+using CloudArchive.Core.Audit;
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Doctor;
+using CloudArchive.Core.Keys;
+using CloudArchive.Core.Packs;
+using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Retention;
+using CloudArchive.Core.Storage;
+using CloudArchive.Core.Tests.Audit;
+using CloudArchive.Core.Tests.Retention;
+using CloudArchive.Core.Tests.Support;
+using CloudArchive.Format;
+using CloudArchive.Format.Audit;
+using CloudArchive.Format.Retention;
+using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Wire;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CloudArchive.Core.Tests;
+
+/// <summary>Every loop of the service over many things, with one of them not well: that one is named, and the others go on.</summary>
+public sealed class OneBadItemTests(SharedStorage shared)
+{
+    private static readonly Requester _timer = Requester.System("timer", "test");
+
+    private readonly FakeTimeProvider _clock = new(new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero));
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_pack_in_flight_whose_row_is_damaged_keeps_no_other_from_being_reconciled()
+    {
+        (Archive archive, TroubledRows rows, _) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack bad = await clinic.SealAsync(files: 1);
+        SealedPack abandoned = await clinic.SealAsync(files: 1);
+        await rows.AlterAsync(RowTable.Work, clinic.Id.Value, $"pack:{bad.Opened.Pack}", ("agent", 5L));
+        _clock.Advance(PackReconciliation.AbandonAfter);
+        Reconciliation run = await archive.Reconciler.RunAsync(100, Cancel);
+        Assert.Equal((1, 1, true), (run.Cleared, run.Failed, run.Finished));
+        Assert.Null(await archive.Packs.FindAsync(clinic.Id, abandoned.Opened.Pack, Cancel));
+    }
+
+    [Fact]
+    public async Task A_clinic_whose_packs_cannot_be_read_keeps_no_other_clinic_from_being_reconciled()
+    {
+        (Archive archive, TroubledRows rows, _) = Create();
+        TestClinic[] clinics = [await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive)];
+        foreach (TestClinic clinic in clinics)
+        {
+            await clinic.SealAsync(files: 1);
+        }
+
+        _clock.Advance(PackReconciliation.AbandonAfter);
+        string bad = clinics.Select(clinic => clinic.Id.Value).Order(StringComparer.Ordinal).First();
+        rows.Fails = (table, partition, key) => table == RowTable.Work && partition == bad && key.StartsWith("pack:", StringComparison.Ordinal);
+        Reconciliation run = await archive.Reconciler.RunAsync(100, Cancel);
+        Assert.Equal((2, 1, true), (run.Cleared, run.Failed, run.Finished));
+    }
+
+    [Fact]
+    public async Task An_entry_that_cannot_be_appended_keeps_none_behind_it_out_of_the_log()
+    {
+        (Archive archive, TroubledRows rows, _) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        Dictionary<string, object> Entry(string id) => new()
+        {
+            ["at"] = _clock.GetUtcNow(),
+            ["entry"] = System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(
+                new AuditEvent(clinic.Id.Value, AuditActions.CatalogRebuilt, AuditOutcome.Success, _timer.Actor, new AuditSubject(clinic.Id.Value, Other: id), _timer.Origin, Once: id), FormatJson.Options),
+        };
+        RowWrite[] left = [new RowWrite.Insert("outbox:1", Entry("one")), new RowWrite.Insert("outbox:2", new Dictionary<string, object> { ["at"] = _clock.GetUtcNow(), ["entry"] = "{"u8.ToArray() }), new RowWrite.Insert("outbox:3", Entry("three"))];
+        await rows.SubmitAsync(RowTable.Work, clinic.Id.Value, left, Cancel);
+        await Assert.ThrowsAsync<AggregateException>(() => archive.Outbox.DrainAsync(RowTable.Work, clinic.Id.Value, TimeSpan.Zero, Cancel));
+        Assert.Equal(["one", "three"], (await clinic.LogAsync()).Where(entry => entry.Action == AuditActions.CatalogRebuilt).Select(entry => entry.Subject.Other));
+        Assert.Single(await rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix("outbox:"), 10, Cancel));
+    }
+
+    [Fact]
+    public async Task A_pack_that_cannot_be_brought_back_from_the_archive_tier_keeps_no_other_there()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack[] packs = [await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault)];
+        foreach (SealedPack pack in packs)
+        {
+            string version = (await vault.FindAsync(BlobName.Pack(clinic.Id, pack.Opened.Pack), Cancel))!.VersionId;
+            await archive.Rehydration.RequestAsync(clinic.Id, pack.Opened.Pack, version, Archive.Admin with { Origin = new AuditOrigin(null, pack.Opened.Pack.ToString()) }, Cancel);
+        }
+
+        vault.Failing.Add(BlobName.Pack(clinic.Id, packs[0].Opened.Pack));
+        await Assert.ThrowsAsync<AggregateException>(() => archive.Rehydration.RunAsync(clinic.Id, _timer, Cancel));
+        Row left = Assert.Single(await rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix("rehydrate:"), 10, Cancel));
+        Assert.EndsWith(packs[0].Opened.Pack.ToString(), left.Key, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Restores_and_restore_tests_are_swept_though_codes_cannot_be()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        await BackUpAsync(archive, clinic, vault);
+        RestoreTestResponse run = await archive.Tests.StartAsync(clinic.Id, new Format.Evidence.TestBudget(1, 1 << 20), new Format.Evidence.RunTrigger(Format.Evidence.RunTriggerKind.OnDemand), Archive.Admin, Cancel);
+        rows.Fails = (table, partition, key) => table == RowTable.Clinics && !ClinicId.TryParse(partition, null, out ClinicId _);
+        Housekeeping housekeeping = new(
+            rows, new Sweeper(new UsedAssertions(rows, _clock), archive.Enrollments), archive.Restores, archive.TestRunner, _clock, NullLogger<Housekeeping>.Instance);
+        await housekeeping.RunAsync(TimeSpan.FromHours(1), Cancel);
+        rows.Fails = (_, _, _) => false;
+        Assert.Equal(RestoreTestStatus.Passed, (await archive.Tests.GetAsync(clinic.Id, WorkId.Parse(run.Id), Cancel)).Status);
+    }
+
+    [Fact]
+    public async Task A_clinic_that_cannot_be_looked_at_keeps_no_other_from_its_alert()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic[] clinics = [.. new[] { await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive) }.OrderBy(clinic => clinic.Id.Value, StringComparer.Ordinal)];
+        foreach (TestClinic clinic in clinics)
+        {
+            await BackUpAsync(archive, clinic, vault);
+        }
+
+        _clock.Advance(TimeSpan.FromDays(30));
+        rows.Fails = (table, partition, key) => partition == clinics[0].Id.Value && (table == RowTable.Clinics || key.StartsWith("test", StringComparison.Ordinal));
+        Assert.Equal([clinics[1].Id], await archive.Watch.RunAsync(_timer, Cancel));
+        ScheduledStarts starts = await archive.Schedule.StartAsync(isPastDue: false, _timer, Cancel);
+        Assert.Equal(new ScheduledStarts(1, 1), starts);
+    }
+
+    [Fact]
+    public async Task A_log_that_cannot_be_read_is_not_checked_and_the_others_are()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic bad = await TestClinic.CreateAsync(archive), good = await TestClinic.CreateAsync(archive);
+        Checkpoints checkpoints = new(archive.Reader, vault, shared.Keys, _clock);
+        await checkpoints.MakeAsync(bad.Id.Value, Cancel);
+        await checkpoints.MakeAsync(good.Id.Value, Cancel);
+        rows.Fails = (table, partition, key) => table == RowTable.Audit && partition == bad.Id.Value && key.StartsWith("e_", StringComparison.Ordinal);
+        LogCheckResult result = await new LogCheck(rows, archive.Reader, checkpoints, archive.Commits, archive.Alerts, _clock, NullLogger<LogCheck>.Instance).RunAsync(TimeSpan.FromHours(1), Cancel);
+        Assert.Equal([bad.Id.Value], result.Unchecked);
+        Assert.Empty(result.Damaged);
+        Assert.Equal((await rows.PartitionsAsync(RowTable.Audit, Cancel).CountAsync(Cancel)), result.Checked);
+    }
+
+    [Fact]
+    public async Task An_alert_whose_rows_are_damaged_and_alerts_that_wait_keep_no_other_back()
+    {
+        (Archive archive, TroubledRows rows, _) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        for (int i = 0; i < 102; i++)
+        {
+            await archive.Alerts.RaiseAsync(new Alert(clinic.Id, AlertCause.RestoreTestFailed, $"run-{i}", "Look."), _timer, Cancel);
+        }
+
+        IReadOnlyList<Row> due = await rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix("alert-due:"), 1000, Cancel);
+        Assert.Equal(102, due.Count);
+        foreach (Row later in due.Take(100))
+        {
+            await rows.AlterAsync(RowTable.Work, clinic.Id.Value, later.Key, ("at", _clock.GetUtcNow() + TimeSpan.FromHours(24)));
+        }
+
+        await rows.AlterAsync(RowTable.Work, clinic.Id.Value, due[100].Key, ("at", "a text"));
+        await rows.AlterAsync(RowTable.Work, clinic.Id.Value, due[100].Key.Replace("alert-due:", "alert:", StringComparison.Ordinal), ("alert", "{"), ("json", "{"));
+        AlertDelivery delivery = new(rows, archive.Outbox, archive.Alerts, [], _clock, NullLogger<AlertDelivery>.Instance);
+        Assert.Equal(1, (await delivery.RunAsync(Cancel)).GivenUp);
+        Assert.Equal(101, (await new AlertList(rows, archive.Outbox, _clock).ListAsync(clinic.Id.Value, null, null, 1000, Cancel)).Alerts.Count);
+    }
+
+    [Fact]
+    public async Task A_study_whose_row_is_damaged_is_kept_and_named_and_the_others_have_their_retention()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        SealedPack bad = await archive.BackUpAsync();
+        SealedPack good = await archive.BackUpAsync();
+        await archive.Rows.AlterAsync(RowTable.Catalog, archive.Clinic.Id.Value, $"s:{bad.Sidecar.Study}:{bad.Opened.Pack}", ("committedAt", "a text"));
+        archive.Clock.Advance(TimeSpan.FromDays(4020));
+        RetentionResult run = await archive.RunAsync();
+        Assert.Equal((1, 1, 1), (run.Requested, run.Destroyed, run.Failed));
+        Assert.Null(await archive.Core.Catalog.FindStudyAsync(archive.Clinic.Id, good.Sidecar.Study, Cancel));
+        RetentionLine line = Assert.Single(await archive.Core.Planner.PlanAsync(archive.Clinic.Id, Cancel));
+        Assert.Equal((bad.Sidecar.Study, RetentionAction.Keep, RetentionReason.Unreadable), (line.Study, line.Action, line.Reason));
+        RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => archive.Core.Destructions.RequestAsync(archive.Clinic.Id, bad.Sidecar.Study, Archive.Admin, Cancel));
+        Assert.Equal(Refusal.NotDue, refused.Refusal);
+        Assert.NotNull(await archive.Vault.FindAsync(BlobName.Pack(archive.Clinic.Id, bad.Opened.Pack), Cancel));
+    }
+
+    [Fact]
+    public async Task An_order_that_became_unreadable_destroys_nothing_and_keeps_no_other_from_being_executed()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        SealedPack[] packs = [await archive.BackUpAsync(), await archive.BackUpAsync()];
+        archive.Clock.Advance(TimeSpan.FromDays(4020));
+        await archive.RunAsync();
+        await archive.ApproveAllAsync();
+        DestructionOrder bad = (await archive.Core.Destructions.ListAsync(archive.Clinic.Id, null, 10, Cancel)).Single(order => order.Study == packs[0].Sidecar.Study);
+        await archive.Rows.AlterAsync(RowTable.Work, archive.Clinic.Id.Value, $"destruction:{bad.Id}", ("policy", "{"));
+        RetentionResult run = await archive.RunAsync();
+        Assert.Equal((1, true), (run.Destroyed, run.Failed > 0));
+        Assert.NotNull(await archive.Vault.FindAsync(BlobName.Pack(archive.Clinic.Id, packs[0].Opened.Pack), Cancel));
+        Assert.Single(await archive.Core.Destructions.ListAsync(archive.Clinic.Id, null, 10, Cancel));
+    }
+
+    [Fact]
+    public async Task A_hold_that_cannot_be_read_keeps_everything_is_listed_and_lets_backups_and_other_holds_go_on()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        SealedPack pack = await archive.BackUpAsync();
+        Hold bad = await archive.Core.Holds.SetAsync(archive.Clinic.Id, TestClinic.NewStudy(), null, "case 1", Archive.Admin, Cancel);
+        Hold good = await archive.Core.Holds.SetAsync(archive.Clinic.Id, pack.Sidecar.Study, null, "case 2", Archive.Admin, Cancel);
+        await archive.Rows.AlterAsync(RowTable.Clinics, archive.Clinic.Id.Value, $"hold:{bad.Id}", ("status", "Nonsense"));
+        SealedPack later = await archive.BackUpAsync();
+        Assert.False((await archive.Vault.FindAsync(BlobName.Pack(archive.Clinic.Id, later.Opened.Pack), Cancel))!.LegalHold);
+
+        RetentionResult run = await archive.RunAsync();
+        Assert.True(run.Failed > 0);
+        Assert.NotNull((await archive.Core.Holds.GetAsync(archive.Clinic.Id, good.Id, Cancel)).EnforcedAt);
+        Assert.True((await archive.Vault.FindAsync(BlobName.Pack(archive.Clinic.Id, pack.Opened.Pack), Cancel))!.LegalHold);
+        Assert.Equal(2, (await archive.Core.Holds.ListAsync(archive.Clinic.Id, null, 10, Cancel)).Count);
+        await Assert.ThrowsAsync<IntegrityException>(() => archive.Core.Holds.GetAsync(archive.Clinic.Id, bad.Id, Cancel));
+
+        // Nobody knows what it names: nothing is destroyed.
+        archive.Clock.Advance(TimeSpan.FromDays(4020));
+        run = await archive.RunAsync();
+        Assert.Equal((0, 0), (run.Requested, run.Destroyed));
+    }
+
+    [Fact]
+    public async Task A_pack_that_storage_does_not_hold_keeps_no_other_from_its_hold_and_the_hold_is_not_noted_as_enforced()
+    {
+        (Archive archive, _, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack[] packs = [await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault)];
+        Hold hold = await archive.Holds.SetAsync(clinic.Id, null, packs[0].Sidecar.PatientHmac, "case", Archive.Admin, Cancel);
+        BlobName failing = BlobName.Pack(clinic.Id, packs[0].Opened.Pack);
+        vault.Failing.Add(failing);
+        RetentionResult run = await archive.Retention.RunAsync(clinic.Id, 100, _timer, Cancel);
+        Assert.Equal(1, run.Failed);
+        Assert.Null((await archive.Holds.GetAsync(clinic.Id, hold.Id, Cancel)).EnforcedAt);
+        Assert.True((await vault.FindAsync(BlobName.Pack(clinic.Id, packs[2].Opened.Pack), Cancel))!.LegalHold);
+        vault.Failing.Clear();
+        await archive.Retention.RunAsync(clinic.Id, 100, _timer, Cancel);
+        Assert.Equal(3, (await archive.Holds.GetAsync(clinic.Id, hold.Id, Cancel)).Packs);
+        Assert.True((await vault.FindAsync(failing, Cancel))!.LegalHold);
+    }
+
+    [Fact]
+    public async Task A_pack_whose_tag_storage_does_not_take_keeps_no_other_from_its_own_and_is_tried_again()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack[] packs = [await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault)];
+        await archive.Policies.ChangeAsync(clinic.Id, RetentionPolicy.ForYears(10) with { ArchiveAfterYears = 2 }, Archive.Admin, Cancel);
+        vault.Failing.Add(BlobName.Pack(clinic.Id, packs[0].Opened.Pack));
+        TieringRun tiering = new(rows, archive.Clinics, archive.Catalog, vault, _clock, NullLogger<TieringRun>.Instance);
+        Assert.Equal(1, await tiering.RunAsync(clinic.Id, 100, Cancel));
+        Assert.Equal(0, await tiering.RunAsync(clinic.Id, 100, Cancel));
+        vault.Failing.Clear();
+        Assert.Equal(1, await tiering.RunAsync(clinic.Id, 100, Cancel));
+        Assert.Equal(0, await tiering.RunAsync(clinic.Id, 100, Cancel));
+    }
+
+    [Fact]
+    public async Task A_sidecar_that_storage_fails_at_is_a_problem_of_the_rebuild_and_the_others_are_catalogued()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack[] packs = [await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault)];
+        foreach (SealedPack pack in packs)
+        {
+            await rows.EraseAsync(clinic.Id, pack.Opened.Pack);
+        }
+
+        vault.Failing.Add(BlobName.Sidecar(clinic.Id, packs[0].Opened.Pack));
+        RebuildResponse rebuilt = await archive.Rebuild.RunAsync(clinic.Id, null, 100, Archive.Admin, Cancel);
+        Assert.Equal((2, null), (rebuilt.Packs, rebuilt.Next));
+        Assert.StartsWith(packs[0].Opened.Pack.ToString(), Assert.Single(rebuilt.Problems), StringComparison.Ordinal);
+        Assert.NotNull(await archive.Catalog.FindPackAsync(clinic.Id, packs[1].Opened.Pack, Cancel));
+    }
+
+    [Fact]
+    public async Task A_pack_whose_row_is_damaged_is_a_problem_of_the_rewrap_and_is_passed_over_by_listings()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack[] packs = [await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault)];
+        PackId bad = packs[1].Opened.Pack;
+        await rows.AlterAsync(RowTable.Catalog, clinic.Id.Value, $"p:{bad}", ("length", null));
+        RewrapResponse rewrap = await archive.Rewrap.RunAsync(clinic.Id, null, 10, Archive.Admin, Cancel);
+        Assert.StartsWith(bad.ToString(), Assert.Single(rewrap.Problems), StringComparison.Ordinal);
+
+        // Page by page, none is left out but the one that cannot be read, and that is said.
+        List<PackId> listed = [];
+        PackId? after = null;
+        do
+        {
+            PackPage page = await archive.Catalog.ListPacksAsync(clinic.Id, after, 1, Cancel);
+            listed.AddRange(page.Packs.Select(pack => pack.Pack));
+            Assert.All(page.Unreadable, pack => Assert.Equal(bad, pack));
+            after = page.Next;
+        }
+        while (after is not null);
+        Assert.Equal([packs[0].Opened.Pack, packs[2].Opened.Pack], listed);
+    }
+
+    [Fact]
+    public async Task Studies_and_instances_with_a_damaged_row_keep_no_other_from_being_listed()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        SealedPack[] packs = [await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault)];
+        await rows.AlterAsync(RowTable.Catalog, clinic.Id.Value, $"s:{packs[0].Sidecar.Study}:{packs[0].Opened.Pack}", ("instances", "a text"));
+        IReadOnlyList<StudyResponse> studies = (await archive.Catalog.ListStudiesAsync(clinic.Id, new StudyFilter(), null, 10, Cancel)).Items;
+        Assert.Equal((2, 1, 0), (studies.Count, studies.Single(study => study.Study == packs[0].Sidecar.Study).UnreadablePacks, studies.Single(study => study.Study == packs[1].Sidecar.Study).UnreadablePacks));
+
+        IReadOnlyList<Row> instances = await rows.QueryAsync(RowTable.Catalog, clinic.Id.Value, RowRange.Prefix("k:"), 10, Cancel);
+        string part = instances[0].Values.Keys.First();
+        await rows.AlterAsync(RowTable.Catalog, clinic.Id.Value, instances[0].Key, (part, new byte[] { 1, 2, 3 }));
+        Assert.Single((await archive.Catalog.ListInstancesAsync(clinic.Id, null, null, 10, Cancel)).Items);
+    }
+
+    [Fact]
+    public async Task A_clinic_that_the_doctor_cannot_look_at_keeps_no_other_from_being_looked_at()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic bad = await TestClinic.CreateAsync(archive), good = await TestClinic.CreateAsync(archive);
+        await BackUpAsync(archive, good, vault);
+        _clock.Advance(TimeSpan.FromDays(10));
+        rows.Fails = (table, partition, _) => table == RowTable.Catalog && partition == bad.Id.Value;
+        DoctorCheck[] checks = await new ClinicDoctor(archive.Clinics, archive.Catalog, vault, archive.Tests, archive.Losses, archive.Agents, _clock).ExamineAsync(new HostDuties(true, true), Cancel).ToArrayAsync(Cancel);
+        Assert.Equal(DoctorVerdict.Failed, checks.Single(check => check.Check == "clinics-readable").Verdict);
+        DoctorCheck untested = checks.Single(check => check.Check == "restore-tests-run");
+        Assert.Equal((DoctorVerdict.Failed, true), (untested.Verdict, untested.Found.Contains(good.Id.Value, StringComparison.Ordinal)));
+    }
+
+    private (Archive Archive, TroubledRows Rows, TroubledVault Vault) Create()
+    {
+        TroubledRows rows = new(new MemoryRowStore());
+        TroubledVault vault = new(new MemoryVault(_clock));
+        return (new Archive(rows, vault, shared.Keys, shared.Keys, shared.Keys, _clock), rows, vault);
+    }
+
+    private static async Task<SealedPack> BackUpAsync(Archive archive, TestClinic clinic, IBlobVault vault)
+    {
+        SealedPack pack = await clinic.SealAsync(files: 1);
+        Dictionary<string, string> metadata = new()
+        {
+            [BlobEncryption.MetadataName] = BlobEncryption.ToMetadata(pack.Sidecar.Encryption),
+            [BlobEncryption.EscrowMetadataName] = BlobEncryption.ToMetadata(BlobEncryption.For(pack.Sidecar.Escrow)),
+        };
+        await vault.WriteNewAsync(BlobName.Pack(clinic.Id, pack.Opened.Pack), pack.Ciphertext, "application/octet-stream", metadata, Cancel);
+        await archive.Commit.RunAsync(clinic.Agent, pack.Opened.Pack, pack.Sidecar, clinic.AsAgent, Cancel);
+        return pack;
+    }
+}

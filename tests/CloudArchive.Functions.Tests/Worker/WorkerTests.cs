@@ -1,0 +1,110 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CloudArchive.Functions.Tests.Worker.Protocol;
+using CloudArchive.Testing;
+
+namespace CloudArchive.Functions.Tests.Worker;
+
+/// <summary>The published app in both of its roles, as the Functions host runs it, with the settings that infra/ gives it.</summary>
+public sealed class WorkerTests(PublishedWorker published) : IClassFixture<PublishedWorker>
+{
+    private const string TimerInput = """{"Schedule":{"AdjustForDST":true},"ScheduleStatus":{"Last":"2026-01-01T00:00:00+00:00","Next":"2026-01-01T01:00:00+00:00","LastUpdated":"2026-01-01T00:00:00+00:00"},"IsPastDue":false}""";
+
+    // A host gives a worker some seconds before it kills it.
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(60);
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory(Skip = "SSL_CERT_FILE is how a process is made to trust a stand-in, and that is OpenSSL's", SkipUnless = nameof(PublishedWorker.CanRun), SkipType = typeof(PublishedWorker))]
+    [InlineData("ingest", "recovery")]
+    [InlineData("recovery", "ingest")]
+    public async Task It_loads_answers_runs_its_functions_refuses_the_others_and_ends(string role, string other)
+    {
+        await using HostStandIn host = await published.StartAsync(role, Cancel);
+        string[] own = FunctionsOf(role), foreign = [.. FunctionsOf(other).Except(own)];
+        Assert.Equal(own.Concat(foreign).Order(StringComparer.Ordinal), host.Functions.Order(StringComparer.Ordinal));
+
+        await AnswersAsync(host);
+        if (role == "recovery")
+        {
+            // A clinic for the timers to look at: rows, a wrapping key in the vault, an audit entry.
+            await CreateClinicAsync(host);
+        }
+
+        foreach (string function in own.Where(name => name != "Api"))
+        {
+            StatusResult result = await host.RunAsync(function, Input(host, function));
+            Assert.True(result.Status == StatusResult.Types.Status.Success, $"{function}: {result.Exception?.Message}\n{host.Said}");
+        }
+
+        foreach (string function in foreign)
+        {
+            StatusResult result = await host.RunAsync(function, Input(host, function));
+            Assert.Equal(StatusResult.Types.Status.Failure, result.Status);
+            Assert.Contains("infra/functions.json says which app runs what", result.Exception.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0, await host.TerminateAsync(s_grace));
+    }
+
+    [Fact(Skip = "SSL_CERT_FILE is how a process is made to trust a stand-in, and that is OpenSSL's", SkipUnless = nameof(PublishedWorker.CanRun), SkipType = typeof(PublishedWorker))]
+    public async Task It_ends_also_while_a_body_of_100_MB_has_come_by_half()
+    {
+        await using HostStandIn host = await published.StartAsync("ingest", Cancel);
+        using TcpClient client = new();
+        await client.ConnectAsync(host.Http.Host, host.Http.Port, Cancel);
+        await using NetworkStream stream = client.GetStream();
+        string invocation = host.Announce();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/token HTTP/1.1\r\nHost: {host.Http.Authority}\r\nx-ms-invocation-id: {invocation}\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), Cancel);
+        Assert.Equal(0, await host.TerminateAsync(s_grace));
+    }
+
+    private static string[] FunctionsOf(string role)
+    {
+        using JsonDocument listed = JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Root, "infra", "functions.json")));
+        return [.. listed.RootElement.GetProperty(role).EnumerateArray().Select(f => f.GetString()!)];
+    }
+
+    private static string Input(HostStandIn host, string function) => host.TriggerOf(function) switch
+    {
+        "timerTrigger" => TimerInput,
+        var kind => throw new InvalidOperationException($"{function} has a {kind}, and this test knows nothing to hand it."),
+    };
+
+    private async Task AnswersAsync(HostStandIn host)
+    {
+        using HttpResponseMessage health = await host.SendAsync(new HttpRequestMessage(HttpMethod.Get, new Uri("/v1/health", UriKind.Relative)), Cancel);
+        Assert.True((int)health.StatusCode == 200, host.Said);
+        Assert.Equal((401, "token-invalid"), await AskAsync(host, new HttpRequestMessage(HttpMethod.Get, new Uri("/v1/clinics", UriKind.Relative))));
+        Assert.Equal((404, "not-found"), await AskAsync(host, new HttpRequestMessage(HttpMethod.Get, new Uri("/v1/nothing", UriKind.Relative))));
+        foreach (bool chunked in new[] { false, true })
+        {
+            HttpRequestMessage large = new(HttpMethod.Post, new Uri("/v1/enrollments", UriKind.Relative)) { Content = new ByteArrayContent(new byte[40_000_000]) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } } };
+            large.Headers.TransferEncodingChunked = chunked;
+            Assert.Equal((413, "request-too-large"), await AskAsync(host, large));
+        }
+    }
+
+    private async Task<(int Status, string Problem)> AskAsync(HostStandIn host, HttpRequestMessage request)
+    {
+        using (request)
+        {
+            using HttpResponseMessage response = await host.SendAsync(request, Cancel);
+            Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+            JsonNode problem = (await response.Content.ReadFromJsonAsync<JsonNode>(Cancel))!;
+            return ((int)response.StatusCode, ((string)problem["type"]!).Split('/')[^1]);
+        }
+    }
+
+    private async Task CreateClinicAsync(HostStandIn host)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Get, new Uri("/v1/clinics", UriKind.Relative));
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", published.Azure.StaffToken("admin"));
+        using HttpResponseMessage response = await host.SendAsync(request, Cancel);
+        Assert.True((int)response.StatusCode == 200, $"{response.StatusCode}\n{await response.Content.ReadAsStringAsync(Cancel)}\n{host.Said}");
+    }
+}
