@@ -112,7 +112,7 @@ internal static class LocalHostScale
         {
             OpenedPack opened = await _intake.OpenAsync(agent, study, instances * 1000L, s_by, CancellationToken.None);
             using ContentKey key = ContentKey.Create();
-            byte[] ciphertext = RandomNumberGenerator.GetBytes(4096);
+            byte[] ciphertext = RandomNumberGenerator.GetBytes(4000 + 28);
             WrappedContentKey wrapped = KeyWrapping.Wrap(key, opened.WrappingKey), escrow = KeyWrapping.Wrap(key, opened.EscrowKey);
             SidecarInstance[] all = [.. Enumerable.Range(1, instances).Select(i => new SidecarInstance(
                 Uid.Parse($"{study}.{(instances > Images ? number + 1 : 1)}.{i}"), Uid.Parse("1.2.840.10008.5.1.4.1.1.1.3"), Uid.Parse($"{study}.9"), "IO", Uid.Parse("1.2.840.10008.1.2.1"), 1000, Sha256Digest.Of(RandomNumberGenerator.GetBytes(8))))];
