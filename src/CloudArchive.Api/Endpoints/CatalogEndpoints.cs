@@ -92,7 +92,7 @@ internal static class CatalogEndpoints
     };
 
     private static string? Date(string? text, string name) =>
-        text is null || DicomDates.Parse(text) is not null
+        text is null || DicomValues.ParseDate(text) is not null
             ? text
             : throw new RefusedException(Refusal.RequestInvalid, $"{name}: a date as yyyyMMdd.");
 

@@ -29,9 +29,6 @@ public static class FileInspection
 {
     private const int BufferLength = 1024 * 1024;
 
-    /// <summary>The archive takes packs of 16 GiB; sealing, ZIP and manifest need a little of it.</summary>
-    private const long MostBytes = (16L << 30) - (16L << 20);
-
     private const string DicomdirClass = "1.2.840.10008.1.3.10";
 
     /// <summary>Opens a file so that nobody else is kept from it: the clinic's software may write, rename or delete it meanwhile.</summary>
@@ -63,14 +60,14 @@ public static class FileInspection
                 return header.Damage is { } damage ? new Inspection.Skip(SkipReason.Damaged, damage.ToString()) : new Inspection.Skip(SkipReason.NoIdentity, null);
             }
 
-            if (length > MostBytes) return new Inspection.Skip(SkipReason.TooLarge, null);
+            if (length > PackLimits.InstanceBytes) return new Inspection.Skip(SkipReason.TooLarge, null);
             stream.Position = 0;
             (long hashed, Sha256Digest sha256) = await HashAsync(stream, read, cancellationToken);
             (long lengthAfter, long modifiedAfter) = Stat(file.Path);
             if (hashed != length || length != lengthAfter || modified != modifiedAfter) return new Inspection.Changed(lengthAfter, modifiedAfter);
 
-            string? date = DicomDates.OfStudy(header.StudyDate);
-            SidecarInstance found = new(instance, sopClass, Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null, CodeString(header.Modality), transferSyntax, length, sha256);
+            string? date = DicomValues.StudyDate(header.StudyDate);
+            SidecarInstance found = new(instance, sopClass, Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null, DicomValues.IsCodeString(header.Modality) ? header.Modality : null, transferSyntax, length, sha256);
             int? bornIn = RetentionPolicy.BornIn(header.PatientBirthDate?.Decode(), date, new DateTimeOffset(modified, TimeSpan.Zero));
             return new Inspection.Dicom(length, modified, new FileContent(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), date, bornIn)));
         }
@@ -96,9 +93,6 @@ public static class FileInspection
         FileInfo info = new(path);
         return (info.Length, FileTimes.ModifiedTicks(info));
     }
-
-    /// <summary>A modality as PS3.5 §6.2 has it (VR CS), or null: the catalogue takes nothing else, so that no free text slips into it.</summary>
-    private static string? CodeString(string? text) => text is { Length: >= 1 and <= 16 } && text.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c is ' ' or '_') ? text : null;
 
     private static Sha256Digest? Hmac(IdentifierSecret secret, DicomText? text) => text is { } value ? secret.Hmac(value.Decode()) : null;
 

@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Text;
+
 namespace CloudArchive.Cli.Backup;
 
 /// <summary>What a walk comes to.</summary>
@@ -39,6 +42,7 @@ public sealed record UnreadableFolder(string Path, string Why);
 /// </summary>
 public static class FolderScan
 {
+    private const string NoText = "its name is no text that it could be opened or restored by";
     private static readonly EnumerationOptions Everything = new() { AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false, RecurseSubdirectories = false, ReturnSpecialDirectories = false };
 
     /// <summary>
@@ -124,13 +128,12 @@ public static class FolderScan
                 {
                     yield return rule is null ? Describe(info, path, scope.IsCovered) : new ExcludedFile(path, LengthOf(info), rule);
                 }
-                else if (info.FullName.Length == 0)
+                else if (WhyClosed(info) is { } why)
                 {
-                    // Linux: a path of more than 4,096 bytes, which the system takes from nobody.
                     if (rule is null)
                     {
                         yield return new DirectoryBegins(path);
-                        yield return new DirectoryEnds(path, "its path is too long for the system");
+                        yield return new DirectoryEnds(path, why);
                     }
                 }
                 else if (!scope.Avoid.Contains(path))
@@ -238,15 +241,44 @@ public static class FolderScan
                 return new FoundFile(path, 0, FileTimes.ModifiedTicks(info), LeadsToWhatIsCovered(info, isCovered) ? SkipReason.Link : SkipReason.LinkNotCovered);
             }
 
+            if (!IsText(info.Name))
+            {
+                return new FoundFile(path, 0, 0, SkipReason.Unreadable, NoText);
+            }
+
             // Pipes, sockets and devices have no length either; opening one would wait for ever.
             FileInfo file = (FileInfo)info;
             return new FoundFile(path, file.Length, FileTimes.ModifiedTicks(file), file.Length == 0 ? SkipReason.Empty : null);
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
-            string why = info.Name.Contains('\uFFFD', StringComparison.Ordinal) ? "its name is no text that this system can open it by" : WithoutPath(error.Message);
-            return new FoundFile(path, 0, 0, SkipReason.Unreadable, why);
+            return new FoundFile(path, 0, 0, SkipReason.Unreadable, info.Name.Contains('\uFFFD', StringComparison.Ordinal) ? NoText : WithoutPath(error.Message));
         }
+    }
+
+    /// <summary>Linux: a path of more than 4,096 bytes, which the system takes from nobody. Windows: names with half a character.</summary>
+    private static string? WhyClosed(FileSystemInfo directory) =>
+        directory.FullName.Length == 0 ? "its path is too long for the system"
+        : IsText(directory.Name) ? null
+        : NoText;
+
+    /// <summary>Whether a name can be written down: Windows takes halves of surrogate pairs, and no manifest does.</summary>
+    public static bool IsText(string name)
+    {
+        ReadOnlySpan<char> rest = name;
+        int next = rest.IndexOfAnyInRange('\uD800', '\uDFFF');
+        while (next >= 0)
+        {
+            if (Rune.DecodeFromUtf16(rest[next..], out _, out int used) != OperationStatus.Done)
+            {
+                return false;
+            }
+
+            rest = rest[(next + used)..];
+            next = rest.IndexOfAnyInRange('\uD800', '\uDFFF');
+        }
+
+        return true;
     }
 
     /// <summary>A reparse point without a target is no link: a file that the cloud or deduplication keeps elsewhere and brings when it is read.</summary>

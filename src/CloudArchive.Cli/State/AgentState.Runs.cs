@@ -150,10 +150,17 @@ public sealed partial class AgentState
         }
     }
 
-    /// <summary>The last run, and the last one that ended with everything backed up.</summary>
-    public (RunRecord? Last, RunRecord? LastGood) LastRuns()
+    /// <summary>The last run; null: there was none. Runs are told apart by their number, for a clock may have been set back.</summary>
+    public RunRecord? LastRun()
     {
-        lock (_gate) return (Run("1 = 1"), Run($"outcome = '{ExitCode.Ok}'"));
+        lock (_gate)
+        {
+            using SqliteCommand command = Command("SELECT started, finished, outcome, not_backed_up FROM runs ORDER BY id DESC LIMIT 1");
+            using SqliteDataReader row = command.ExecuteReader();
+            return !row.Read() ? null : new RunRecord(
+                Time(row.GetString(0)), row.IsDBNull(1) ? null : Time(row.GetString(1)), row.IsDBNull(2) ? null : Enum.Parse<ExitCode>(row.GetString(2)),
+                row.IsDBNull(3) ? null : row.GetInt64(3));
+        }
     }
 
     /// <summary>How many receipts there are, when the newest was issued, and when the first of them stops being immutable.</summary>
@@ -166,13 +173,5 @@ public sealed partial class AgentState
             row.Read();
             return (row.GetInt64(0), row.IsDBNull(1) ? null : Time(row.GetString(1)), row.IsDBNull(2) ? null : Time(row.GetString(2)));
         }
-    }
-
-    private RunRecord? Run(string where)
-    {
-        using SqliteCommand command = Command($"SELECT started, finished, outcome, not_backed_up FROM runs WHERE {where} ORDER BY id DESC LIMIT 1");
-        using SqliteDataReader row = command.ExecuteReader();
-        if (!row.Read()) return null;
-        return new RunRecord(Time(row.GetString(0)), row.IsDBNull(1) ? null : Time(row.GetString(1)), row.IsDBNull(2) ? null : Enum.Parse<ExitCode>(row.GetString(2)), row.IsDBNull(3) ? null : row.GetInt64(3));
     }
 }

@@ -30,7 +30,7 @@ public sealed record AgentLook(IReadOnlyList<FolderLook> Folders, AgentFacts Fac
         DateTimeOffset since = now - MassChange.Window;
         FolderLook[] folders = [.. state.FolderRecords().Select(folder => new FolderLook(
             folder, FactsOf(folder, counts[folder.Id], folder.HeldSince is null ? 0 : state.CountChanges(folder.Id, since).Changed, NameOf(folder.Path, identity, secret)), counts[folder.Id]))];
-        (RunRecord? last, _) = state.LastRuns();
+        RunRecord? last = state.LastRun();
         Losses losses = state.Losses();
         AgentFacts facts = new()
         {

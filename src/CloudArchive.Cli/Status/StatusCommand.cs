@@ -88,7 +88,7 @@ public sealed class StatusText(AgentIdentity identity, AgentLook look, AgentVerd
             output.WriteLine($"               {Describe(folder, now)}");
         }
 
-        (RunRecord? last, _) = state?.LastRuns() ?? (null, null);
+        RunRecord? last = state?.LastRun();
         (long receipts, DateTimeOffset? newest, _) = state?.ReceiptSpan() ?? (0, null, null);
         output.WriteLine($"  Last backup  {(last is { } run ? Describe(run, now) : "never")}");
         output.WriteLine($"  Receipts     {receipts:N0}{(newest is { } at ? $", the newest {Texts.Ago(at, now)}" : "")}");
@@ -99,7 +99,7 @@ public sealed class StatusText(AgentIdentity identity, AgentLook look, AgentVerd
     public void WriteJson(CliEnvironment environment, AgentHome home)
     {
         FileCounts sum = FileCounts.Sum(look.Folders.Select(folder => folder.Counts));
-        (RunRecord? last, _) = state?.LastRuns() ?? (null, null);
+        RunRecord? last = state?.LastRun();
         (long receipts, DateTimeOffset? newest, DateTimeOffset? firstToExpire) = state?.ReceiptSpan() ?? (0, null, null);
         environment.WriteJson(new
         {

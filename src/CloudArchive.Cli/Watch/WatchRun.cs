@@ -46,7 +46,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         {
             try
             {
-                if (environment.Clock.GetUtcNow() >= _nextScan)
+                if (IsScanDue())
                 {
                     await ScanAsync(cancellationToken);
                 }
@@ -74,7 +74,14 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         }
 
         TimeSpan left = _nextScan - environment.Clock.GetUtcNow();
-        return left < TimeSpan.Zero ? TimeSpan.Zero : left > options.Rescan ? options.Rescan : left; // a clock that was set back must not make it wait for ever
+        return left < TimeSpan.Zero ? TimeSpan.Zero : left > options.Rescan ? options.Rescan : left;
+    }
+
+    /// <summary>A scan is never further away than a rescan: where it is, the clock was set back.</summary>
+    private bool IsScanDue()
+    {
+        TimeSpan left = _nextScan - environment.Clock.GetUtcNow();
+        return left <= TimeSpan.Zero || left > options.Rescan;
     }
 
     private void Note(IReadOnlyCollection<FolderEvent> events)

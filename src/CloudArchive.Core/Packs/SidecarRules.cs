@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Retention;
+using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 
@@ -13,7 +14,7 @@ namespace CloudArchive.Core.Packs;
 public static class SidecarRules
 {
     /// <summary>The largest pack. One instance larger than 64 MiB is a pack of its own; volumes reach some hundred MB.</summary>
-    public const long MostPackBytes = 16L << 30;
+    public const long MostPackBytes = PackLimits.Bytes;
 
     /// <summary>What breaks a rule, for the agent's log; null where nothing does.</summary>
     public static string? Violation(Sidecar sidecar, InFlightPack pack, Clinic clinic, DateTimeOffset now)
@@ -46,16 +47,13 @@ public static class SidecarRules
 
     private static string? Violation(SidecarInstance instance) =>
         instance.Length is <= 0 or > MostPackBytes ? $"Instance {instance.SopInstance} has no valid length."
-        : instance.Modality is { } modality && !IsCodeString(modality) ? $"Instance {instance.SopInstance} has a modality that is no code string of DICOM."
+        : instance.Modality is { } modality && !DicomValues.IsCodeString(modality) ? $"Instance {instance.SopInstance} has a modality that is no code string of DICOM."
         : null;
 
     private static bool IsWrapped(WrappedContentKey wrapped) => wrapped.EncryptedKey.Length is >= 256 and <= 1024;
 
     private static bool IsPlain(EncryptionData encryption) =>
         encryption.KeyWrappingMetadata is { Count: 1 } metadata && metadata.TryGetValue("EncryptionLibrary", out string? library) && IsName(library);
-
-    // PS3.5 §6.2, VR CS: capitals, digits, space and underscore, 16 at most.
-    private static bool IsCodeString(string text) => text.Length is >= 1 and <= 16 && text.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c is ' ' or '_');
 
     private static bool IsName(string? text) => text is { Length: >= 1 and <= 64 } && text.All(c => char.IsAsciiLetterOrDigit(c) || c is ' ' or '.' or '_' or '-');
 }

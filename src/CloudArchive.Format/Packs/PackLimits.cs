@@ -6,6 +6,12 @@ public static class PackLimits
     /// <summary>Instances in a pack.</summary>
     public const int Instances = 10_000;
 
+    /// <summary>Bytes of a sealed pack.</summary>
+    public const long Bytes = 16L << 30;
+
+    /// <summary>Bytes of an instance: sealing, ZIP and manifest need a little of a pack.</summary>
+    public const long InstanceBytes = Bytes - (16L << 20);
+
     /// <summary>Bytes of a manifest.</summary>
     public const int ManifestLength = 64 * 1024 * 1024;
 

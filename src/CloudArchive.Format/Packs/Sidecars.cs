@@ -58,9 +58,9 @@ public static class Sidecars
             : sidecar.Length <= 0 || Regions.PlaintextLength(sidecar.Length) != sidecar.PlaintextLength ? "has a length that its plaintext cannot have"
             : sidecar.Instances.Count is 0 or > PackLimits.Instances ? $"lists no instance or more than {PackLimits.Instances}"
             : sidecar.Instances.Any(i => i is null || i.Length < 0) ? "lists an instance without a valid length"
-            : sidecar.StudyDate is { } date && DicomDates.Parse(date) is null ? "has a study date that is no yyyyMMdd"
+            : sidecar.StudyDate is { } date && DicomValues.ParseDate(date) is null ? "has a study date that is no yyyyMMdd"
             : (sidecar.Retention is null) != (sidecar.Format == Sidecar.FormatWithoutRetention) ? "says until when the study is kept where its version does not, or does not where it does"
-            : sidecar.Retention is { Policy: < 1 } || (sidecar.Retention is { BornIn: { } born } && !DicomDates.IsYear(born)) ? "names no policy's version, or no year of birth"
+            : sidecar.Retention is { Policy: < 1 } || (sidecar.Retention is { BornIn: { } born } && !DicomValues.IsYear(born)) ? "names no policy's version, or no year of birth"
             : InstancesRoot.Of(sidecar.Instances) != sidecar.InstancesRoot ? "has another root than its instances"
             : null;
         if (problem is not null)

@@ -66,7 +66,7 @@ public sealed record RetentionPolicy(
         }
 
         // To the year: who was born on any day of it is of age on the first day of the one after. Nobody is born after the archiving.
-        if (MinorsUntilAge is { } age && bornIn is { } born && DicomDates.IsYear(born) && born <= archivedAt.Year && (studied ?? archivedAt) < StartOf(born + 1 + age))
+        if (MinorsUntilAge is { } age && bornIn is { } born && DicomValues.IsYear(born) && born <= archivedAt.Year && (studied ?? archivedAt) < StartOf(born + 1 + age))
         {
             until = Later(until, StartOf(born + 1 + age + MinorYears));
         }
@@ -88,17 +88,17 @@ public sealed record RetentionPolicy(
     /// <param name="now">Counts where the study has no date.</param>
     public static int? BornIn(string? birthDate, string? studyDate, DateTimeOffset now)
     {
-        if (DicomDates.Parse(birthDate) is not { } born || !DicomDates.IsYear(born.Year))
+        if (DicomValues.ParseDate(birthDate) is not { } born || !DicomValues.IsYear(born.Year))
         {
             return null;
         }
 
-        DateOnly studied = DicomDates.Parse(studyDate) ?? DateOnly.FromDateTime(now.UtcDateTime);
+        DateOnly studied = DicomValues.ParseDate(studyDate) ?? DateOnly.FromDateTime(now.UtcDateTime);
         return studied >= born && studied.Year - born.Year <= HighestAge ? born.Year : null;
     }
 
     private static DateTimeOffset? EndOf(string? date, DateTimeOffset archivedAt) =>
-        DicomDates.Parse(date) is { } day && day.Year <= DicomDates.LastYear && new DateTimeOffset(day.AddDays(1), TimeOnly.MinValue, TimeSpan.Zero) is var end && end <= archivedAt + MostAhead ? end : null;
+        DicomValues.ParseDate(date) is { } day && day.Year <= DicomValues.LastYear && new DateTimeOffset(day.AddDays(1), TimeOnly.MinValue, TimeSpan.Zero) is var end && end <= archivedAt + MostAhead ? end : null;
 
     private static DateTimeOffset StartOf(int year) => new(year, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
