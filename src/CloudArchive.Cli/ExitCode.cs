@@ -45,6 +45,9 @@ public enum ExitCode
     /// <summary><c>doctor</c>: something of the deployment is not as it must be.</summary>
     Unhealthy = 13,
 
+    /// <summary>Nothing was found wrong, and yet it could not be checked whether all is right.</summary>
+    NotChecked = 15,
+
     /// <summary>Interrupted.</summary>
     Cancelled = 130,
 }
@@ -69,6 +72,7 @@ public static class ExitCodes
         (ExitCode.AwaitingApproval, "restore: a second admin must approve it first"),
         (ExitCode.Local, "a file or folder of this computer cannot be read or written"),
         (ExitCode.Unhealthy, "doctor: something is not as it must be; the output says what to do"),
+        (ExitCode.NotChecked, "nothing is wrong as far as could be checked, and something could not be checked yet; the output says what"),
         (ExitCode.Cancelled, "interrupted"),
     ];
 }

@@ -36,7 +36,11 @@ public sealed class ServiceRefusedException(int status, string problem, string m
 }
 
 /// <summary>Something that must be true of what the service said or stored is not.</summary>
-public sealed class IntegrityException(string message, Exception? inner = null) : CliException(ExitCode.Integrity, message, inner);
+public class IntegrityException(string message, Exception? inner = null) : CliException(ExitCode.Integrity, message, inner);
+
+/// <summary>The service answered that what it keeps is not as it left it (<c>integrity-failed</c>): no outage, and repeating the request mends nothing.</summary>
+public sealed class ArchiveDamagedException(string where, string why, Exception? inner = null)
+    : IntegrityException($"{where} answers that something it keeps is damaged ({why}). Repeating this mends nothing: tell the archive's operator.", inner);
 
 /// <summary>The audit log is not a continuation of what was seen before.</summary>
 public sealed class LogAlarmException(string message, Exception? inner = null) : CliException(ExitCode.LogAlarm, message, inner);

@@ -68,6 +68,23 @@ public sealed class ArchiveProcess : IAsyncDisposable
         return client;
     }
 
+    /// <summary>Its process, and the two of Azurite: blobs, tables.</summary>
+    public IReadOnlyList<int> ProcessIds => [.. _ready["processIds"]!.AsArray().Select(id => (int)id!)];
+
+    /// <summary>SIGKILL, to it alone: its Azurite is left to find that out by itself.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill(entireProcessTree: false);
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>Waits until it has ended by itself.</summary>
+    public async Task WaitForEndAsync()
+    {
+        using CancellationTokenSource patience = new(TimeSpan.FromMinutes(2));
+        await _process.WaitForExitAsync(patience.Token);
+    }
+
     /// <summary>Stops it as a person would, and waits until nothing of it runs.</summary>
     public async Task StopAsync()
     {
@@ -110,7 +127,14 @@ public sealed class Cli(string home, string? url = null, string? token = null)
 {
     public string Home => home;
 
-    public async Task<CliRun> RunAsync(params string[] arguments)
+    /// <summary>Runs a command to its end.</summary>
+    public async Task<CliRun> RunAsync(params string[] arguments) => (await RunAsync(arguments, null))!;
+
+    /// <summary>Runs a command and kills it (SIGKILL) after a while. Null where it was killed; else the run that was over before.</summary>
+    public Task<CliRun?> RunAndKillAsync(TimeSpan after, params string[] arguments) => RunAsync(arguments, after);
+
+    /// <summary>Starts a command that goes on until it is ended.</summary>
+    public Process Start(params string[] arguments)
     {
         ProcessStartInfo info = new("dotnet", [ArchiveProcess.AssemblyOf("src/CloudArchive.Cli", "cloudarchive"), .. arguments])
         {
@@ -122,8 +146,16 @@ public sealed class Cli(string home, string? url = null, string? token = null)
         info.Environment["CLOUDARCHIVE_HOME"] = home;
         info.Environment["CLOUDARCHIVE_URL"] = url;
         info.Environment["CLOUDARCHIVE_TOKEN"] = token;
-        using Process process = Process.Start(info)!;
+        Process process = Process.Start(info)!;
         process.StandardInput.Close();
+        return process;
+    }
+
+    private async Task<CliRun?> RunAsync(string[] arguments, TimeSpan? killAfter)
+    {
+        using Process process = Start(arguments);
+        long started = Stopwatch.GetTimestamp();
+        bool killed = false;
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> error = process.StandardError.ReadToEndAsync();
         long peak = 0;
@@ -141,9 +173,17 @@ public sealed class Cli(string home, string? url = null, string? token = null)
                 // It ended between the two lines.
             }
 
-            await Task.WhenAny(exit, Task.Delay(25));
+            TimeSpan left = killAfter is { } moment ? moment - Stopwatch.GetElapsedTime(started) : TimeSpan.MaxValue;
+            if (left <= TimeSpan.Zero && !killed)
+            {
+                process.Kill();
+                killed = true;
+            }
+
+            await Task.WhenAny(exit, Task.Delay(left > TimeSpan.Zero && left < TimeSpan.FromMilliseconds(25) ? left : TimeSpan.FromMilliseconds(25)));
         }
 
-        return new CliRun(process.ExitCode, await output, await error, peak);
+        // Who ended by itself in the very moment was not killed: then the code is its own.
+        return killed && process.ExitCode is 137 or -1 ? null : new CliRun(process.ExitCode, await output, await error, peak);
     }
 }

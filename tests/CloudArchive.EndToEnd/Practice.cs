@@ -78,7 +78,7 @@ public sealed class Practice : IAsyncDisposable
         Admin = new Cli(this["admin"], Archive.Url, Archive.AdminToken);
     }
 
-    private static string HashOf(string file)
+    public static string HashOf(string file)
     {
         using FileStream stream = File.OpenRead(file);
         return Convert.ToHexStringLower(SHA256.HashData(stream));

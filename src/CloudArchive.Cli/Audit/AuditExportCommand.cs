@@ -19,8 +19,14 @@ internal static class AuditExportCommand
             string log = parsed.GetValue(system) ? AuditEntry.SystemLog : connection.Clinic(parsed).Value;
             using ArchiveClient client = connection.Connect(parsed);
             string path = Path.GetFullPath(parsed.GetValue(folder)!);
-            long entries = await LogDownload.RunAsync(client, log, path, cancellationToken);
-            environment.Out.WriteLine($"{entries} entries of the audit log of {log} are in {path}. Check them anywhere, without the service: cloudarchive audit verify {path} --key keys.json");
+            DownloadedLog taken = await LogDownload.RunAsync(client, log, path, cancellationToken);
+            environment.Out.WriteLine($"{taken.Entries} entries of the audit log of {log} are in {path}. Check them anywhere, without the service: cloudarchive audit verify {path} --key keys.json");
+            if (taken.Damage is { } damage)
+            {
+                await environment.Error.WriteLineAsync($"The service found the log damaged; what could be read is there. {damage}");
+                return (int)ExitCode.LogAlarm;
+            }
+
             return (int)ExitCode.Ok;
         });
         return command;

@@ -35,7 +35,7 @@ internal static class AuditVerifyCommand
             AuditReport report;
             if (export is not null)
             {
-                report = Verify(export, keys, kept);
+                report = Verify(export, keys, kept, now: null);
             }
             else
             {
@@ -50,7 +50,7 @@ internal static class AuditVerifyCommand
                 try
                 {
                     await LogDownload.RunAsync(client, log, temporary.FullName, cancellationToken);
-                    report = Verify(temporary.FullName, keys, kept);
+                    report = Verify(temporary.FullName, keys, kept, environment.Clock.GetUtcNow());
                 }
                 finally
                 {
@@ -59,16 +59,23 @@ internal static class AuditVerifyCommand
             }
 
             Write(environment, report, parsed.GetValue(json));
-            return (int)(report.Holds ? ExitCode.Ok : ExitCode.LogAlarm);
+            return (int)CodeOf(report.Verdict);
         });
         return command;
     }
 
-    private static AuditReport Verify(string folder, JwkSet keys, IReadOnlyList<string> seen)
+    private static ExitCode CodeOf(AuditVerdict verdict) => verdict switch
+    {
+        AuditVerdict.Holds => ExitCode.Ok,
+        AuditVerdict.NotVouchedFor => ExitCode.NotChecked,
+        _ => ExitCode.LogAlarm,
+    };
+
+    private static AuditReport Verify(string folder, JwkSet keys, IReadOnlyList<string> seen, DateTimeOffset? now)
     {
         try
         {
-            return AuditVerifier.Verify(AuditExport.Open(folder), keys, seen);
+            return AuditVerifier.Verify(AuditExport.Open(folder), keys, seen, now);
         }
         catch (JsonException e)
         {
@@ -85,19 +92,29 @@ internal static class AuditVerifyCommand
         }
 
         string log = report.Log ?? "(unknown)";
-        if (report.Holds)
+        switch (report.Verdict)
         {
-            string later = report.Entries == report.Covered ? "" : $" {report.Entries - report.Covered} came after it and wait for the next one.";
-            environment.Out.WriteLine($"The audit log of {log} holds: {report.Entries} entries, root {report.Root}. The checkpoint of {report.CoveredAt:u} vouches for {report.Covered}.{later}");
-            return;
+            case AuditVerdict.Holds:
+                string later = report.Entries == report.Covered ? "" : $" {report.Entries - report.Covered} came after it and wait for the next one.";
+                environment.Out.WriteLine($"The audit log of {log} holds: {report.Entries} entries, root {report.Root}. The checkpoint of {report.CoveredAt:u} vouches for {report.Covered}.{later}");
+                break;
+            case AuditVerdict.NotVouchedFor:
+                environment.Out.WriteLine($"The audit log of {log} has no checkpoint yet, so nothing vouches for it: NOT CHECKED. Its {report.Entries} entries do not contradict one another. A checkpoint is signed every hour: check again then.");
+                break;
+            default:
+                environment.Out.WriteLine($"The audit log of {log} DOES NOT HOLD.");
+                foreach (AuditFinding finding in report.Findings)
+                {
+                    environment.Out.WriteLine("  " + finding.What);
+                }
+
+                environment.Out.WriteLine(report.Covered == 0 ? "  No entry before that is vouched for." : $"  The first {report.Covered} entries hold: the checkpoint of {report.CoveredAt:u} vouches for them.");
+                break;
         }
 
-        environment.Out.WriteLine($"The audit log of {log} DOES NOT HOLD.");
-        foreach (AuditFinding finding in report.Findings)
+        foreach (string remark in report.Remarks)
         {
-            environment.Out.WriteLine("  " + finding.What);
+            environment.Out.WriteLine("  Remark: " + remark);
         }
-
-        environment.Out.WriteLine(report.Covered == 0 ? "  No entry before that is vouched for." : $"  The first {report.Covered} entries hold: the checkpoint of {report.CoveredAt:u} vouches for them.");
     }
 }

@@ -5,11 +5,19 @@ using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Cli.Audit;
 
+/// <summary>A log that was taken out of the service.</summary>
+/// <param name="Entries">How many entries.</param>
+/// <param name="Damage">What the service answered where it found the log's head or hashes damaged; null where it did not.</param>
+internal sealed record DownloadedLog(long Entries, string? Damage);
+
 /// <summary>Takes a log out of the service and into a folder, as it lies there: nothing is checked, for the verifier is to see what is wrong with it.</summary>
 internal static class LogDownload
 {
-    /// <summary>Writes the files of <see cref="AuditExport"/>. The log may grow meanwhile: the export ends where the log ended when it began. Returns the number of entries.</summary>
-    public static async Task<long> RunAsync(ArchiveClient client, string log, string folder, CancellationToken cancellationToken)
+    /// <summary>
+    /// Writes the files of <see cref="AuditExport"/>. The log may grow meanwhile: the export ends where the log ended when it began. A log whose head
+    /// or hashes are damaged is taken as far as it can be read.
+    /// </summary>
+    public static async Task<DownloadedLog> RunAsync(ArchiveClient client, string log, string folder, CancellationToken cancellationToken)
     {
         string path = LogPath.Of(log);
         Directory.CreateDirectory(folder);
@@ -28,10 +36,22 @@ internal static class LogDownload
             }
         }
 
-        TreeHead head = await client.GetAsync<TreeHead>(path + "/head", cancellationToken);
-        await File.WriteAllBytesAsync(Path.Combine(folder, AuditExport.HeadFile), CanonicalJson.Serialize(head), cancellationToken);
-        await WriteLeavesAsync(client, path, head, Path.Combine(folder, AuditExport.LeavesFile), cancellationToken);
-        return await WriteEntriesAsync(client, path, head, entries, cancellationToken);
+        TreeHead? head = null;
+        string? damage = null;
+        try
+        {
+            head = await client.GetAsync<TreeHead>(path + "/head", cancellationToken);
+            await File.WriteAllBytesAsync(Path.Combine(folder, AuditExport.HeadFile), CanonicalJson.Serialize(head), cancellationToken);
+            await WriteLeavesAsync(client, path, head, Path.Combine(folder, AuditExport.LeavesFile), cancellationToken);
+        }
+        catch (ArchiveDamagedException error)
+        {
+            damage = error.Message;
+            File.Delete(Path.Combine(folder, AuditExport.LeavesFile)); // as far as it was written
+            await File.WriteAllTextAsync(Path.Combine(folder, AuditExport.DamageFile), damage + "\n", cancellationToken);
+        }
+
+        return new DownloadedLog(await WriteEntriesAsync(client, path, head, entries, cancellationToken), damage);
     }
 
     private static async Task WriteLeavesAsync(ArchiveClient client, string path, TreeHead head, string file, CancellationToken cancellationToken)
@@ -49,7 +69,7 @@ internal static class LogDownload
         }
     }
 
-    private static async Task<long> WriteEntriesAsync(ArchiveClient client, string path, TreeHead head, string file, CancellationToken cancellationToken)
+    private static async Task<long> WriteEntriesAsync(ArchiveClient client, string path, TreeHead? head, string file, CancellationToken cancellationToken)
     {
         string temporary = file + ".part";
         List<AuditEntryResponse> later = [];
@@ -58,7 +78,7 @@ internal static class LogDownload
         {
             await foreach (AuditEntryResponse entry in client.GetPagesAsync<AuditEntryResponse>(path + "/entries?take=1000", cancellationToken))
             {
-                if (entry.Index < head.Size)
+                if (head is null || entry.Index < head.Size)
                 {
                     await entries.WriteAsync(Line(entry));
                     written++;
@@ -70,11 +90,14 @@ internal static class LogDownload
             }
 
             // Of what came later the log's head knows what was appended; what it does not know nobody appended, and belongs before the verifier.
-            TreeHead now = await client.GetAsync<TreeHead>(path + "/head", cancellationToken);
-            foreach (AuditEntryResponse stray in later.Where(entry => entry.Index >= now.Size))
+            if (head is not null)
             {
-                await entries.WriteAsync(Line(stray));
-                written++;
+                TreeHead now = await client.GetAsync<TreeHead>(path + "/head", cancellationToken);
+                foreach (AuditEntryResponse stray in later.Where(entry => entry.Index >= now.Size))
+                {
+                    await entries.WriteAsync(Line(stray));
+                    written++;
+                }
             }
         }
 

@@ -32,6 +32,10 @@ public sealed class Witness(ArchiveClient client, JwkSet keys, string folder)
         {
             return seen is null ? null : throw Alarm(log, $"the service has no checkpoint of it, and had one of {seen.Size} entries ({seen.Time:u})", e);
         }
+        catch (ArchiveDamagedException e)
+        {
+            throw Alarm(log, "the service finds its checkpoints damaged", e);
+        }
 
         Checkpoint now = Verify(log, latest.Checkpoint, "the service's latest checkpoint");
         if (now.Log != log)
@@ -74,6 +78,10 @@ public sealed class Witness(ArchiveClient client, JwkSet keys, string folder)
         {
             // The service has not got the entries that its own checkpoint states: no proof is a broken one.
             return null;
+        }
+        catch (ArchiveDamagedException e)
+        {
+            throw Alarm(seen.Log, "the service finds it damaged when it is to prove that it continues what this computer saw", e);
         }
     }
 

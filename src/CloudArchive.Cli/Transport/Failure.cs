@@ -13,7 +13,7 @@ public enum Answerer
     Storage,
 }
 
-/// <summary>What went wrong between here and there. None of these says anything about what is stored.</summary>
+/// <summary>What went wrong between here and there. But for the last, none of these says anything about what is stored.</summary>
 public enum FailureKind
 {
     /// <summary>No connection, a connection that was lost or stood still, an answer that was cut off.</summary>
@@ -33,6 +33,9 @@ public enum FailureKind
 
     /// <summary>An answer, whole, that this version does not understand.</summary>
     NotUnderstood,
+
+    /// <summary>The service says that something it keeps is not as it left it (<c>integrity-failed</c>). The one kind that does say something about what is stored.</summary>
+    Damaged,
 }
 
 /// <summary>A failure that the caller did not ask for, told apart in this one place.</summary>

@@ -84,7 +84,7 @@ public sealed class Network : IDisposable
             }
             catch (Exception error) when (Failure.Of(error, cancellationToken) is { } failure)
             {
-                TimeSpan delay = attempts.Next(failure) ?? throw new ServiceUnreachableException(exchange.Where, failure.Why, error, failure.Kind);
+                TimeSpan delay = attempts.Next(failure) ?? throw GiveUp(exchange, failure, error);
                 await TellAsync(exchange.Where, failure);
                 await Task.Delay(delay, Clock, cancellationToken);
             }
@@ -122,7 +122,11 @@ public sealed class Network : IDisposable
         },
     };
 
-    /// <summary>The service names the log entry of a fault, which whoever looks into it needs.</summary>
+    private static CliException GiveUp(Exchange exchange, Failure failure, Exception error) => failure.Kind == FailureKind.Damaged
+        ? new ArchiveDamagedException(exchange.Where, failure.Why, error)
+        : new ServiceUnreachableException(exchange.Where, failure.Why, error, failure.Kind);
+
+    /// <summary>The service names the log entry of a fault, which whoever looks into it needs; and it says where the fault is damage, which no waiting mends.</summary>
     private static async Task<Failure> WithCorrelationAsync(Failure failure, HttpResponseMessage answer, CancellationToken cancellationToken)
     {
         if (failure.Kind is not (FailureKind.Busy or FailureKind.Fault) || answer.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) != true || answer.Content.Headers.ContentLength > MostProblemBytes)
@@ -133,15 +137,21 @@ public sealed class Network : IDisposable
         try
         {
             using JsonDocument problem = await JsonDocument.ParseAsync(await answer.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
-            return problem.RootElement.ValueKind == JsonValueKind.Object && problem.RootElement.TryGetProperty("correlationId", out JsonElement id) && id.ValueKind == JsonValueKind.String
-                ? failure with { Why = $"{failure.Why}, correlation id {id.GetString()}" }
-                : failure;
+            string? id = TextOf(problem.RootElement, "correlationId");
+            return failure with
+            {
+                Kind = TextOf(problem.RootElement, "type")?.EndsWith("/integrity-failed", StringComparison.Ordinal) == true ? FailureKind.Damaged : failure.Kind,
+                Why = id is null ? failure.Why : $"{failure.Why}, correlation id {id}",
+            };
         }
         catch (Exception error) when (error is JsonException or IOException)
         {
             return failure;
         }
     }
+
+    private static string? TextOf(JsonElement problem, string name) =>
+        problem.ValueKind == JsonValueKind.Object && problem.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private void NoteAnswer(string where)
     {

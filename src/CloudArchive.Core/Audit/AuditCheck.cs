@@ -8,7 +8,7 @@ namespace CloudArchive.Core.Audit;
 /// Verifies a log as it lies in storage, now: every entry, its place, the tree's root, and checkpoints' signatures. The archive checks
 /// itself here; who does not trust it does the same from outside (docs/verify-it-yourself.md).
 /// </summary>
-public sealed class AuditCheck(AuditReader reader, Checkpoints checkpoints, ISigner signer)
+public sealed class AuditCheck(AuditReader reader, Checkpoints checkpoints, ISigner signer, TimeProvider clock)
 {
     /// <summary>The largest log that is verified in one request; a larger one is verified from outside.</summary>
     public const long LargestLog = 50_000;
@@ -38,7 +38,7 @@ public sealed class AuditCheck(AuditReader reader, Checkpoints checkpoints, ISig
             signed = [.. signed, last.Jws];
         }
 
-        return AuditVerifier.Verify(new AuditExport(entries, signed, await LeavesAsync(log, head.Size, cancellationToken), head), await signer.GetPublicKeysAsync(cancellationToken));
+        return AuditVerifier.Verify(new AuditExport(entries, signed, await LeavesAsync(log, head.Size, cancellationToken), head), await signer.GetPublicKeysAsync(cancellationToken), now: clock.GetUtcNow());
     }
 
     private async Task<IReadOnlyList<string>?> LeavesAsync(string log, long size, CancellationToken cancellationToken)

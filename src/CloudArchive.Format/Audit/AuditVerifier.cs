@@ -13,10 +13,10 @@ public enum AuditFault
     /// <summary>A checkpoint is signed with a key that the verifier was not given.</summary>
     UnknownKey,
 
-    /// <summary>No checkpoint says anything about these entries.</summary>
+    /// <summary>No checkpoint that can be believed says anything about these entries, and one should by now.</summary>
     NoCheckpoint,
 
-    /// <summary>A checkpoint is of fewer entries than one made long before it, or the log ends before a checkpoint does.</summary>
+    /// <summary>The log ends before a checkpoint does.</summary>
     RolledBack,
 
     /// <summary>Two checkpoints of the same size have different roots.</summary>
@@ -48,6 +48,9 @@ public enum AuditFault
 
     /// <summary>The service's own hashes contradict entries that fit their checkpoint.</summary>
     TilesWrong,
+
+    /// <summary>The service cannot make sense of the log's head or hashes.</summary>
+    HeadDamaged,
 }
 
 /// <summary>One thing that does not hold.</summary>
@@ -56,6 +59,19 @@ public enum AuditFault
 /// <param name="What">For people.</param>
 public sealed record AuditFinding(AuditFault Fault, long? Index, string What);
 
+/// <summary>What there is to say about a log.</summary>
+public enum AuditVerdict
+{
+    /// <summary>All holds, and a signed checkpoint vouches for the entries before it.</summary>
+    Holds,
+
+    /// <summary>Nothing contradicts anything, and no checkpoint vouches for it yet: the log is younger than its first one. Not checked, therefore, and no alarm.</summary>
+    NotVouchedFor,
+
+    /// <summary>Something does not hold.</summary>
+    Damaged,
+}
+
 /// <summary>What the verifier says.</summary>
 /// <param name="Log">The log.</param>
 /// <param name="Entries">How many entries hold together, from the first.</param>
@@ -63,26 +79,36 @@ public sealed record AuditFinding(AuditFault Fault, long? Index, string What);
 /// <param name="Covered">How many of them the last fitting checkpoint vouches for.</param>
 /// <param name="CoveredAt">That checkpoint's time.</param>
 /// <param name="Findings">What does not hold, the checkpoints' faults first, then the first place of the entries.</param>
-public sealed record AuditReport(string? Log, long Entries, Sha256Digest Root, long Covered, DateTimeOffset? CoveredAt, IReadOnlyList<AuditFinding> Findings)
+/// <param name="Remarks">What is odd and proves nothing, for people.</param>
+public sealed record AuditReport(
+    string? Log, long Entries, Sha256Digest Root, long Covered, DateTimeOffset? CoveredAt, IReadOnlyList<AuditFinding> Findings, IReadOnlyList<string> Remarks)
 {
+    /// <summary>The verdict.</summary>
+    public AuditVerdict Verdict => Findings.Count > 0 ? AuditVerdict.Damaged : CoveredAt is null ? AuditVerdict.NotVouchedFor : AuditVerdict.Holds;
+
     /// <summary>Whether all holds.</summary>
-    public bool Holds => Findings.Count == 0;
+    public bool Holds => Verdict == AuditVerdict.Holds;
 }
 
 /// <summary>
 /// Checks a log with nothing but its export and public keys. In order:
-/// 1. every checkpoint is signed by a known key, and none goes back behind an earlier one;
+/// 1. every checkpoint is signed by a known key;
 /// 2. every entry is canonical JSON, of this log, at its place, no earlier than the one before;
 /// 3. wherever a checkpoint stands, the RFC 6962 root of the entries so far is the root that was signed;
 /// 4. no entry is missing at the end, and none is there that the head does not know.
+/// A checkpoint's own time proves nothing, for a clock may be wrong: whichever of two was made first, both must fit the same entries.
 /// Entries are read once, in bounded memory; the first one that does not hold ends the reading, for nothing after it can be told.
 /// </summary>
 public sealed class AuditVerifier
 {
+    /// <summary>One is made every hour. A log of this age without any was robbed of them, or nobody has made them for a day.</summary>
+    public static readonly TimeSpan FirstCheckpointAfter = TimeSpan.FromDays(1);
+
     /// <summary>Two processes may make checkpoints at once, and the one of fewer entries may come a little later.</summary>
-    private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan s_overlap = TimeSpan.FromMinutes(10);
 
     private readonly List<AuditFinding> _findings = [];
+    private readonly List<string> _remarks = [];
     private readonly List<Checkpoint> _checkpoints = [];
     private readonly CompactRange _entries = new();
     private readonly CompactRange _leaves = new();
@@ -90,6 +116,7 @@ public sealed class AuditVerifier
     private Checkpoint? _covering;
     private long? _differsFromTile;
     private DateTimeOffset _time = DateTimeOffset.MinValue;
+    private DateTimeOffset? _began;
 
     private AuditVerifier()
     {
@@ -99,18 +126,25 @@ public sealed class AuditVerifier
     /// <param name="export">The log.</param>
     /// <param name="keys">The service's public keys, from a source that the verifier trusts: not from the export.</param>
     /// <param name="seen">Checkpoints that somebody outside kept earlier.</param>
-    public static AuditReport Verify(AuditExport export, JwkSet keys, IReadOnlyList<string>? seen = null)
+    /// <param name="now">The time, where the log was read just now; null for an export, whose age says nothing.</param>
+    public static AuditReport Verify(AuditExport export, JwkSet keys, IReadOnlyList<string>? seen = null, DateTimeOffset? now = null)
     {
         AuditVerifier verifier = new();
+        if (export.Damage is { } damage)
+        {
+            verifier.Find(AuditFault.HeadDamaged, null, $"The service itself found the log damaged when it was read: {damage}");
+        }
+
         verifier.ReadCheckpoints(seen ?? [], "kept earlier", keys);
         verifier.ReadCheckpoints(export.Checkpoints, "of the export", keys);
         if (verifier.ReadEntries(export))
         {
             verifier.CheckEnd(export.Head);
+            verifier.CheckVouched(now);
         }
 
         Checkpoint? covering = verifier._covering;
-        return new AuditReport(verifier._log, verifier._entries.Size, verifier._entries.Root, covering?.Size ?? 0, covering?.Time, verifier._findings);
+        return new AuditReport(verifier._log, verifier._entries.Size, verifier._entries.Root, covering?.Size ?? 0, covering?.Time, verifier._findings, verifier._remarks);
     }
 
     private void ReadCheckpoints(IReadOnlyList<string> lines, string whose, JwkSet keys)
@@ -136,9 +170,9 @@ public sealed class AuditVerifier
                 continue;
             }
 
-            if (_checkpoints.Find(other => other.Size > checkpoint.Size && other.Time < checkpoint.Time - Overlap) is { } larger)
+            if (_checkpoints.Find(other => other.Size > checkpoint.Size ? other.Time < checkpoint.Time - s_overlap : other.Size < checkpoint.Size && other.Time > checkpoint.Time + s_overlap) is { } odd)
             {
-                Find(AuditFault.RolledBack, null, $"{name} ({Describe(checkpoint)}) has fewer entries than the one of {Describe(larger)}: the log was rolled back.");
+                _remarks.Add($"{name} ({Describe(checkpoint)}) and the one of {Describe(odd)} are dated the wrong way round: the service's clock was wrong when it signed one of them.");
             }
 
             if (_checkpoints.Find(other => other.Size == checkpoint.Size && other.Root != checkpoint.Root) is { } other)
@@ -153,7 +187,7 @@ public sealed class AuditVerifier
     /// <summary>False where an entry was found that does not hold.</summary>
     private bool ReadEntries(AuditExport export)
     {
-        if (_checkpoints.Count == 0)
+        if (_checkpoints.Count == 0 && _findings.Count > 0)
         {
             Find(AuditFault.NoCheckpoint, null, "There is no checkpoint that can be believed: nothing vouches for these entries.");
         }
@@ -221,6 +255,7 @@ public sealed class AuditVerifier
             : entry.Time < _time ? new AuditFinding(AuditFault.TimeRunsBackwards, place, $"Entry {place} ({entry.Time:u}) is older than the one before it ({_time:u}).")
             : null;
         _time = entry?.Time ?? _time;
+        _began ??= entry?.Time;
         return finding;
     }
 
@@ -301,6 +336,18 @@ public sealed class AuditVerifier
         {
             long from = _covering?.Size ?? 0;
             Find(AuditFault.RootMismatch, from, $"Entries {from} to {count - 1} are not those that the log's head was made from: one of them was changed.");
+        }
+    }
+
+    /// <summary>A young log has no checkpoint yet; an old one has had one.</summary>
+    private void CheckVouched(DateTimeOffset? now)
+    {
+        if (_checkpoints.Count == 0 && _began is { } began && (now ?? _time) - began > FirstCheckpointAfter)
+        {
+            Find(
+                AuditFault.NoCheckpoint,
+                null,
+                $"There is no checkpoint, and the first entry is of {began:u}: one is made every hour. Either nobody has made them since, or somebody took them away.");
         }
     }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using CloudArchive.Cli;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Audit;
+using CloudArchive.Cli.Backup;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Signing;
@@ -70,6 +71,44 @@ public sealed class AuditCommandTests(AuditedArchive fixture)
         await clinic.Rows.SubmitAsync(RowTable.Audit, clinic.Name, [new RowWrite.Insert($"e_{next:D16}", last.Values)], Cancel);
         string export = await clinic.ExportAsync("export");
         Assert.Contains($"place {next} was not appended", (await clinic.RunAsync("nobody", "audit", "verify", export, "--key", clinic["keys.json"])).Expect(ExitCode.LogAlarm).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_log_without_a_checkpoint_yet_is_not_checked_and_raises_no_alarm()
+    {
+        using AuditedClinic clinic = await AuditedClinic.CreateAsync(fixture);
+        await clinic.AppendAsync(3);
+        AuditedClinic.Ran run = (await clinic.RunAsync("compliance", "audit", "verify", "--live", "--clinic", clinic.Name, "--key", clinic["keys.json"])).Expect(ExitCode.NotChecked);
+        Assert.Contains("NOT CHECKED", run.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("HOLD", run.Output, StringComparison.Ordinal);
+        await clinic.CheckpointAsync();
+        (await clinic.RunAsync("compliance", "audit", "verify", "--live", "--clinic", clinic.Name, "--key", clinic["keys.json"])).Expect(ExitCode.Ok);
+    }
+
+    [Fact]
+    public async Task A_damaged_head_is_an_alarm_and_no_outage_and_the_entries_can_be_taken_out_all_the_same()
+    {
+        using AuditedClinic clinic = await AuditedClinic.CreateAsync(fixture, enrolled: true);
+        using AgentSession agent = clinic.OpenAgent();
+        await clinic.AppendAsync(10);
+        await clinic.CheckpointAsync();
+        Assert.Null(await LogWatch.CheckAsync(agent, TimeProvider.System, Cancel));
+        await clinic.AppendAsync(5);
+        await clinic.CheckpointAsync();
+        Row head = (await clinic.Rows.FindAsync(RowTable.Audit, clinic.Name, "head", Cancel))!;
+        await clinic.Rows.SubmitAsync(RowTable.Audit, clinic.Name, [new RowWrite.Upsert("head", new Dictionary<string, object>(head.Values) { ["size"] = 1000L })], Cancel);
+
+        AuditedClinic.Ran live = (await clinic.RunAsync("compliance", "audit", "verify", "--live", "--clinic", clinic.Name, "--key", clinic["keys.json"])).Expect(ExitCode.LogAlarm);
+        Assert.Contains("DOES NOT HOLD", live.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Nothing is lost", live.Output + live.Error, StringComparison.Ordinal);
+
+        AuditedClinic.Ran export = (await clinic.RunAsync("compliance", "audit", "export", clinic["export"], "--clinic", clinic.Name)).Expect(ExitCode.LogAlarm);
+        Assert.Contains("damaged", export.Error, StringComparison.Ordinal);
+        Assert.True(File.ReadLines(clinic["export/entries.jsonl"]).Count() > 15);
+        Assert.Contains("found the log damaged", (await clinic.RunAsync("nobody", "audit", "verify", clinic["export"], "--key", clinic["keys.json"])).Expect(ExitCode.LogAlarm).Output, StringComparison.Ordinal);
+
+        // The agent, which is a witness, says the same; it is not "could not be checked".
+        await Assert.ThrowsAsync<LogAlarmException>(() => LogWatch.CheckAsync(agent, TimeProvider.System, Cancel));
     }
 
     [Fact]

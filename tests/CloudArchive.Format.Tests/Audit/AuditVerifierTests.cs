@@ -152,10 +152,26 @@ public sealed class AuditVerifierTests : IDisposable
     }
 
     [Fact]
-    public void A_checkpoint_with_fewer_entries_than_one_of_hours_ago_is_a_roll_back()
+    public void A_checkpoint_that_was_made_while_the_clock_was_slow_is_remarked_and_is_no_alarm()
     {
-        _log.Checkpoints.Add(_log.Sign(20, MadeUpLog.Start.AddHours(40)));
-        Assert.Equal((AuditFault.RolledBack, null), Only(_log.Verify()));
+        _log.Checkpoints.Add(_log.Sign(36, MadeUpLog.Start.AddHours(2)));
+        _log.Checkpoints.Add(_log.Sign(38, MadeUpLog.Start.AddHours(38)));
+        AuditReport report = _log.Verify();
+        Assert.True(report.Holds);
+        Assert.Contains("clock was wrong", Assert.Single(report.Remarks), StringComparison.Ordinal);
+        Assert.Equal(38, report.Covered);
+
+        // What a slow clock excuses is a date. Who rolled a log back and wrote on has other entries at that place.
+        _log.Checkpoints[2] = _log.Sign(36, MadeUpLog.Start.AddHours(2), Sha256Digest.Of("other"u8));
+        Assert.False(_log.Verify().Holds);
+    }
+
+    [Fact]
+    public void Checkpoints_that_were_kept_and_are_handed_in_any_order_are_no_remark()
+    {
+        AuditReport report = AuditVerifier.Verify(new AuditExport(_log.Entries, [_log.Checkpoints[1], _log.Checkpoints[0]]), _log.Keys);
+        Assert.True(report.Holds);
+        Assert.Empty(report.Remarks);
     }
 
     [Fact]
@@ -180,7 +196,44 @@ public sealed class AuditVerifierTests : IDisposable
     public void Without_any_checkpoint_nothing_vouches_for_the_entries()
     {
         _log.Checkpoints.Clear();
-        Assert.Equal((AuditFault.NoCheckpoint, null), Only(_log.Verify()));
+        AuditReport report = _log.Verify();
+        Assert.Equal(AuditVerdict.NotVouchedFor, report.Verdict);
+        Assert.False(report.Holds);
+        Assert.Empty(report.Findings);
+    }
+
+    [Fact]
+    public void A_log_that_is_old_enough_for_a_checkpoint_and_has_none_was_robbed_of_it()
+    {
+        _log.Checkpoints.Clear();
+        DateTimeOffset dayAfter = MadeUpLog.Start + AuditVerifier.FirstCheckpointAfter;
+        AuditExport live = new(_log.Entries, _log.Checkpoints, _log.Leaves, _log.Head);
+        Assert.Equal(AuditVerdict.NotVouchedFor, AuditVerifier.Verify(live, _log.Keys, now: dayAfter).Verdict);
+        Assert.Equal((AuditFault.NoCheckpoint, null), Only(AuditVerifier.Verify(live, _log.Keys, now: dayAfter.AddMinutes(1))));
+
+        // Of an export, its own entries say how old it is.
+        using MadeUpLog old = new(24 * 60 + 2);
+        Assert.Equal((AuditFault.NoCheckpoint, null), Only(old.Verify()));
+    }
+
+    [Fact]
+    public void A_checkpoint_that_cannot_be_believed_is_no_reason_to_call_a_young_log_not_vouched_for()
+    {
+        _log.Checkpoints.Clear();
+        _log.Checkpoints.Add("not a jws");
+        AuditReport report = _log.Verify();
+        Assert.Equal(AuditVerdict.Damaged, report.Verdict);
+        Assert.Equal([AuditFault.BadCheckpoint, AuditFault.NoCheckpoint], report.Findings.Select(finding => finding.Fault));
+    }
+
+    [Fact]
+    public void What_the_service_found_damaged_itself_is_a_finding_of_the_export()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllLines(folder[AuditExport.EntriesFile], _log.Entries);
+        File.WriteAllLines(folder[AuditExport.CheckpointsFile], _log.Checkpoints);
+        File.WriteAllText(folder[AuditExport.DamageFile], "the head is damaged\n");
+        Assert.Equal((AuditFault.HeadDamaged, null), Only(AuditVerifier.Verify(AuditExport.Open(folder.Path), _log.Keys)));
     }
 
     [Fact]

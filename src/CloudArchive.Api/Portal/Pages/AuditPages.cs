@@ -46,7 +46,7 @@ internal static class AuditPages
         AuditReport report = await check.RunAsync(log, cancellationToken);
         TimeSpan took = clock.GetElapsedTime(began);
         await AuditEndpoints.RecordAsync(log, new AuditFilter(), (int)report.Entries, context, audit, cancellationToken);
-        return PortalPage.Of<AuditVerifyPage, AuditVerifyModel>(report.Holds ? "The log holds" : "The log does not hold", new AuditVerifyModel(report, took));
+        return PortalPage.Of<AuditVerifyPage, AuditVerifyModel>(AuditVerifyModel.TitleOf(report), new AuditVerifyModel(report, took));
     }
 
     private static DateTimeOffset? Day(string? text, string name, int days) => string.IsNullOrWhiteSpace(text) ? null
@@ -80,4 +80,12 @@ public sealed record AuditModel(IReadOnlyList<ShownEntry> Entries, bool Newest, 
 /// <summary>What came of verifying.</summary>
 /// <param name="Report">The verifier's report.</param>
 /// <param name="Took">How long it took.</param>
-public sealed record AuditVerifyModel(AuditReport Report, TimeSpan Took);
+public sealed record AuditVerifyModel(AuditReport Report, TimeSpan Took)
+{
+    internal static string TitleOf(AuditReport report) => report.Verdict switch
+    {
+        AuditVerdict.Holds => "The log holds",
+        AuditVerdict.NotVouchedFor => "Nothing vouches for the log yet",
+        _ => "The log does not hold",
+    };
+}
