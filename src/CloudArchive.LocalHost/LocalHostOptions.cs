@@ -17,8 +17,8 @@ public sealed record LocalHostOptions(string Data)
     /// <summary>The port of the API; 0 for any; null for the one that this folder had before, or the default, or the next free one after it.</summary>
     public int? Port { get; init; }
 
-    /// <summary>The port of blob storage; 0 for any.</summary>
-    public int BlobPort { get; init; }
+    /// <summary>The port of blob storage; 0 for any; null for the one that this folder had before, or any.</summary>
+    public int? BlobPort { get; init; }
 
     /// <summary>Where Azurite is installed; null to look for it.</summary>
     public string? Azurite { get; init; }

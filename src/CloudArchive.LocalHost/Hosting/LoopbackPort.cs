@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -51,6 +52,24 @@ internal sealed class LoopbackPort : IDisposable
                 }
             }
         }
+    }
+
+    /// <summary>Takes a port of 127.0.0.1: the one that is named, else the one that the file remembers if it is free, else any.</summary>
+    public static LoopbackPort TakeAsBefore(int? port, string file)
+    {
+        if (port is null && File.Exists(file) && int.TryParse(File.ReadAllText(file), NumberStyles.None, CultureInfo.InvariantCulture, out int before) && before is > 0 and <= IPEndPoint.MaxPort)
+        {
+            try
+            {
+                return Take(IPAddress.Loopback, before, orNext: false);
+            }
+            catch (LocalHostException)
+            {
+                // Somebody else has it now.
+            }
+        }
+
+        return Take(IPAddress.Loopback, port ?? 0, orNext: false);
     }
 
     /// <summary>A builder for the host on this port; the host owns the port from its start on.</summary>

@@ -56,7 +56,7 @@ internal sealed class AzuriteProcess : IAsyncDisposable
             CreateNoWindow = true,
             ArgumentList =
             {
-                "--import", ChildModule(), Path.Combine(package, "dist", "src", name, "main.js"),
+                "--import", Module("azurite-child.mjs"), "--import", Module("azurite-journal.mjs"), Path.Combine(package, "dist", "src", name, "main.js"),
                 $"--{name}Host", "127.0.0.1", $"--{name}Port", "0", "--location", location,
                 "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--disableProductStyleUrl",
             },
@@ -102,9 +102,9 @@ internal sealed class AzuriteProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    private static string ChildModule()
+    private static string Module(string name)
     {
-        using Stream source = typeof(AzuriteProcess).Assembly.GetManifestResourceStream("azurite-child.mjs")!;
+        using Stream source = typeof(AzuriteProcess).Assembly.GetManifestResourceStream(name)!;
         using MemoryStream copy = new();
         source.CopyTo(copy);
         return "data:text/javascript;base64," + Convert.ToBase64String(copy.GetBuffer(), 0, (int)copy.Length);
@@ -112,7 +112,17 @@ internal sealed class AzuriteProcess : IAsyncDisposable
 
     private static async Task StopAsync(Process process, TimeSpan limit)
     {
-        process.StandardInput.Close();
+        try
+        {
+            // "stop" first: an end without it means that this process died.
+            await process.StandardInput.WriteLineAsync("stop");
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It has ended already.
+        }
+
         try
         {
             await process.WaitForExitAsync(CancellationToken.None).WaitAsync(limit);

@@ -1,14 +1,17 @@
+using System.Globalization;
+using System.Text;
 using CloudArchive.Azure.Blobs;
 using CloudArchive.Azure.Tables;
+using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Worm;
 
 namespace CloudArchive.LocalHost.Storage;
 
 /// <summary>How to run storage on this machine.</summary>
 /// <param name="Folder">Where everything is kept; made where missing.</param>
-/// <param name="BlobPort">The WORM layer's port; 0 for any.</param>
+/// <param name="BlobPort">The WORM layer's port; 0 for any; null for the one that this folder had before, so that an upload that is under way goes on after a restart.</param>
 /// <param name="AzuritePackage">The folder of the npm package; null: the nearest <c>node_modules/azurite</c> above the program or the working folder.</param>
-public sealed record LocalStorageOptions(string Folder, int BlobPort = 0, string? AzuritePackage = null);
+public sealed record LocalStorageOptions(string Folder, int? BlobPort = null, string? AzuritePackage = null);
 
 /// <summary>Blob and table storage on this machine: Azurite, and the WORM layer before its blobs. The tests and LocalHost run the same.</summary>
 public sealed class LocalStorage : IAsyncDisposable
@@ -87,8 +90,10 @@ public sealed class LocalStorage : IAsyncDisposable
             AzuriteProcess tables = await startTables;
             Upstream upstream = new(blobs.Port, hidden);
             parts.Push(new Owned(upstream));
-            WormServer worm = await WormServer.StartAsync(account, options.BlobPort, policies, upstream, clock, cancellationToken);
+            string portFile = Path.Combine(folder, "blob-port");
+            WormServer worm = await WormServer.StartAsync(account, LoopbackPort.TakeAsBefore(options.BlobPort, portFile), policies, upstream, clock, cancellationToken);
             parts.Push(worm);
+            PrivateFile.Write(portFile, Encoding.ASCII.GetBytes(worm.Url.Port.ToString(CultureInfo.InvariantCulture)));
 
             LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs, tables], clock)
             {

@@ -1,4 +1,3 @@
-using System.Net;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Storage;
 
@@ -19,12 +18,11 @@ internal sealed class WormServer : IAsyncDisposable
     public Uri Url { get; }
 
     /// <param name="account">The account that clients see.</param>
-    /// <param name="port">The port to listen on; 0 for any.</param>
+    /// <param name="listening">The port to listen on.</param>
     /// <param name="policies">What is protected.</param>
     /// <param name="upstream">What is behind.</param>
-    public static async Task<WormServer> StartAsync(StorageAccount account, int port, PolicyStore policies, Upstream upstream, TimeProvider clock, CancellationToken cancellationToken)
+    public static async Task<WormServer> StartAsync(StorageAccount account, LoopbackPort listening, PolicyStore policies, Upstream upstream, TimeProvider clock, CancellationToken cancellationToken)
     {
-        LoopbackPort listening = LoopbackPort.Take(IPAddress.Loopback, port, orNext: false);
         try
         {
             WebApplicationBuilder builder = listening.CreateBuilder();
