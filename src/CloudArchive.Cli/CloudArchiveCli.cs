@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
-using System.CommandLine.Parsing;
 using CloudArchive.Cli.Access;
 using CloudArchive.Cli.Alerts;
 using CloudArchive.Cli.Audit;
@@ -31,12 +30,10 @@ public static class CloudArchiveCli
     /// <summary>Runs one command line and returns its exit code. Every error ends here.</summary>
     public static async Task<int> RunAsync(string[] args, CliEnvironment environment, CancellationToken cancellationToken)
     {
-        ParseResult parsed = CreateRoot(environment).Parse(args);
         InvocationConfiguration configuration = new() { Output = environment.Out, Error = environment.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(20) };
         try
         {
-            if (parsed.Action is ParseErrorAction) throw new UsageException(DescribeErrors(parsed));
-            return await parsed.InvokeAsync(configuration, cancellationToken);
+            return await CommandLine.Parse(CreateRoot(environment), args).InvokeAsync(configuration, cancellationToken);
         }
         catch (Exception error)
         {
@@ -103,15 +100,9 @@ public static class CloudArchiveCli
             new Command("alerts", "Alerts, and those that could not be delivered.") { AlertsListCommand.Create(environment), AlertsRetryCommand.Create(environment) },
             new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };
+        root.Directives.Clear(); // [diagram] and the like: a folder's name may begin with a bracket
         foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);
         return root;
-    }
-
-    private static string DescribeErrors(ParseResult parsed)
-    {
-        List<string> names = [];
-        for (CommandResult? at = parsed.CommandResult; at is not null; at = at.Parent as CommandResult) names.Insert(0, at.Command is RootCommand ? "cloudarchive" : at.Command.Name);
-        return string.Join(Environment.NewLine, parsed.Errors.Select(e => e.Message).Distinct(StringComparer.Ordinal).Append($"See: {string.Join(' ', names)} --help"));
     }
 
     private sealed class HelpWithExitCodes(HelpAction help, RootCommand root) : SynchronousCommandLineAction

@@ -61,7 +61,7 @@ command.SetAction(async (arguments, cancellationToken) =>
         return 1;
     }
 });
-return await command.Parse(args).InvokeAsync();
+return await command.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null }).InvokeAsync();
 
 static WebhookTarget Target(string address)
 {

@@ -71,6 +71,114 @@ public class CommandLineTests
         Assert.NotEqual("", error);
     }
 
+    [Fact]
+    public async Task An_option_that_a_command_does_not_have_is_a_mistake_whichever_command_it_is_and_the_one_that_was_meant_is_named()
+    {
+        using TestCli cli = new();
+        RootCommand root = CloudArchiveCli.CreateRoot(cli.Environment());
+        foreach (string[] path in Paths(root, [], groups: true))
+        {
+            foreach (Option option in Find(root, path).Options.Where(option => option.Name.Length > 4))
+            {
+                string mistyped = option.Name[..^2] + option.Name[^1];
+                foreach (string[] line in (string[][])[[.. path, mistyped], [.. path, mistyped + "=x"], [.. path, "folder", mistyped, "--help"]])
+                {
+                    if (path.Length == 0 && line.Contains("folder"))
+                    {
+                        continue;
+                    }
+
+                    (ExitCode code, string output, string error) = await cli.RunAsync(line);
+                    Assert.True(code == ExitCode.Usage, string.Join(' ', line));
+                    Assert.Equal("", output);
+                    Assert.Contains($"no option {mistyped}", error, StringComparison.Ordinal);
+                    Assert.Contains(option.Name, error.Split("Did you mean", 2)[1].Split('?')[0], StringComparison.Ordinal);
+                }
+            }
+
+            (ExitCode foreign, _, string told) = await cli.RunAsync([.. path, "--what-is-this"]);
+            Assert.Equal(ExitCode.Usage, foreign);
+            Assert.DoesNotContain("Did you mean", told, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("backup images --dryrun", "--dry-run")]
+    [InlineData("audit verify --lives", "--live")]
+    [InlineData("evidence verify folder --jsn", "--json")]
+    [InlineData("backp images", "backup")]
+    [InlineData("Backup images", "backup")]
+    [InlineData("audit verfy", "verify")]
+    [InlineData("verify", "cloudarchive audit verify")]
+    [InlineData("restore --pateint x", "--patient")]
+    [InlineData("hold set --reason --sudy 1.2.3", "--study")]
+    public async Task What_was_probably_meant_is_said(string line, string meant)
+    {
+        using TestCli cli = new();
+        (ExitCode code, _, string error) = await cli.RunAsync(line.Split(' '));
+        Assert.Equal(ExitCode.Usage, code);
+        Assert.Contains("Did you mean", error, StringComparison.Ordinal);
+        Assert.Contains(meant, error.Split("Did you mean", 2)[1].Split(Environment.NewLine)[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_mistyped_command_is_a_mistake_whichever_it_is()
+    {
+        using TestCli cli = new();
+        foreach (string[] path in Paths(CloudArchiveCli.CreateRoot(cli.Environment()), [], groups: true).Where(path => path.Length > 0))
+        {
+            string name = path[^1];
+            (ExitCode code, _, string error) = await cli.RunAsync([.. path[..^1], name[..1] + name[2..]]);
+            Assert.Equal(ExitCode.Usage, code);
+            Assert.Contains($"Did you mean", error, StringComparison.Ordinal);
+            Assert.Contains(name, error.Split("Did you mean", 2)[1], StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task An_empty_word_is_a_mistake_in_every_command()
+    {
+        using TestCli cli = new();
+        RootCommand root = CloudArchiveCli.CreateRoot(cli.Environment());
+        foreach (string[] path in Paths(root, [], groups: true))
+        {
+            foreach (string[] line in (string[][])[[.. path, ""], [.. path, " "], [.. path, "folder", ""], [.. path, "--", ""], .. Find(root, path).Options.Select(option => (string[])[.. path, option.Name, ""]), .. Find(root, path).Options.Select(option => (string[])[.. path, option.Name + "="])])
+            {
+                (ExitCode code, string output, string error) = await cli.RunAsync(line);
+                Assert.True(code == ExitCode.Usage, string.Join('|', line));
+                Assert.Equal("", output);
+                Assert.Matches("empty|no value", error);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_word_with_an_at_sign_is_that_word_and_no_file_of_words()
+    {
+        using TestCli cli = new();
+        using TemporaryFolder folder = new();
+        string file = folder["words"];
+        await File.WriteAllTextAsync(file, "--help", TestContext.Current.CancellationToken);
+        foreach (string[] path in Paths(CloudArchiveCli.CreateRoot(cli.Environment()), []).Where(path => path.Length > 0))
+        {
+            (ExitCode code, string output, _) = await cli.RunAsync([.. path, "@" + file]);
+            Assert.NotEqual(ExitCode.Ok, code);
+            Assert.DoesNotContain("Exit codes:", output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task What_begins_with_a_dash_and_is_a_value_or_a_folder_can_be_given_all_the_same()
+    {
+        using TestCli cli = new() { Input = "P-1" };
+
+        // A dash alone reads from standard input; after -- everything is a folder; with = everything is a value.
+        Assert.Contains("Which service?", (await cli.RunAsync("hold", "set", "--patient", "-", "--reason=--odd")).Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.NotEnrolled, (await cli.RunAsync("backup", "--", "--images")).Code);
+        Assert.DoesNotContain("no option", (await cli.RunAsync("clinic", "create", "abc", "--name=--odd")).Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.NotEnrolled, (await cli.RunAsync("backup", "[images]")).Code);
+    }
+
     [Theory]
     [InlineData("backup")]
     [InlineData("backup .")]
@@ -110,12 +218,21 @@ public class CommandLineTests
         Assert.DoesNotContain("secret", error.Replace(url, "", StringComparison.Ordinal), StringComparison.Ordinal);
     }
 
-    private static IEnumerable<string[]> Paths(Command command, string[] path)
+    private static Command Find(RootCommand root, string[] path) => path.Aggregate((Command)root, (at, name) => at.Subcommands.Single(c => c.Name == name));
+
+    private static IEnumerable<string[]> Paths(Command command, string[] path, bool groups = false)
     {
-        if (command.Subcommands.Count == 0 || path.Length == 0) yield return path;
+        if (command.Subcommands.Count == 0 || path.Length == 0 || groups)
+        {
+            yield return path;
+        }
+
         foreach (Command child in command.Subcommands)
         {
-            foreach (string[] below in Paths(child, [.. path, child.Name])) yield return below;
+            foreach (string[] below in Paths(child, [.. path, child.Name], groups))
+            {
+                yield return below;
+            }
         }
     }
 }
