@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Http;
-
 namespace CloudArchive.Api;
 
 /// <summary>
@@ -20,7 +18,8 @@ internal sealed class BoundedBody(Stream body, long most) : Stream
 
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
-    public static BadHttpRequestException TooLarge() => new("Too large", StatusCodes.Status413PayloadTooLarge);
+    // No BadHttpRequestException: what binds a request's body would answer that one itself, with a bare status.
+    public static DeniedException TooLarge() => new(Problems.TooLarge());
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => Count(await body.ReadAsync(buffer, cancellationToken));
 

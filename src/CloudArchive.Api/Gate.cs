@@ -115,7 +115,8 @@ internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegis
 
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
         {
-            size.MaxRequestBodySize = most;
+            // The server would end the body in an error of its own kind: see BoundedBody.
+            size.MaxRequestBodySize = null;
         }
 
         context.Request.Body = new BoundedBody(context.Request.Body, most);

@@ -98,8 +98,8 @@ public static class Problems
     internal static IEnumerable<string> Slugs =>
     [
         .. Refusals.Values.Select(value => value.Slug),
-        .. new[] { Unauthenticated(""), Forbidden(""), FormForeign(), MfaNeeded(), TooMany(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
-        "request-too-large", "busy", "issuer-unavailable", "key-unavailable", "internal", IntegrityFailed,
+        .. new[] { Unauthenticated(""), Forbidden(""), FormForeign(), MfaNeeded(), TooMany(), TooLarge(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
+        "busy", "issuer-unavailable", "key-unavailable", "internal", IntegrityFailed,
     ];
 
     /// <summary>No token, or none that is believed.</summary>
@@ -117,6 +117,9 @@ public static class Problems
     /// <summary>Too much.</summary>
     public static Problem TooMany() => new(429, "too-many-requests", "Too many requests", "Wait a minute, then try again.");
 
+    /// <summary>More bytes than the endpoint takes.</summary>
+    public static Problem TooLarge() => new(413, "request-too-large", "The request is too large", "Split the request; docs/api.md states the bounds.");
+
     /// <summary>No such route.</summary>
     public static Problem NotFound() => new(404, "not-found", "No such resource", "GET /openapi/v1.json lists what there is on this host.");
 
@@ -130,7 +133,7 @@ public static class Problems
     {
         DeniedException denied => denied.Problem,
         RefusedException refused when Refusals[refused.Refusal] is var (status, slug, title) => new Problem(status, slug, title, refused.Message),
-        BadHttpRequestException { StatusCode: 413 } => new(413, "request-too-large", "The request is too large", "Split the request; docs/api.md states the bounds."),
+        BadHttpRequestException { StatusCode: 413 } => TooLarge(),
         BadHttpRequestException { StatusCode: 415 } => MediaTypeUnsupported(),
         BadHttpRequestException { InnerException: JsonException json } => new(400, "request-invalid", "The request breaks a rule", $"The body is not what the endpoint takes{At(json)}."),
         BadHttpRequestException => new(400, "request-invalid", "The request breaks a rule", "A parameter is missing or malformed. GET /openapi/v1.json describes them."),

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text;
 using CloudArchive.Api.Tests.Support;
-using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api.Tests;
 
@@ -23,6 +22,8 @@ public sealed class BodyBoundTests(SharedStorage shared)
         request.Headers.TransferEncodingChunked = chunked;
         using HttpResponseMessage answer = await host.Http.SendAsync(request, Cancel);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, answer.StatusCode);
+        Assert.Equal("application/problem+json", answer.Content.Headers.ContentType?.MediaType);
+        Assert.Contains("/problems/request-too-large", await answer.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -31,8 +32,8 @@ public sealed class BodyBoundTests(SharedStorage shared)
         await using BoundedBody exact = new(new MemoryStream(new byte[100]), 100);
         Assert.Equal(100, await CountAsync(exact));
         await using BoundedBody over = new(new MemoryStream(new byte[101]), 100);
-        BadHttpRequestException e = await Assert.ThrowsAsync<BadHttpRequestException>(() => CountAsync(over));
-        Assert.Equal((413, 413), (e.StatusCode, Problems.For(e).Status));
+        DeniedException e = await Assert.ThrowsAsync<DeniedException>(() => CountAsync(over));
+        Assert.Equal(413, Problems.For(e).Status);
     }
 
     private static async Task<int> CountAsync(Stream stream)

@@ -114,6 +114,7 @@ public sealed class ProblemTests(SharedStorage shared)
         chunked.Content.Headers.ContentType = new System.Net.Http.Headers.MediaTypeHeaderValue("application/json");
         using HttpResponseMessage response = await host.Http.SendAsync(chunked, Cancel);
         Assert.Equal(413, (int)response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
     }
 
     [Fact]

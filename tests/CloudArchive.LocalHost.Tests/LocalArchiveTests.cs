@@ -58,6 +58,17 @@ public sealed class LocalArchiveTests(RunningArchive running) : IClassFixture<Ru
     }
 
     [Fact]
+    public async Task A_body_in_chunks_that_goes_on_too_long_is_a_problem_over_a_socket_too()
+    {
+        using HttpClient client = new() { BaseAddress = _archive.Url };
+        using HttpRequestMessage request = new(HttpMethod.Post, "v1/enrollments") { Content = new StringContent(new string(' ', 1_000_000)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } } };
+        request.Headers.TransferEncodingChunked = true;
+        using HttpResponseMessage response = await client.SendAsync(request, Cancel);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+    }
+
+    [Fact]
     public async Task An_admin_s_token_makes_a_clinic_and_its_key()
     {
         string admin = _archive.Issuer.Issue("somebody", "admin", s_hour);

@@ -20,10 +20,7 @@ internal sealed class StorageOnDisk
         _index = JsonNode.Parse(File.ReadAllText(Index))!;
         JsonObject blobs = _index["collections"]!.AsArray().Select(c => c!.AsObject()).Single(c => (string)c["name"]! == "$BLOBS_COLLECTION$");
         _blobs = blobs["data"]!.AsArray();
-        foreach ((_, JsonNode? index) in blobs["binaryIndices"]!.AsObject())
-        {
-            index!["dirty"] = true; // what is removed below is still in them
-        }
+        blobs["binaryIndices"] = new JsonObject(); // What is removed below would still be in them, and 3.37 believes them. Azurite does without.
 
         JsonNode extents = JsonNode.Parse(File.ReadAllText(Path.Combine(Azurite, "__azurite_db_blob_extent__.json")))!;
         _extents = extents["collections"]!.AsArray().SelectMany(c => c!["data"]!.AsArray()).Where(e => e!["path"] is not null).ToDictionary(e => (string)e!["id"]!, e => (string)e!["path"]!);

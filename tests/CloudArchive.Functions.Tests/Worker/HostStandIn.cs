@@ -55,6 +55,7 @@ public sealed class HostStandIn : IAsyncDisposable
             await host.ListenAsync(cancellationToken);
             await host.StartWorkerAsync(app, environment);
             await host.LoadAsync(app);
+            await host.WaitForHttpAsync(cancellationToken);
             return host;
         }
         catch
@@ -84,7 +85,7 @@ public sealed class HostStandIn : IAsyncDisposable
         request.Headers.Add("x-ms-invocation-id", invocation.InvocationId);
         request.Headers.Add("X-Forwarded-For", "203.0.113.9");
         Task<StreamingMessage> ran = AskAsync(new StreamingMessage { InvocationRequest = invocation });
-        HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
+        HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         await ran;
         return response;
     }
@@ -167,6 +168,8 @@ public sealed class HostStandIn : IAsyncDisposable
             start.Environment[name] = value;
         }
 
+        // The worker's MVC keeps keys at home.
+        start.Environment["HOME"] = Path.GetDirectoryName(app);
         start.Environment["FUNCTIONS_WORKER_RUNTIME"] = (string)config["language"]!;
         start.Environment["FUNCTIONS_APPLICATION_DIRECTORY"] = app;
         _worker = new Process { StartInfo = start, EnableRaisingEvents = true };
@@ -199,6 +202,32 @@ public sealed class HostStandIn : IAsyncDisposable
         }
     }
 
+    // The worker is there before its ASP.NET Core is, and its first request is slow. The host waits as well.
+    private async Task WaitForHttpAsync(CancellationToken cancellationToken)
+    {
+        for (Stopwatch waited = Stopwatch.StartNew(); ; await Task.Delay(100, cancellationToken))
+        {
+            try
+            {
+                using HttpRequestMessage request = new(HttpMethod.Get, new Uri("/v1/health", UriKind.Relative));
+                using HttpResponseMessage response = await SendAsync(request, cancellationToken);
+                if (response.IsSuccessStatusCode)
+                {
+                    return;
+                }
+            }
+            catch (HttpRequestException) when (!_worker.HasExited && waited.Elapsed < s_patience)
+            {
+                continue;
+            }
+
+            if (_worker.HasExited || waited.Elapsed > s_patience)
+            {
+                throw new InvalidOperationException($"The worker does not answer. It said:\n{Said}");
+            }
+        }
+    }
+
     private KeyValuePair<string, BindingInfo> Trigger(string function) =>
         _functions[function].Bindings.Single(binding => binding.Value.Type.EndsWith("Trigger", StringComparison.OrdinalIgnoreCase));
 
@@ -206,6 +235,7 @@ public sealed class HostStandIn : IAsyncDisposable
     {
         InvocationId = Guid.NewGuid().ToString(),
         FunctionId = _functions[function].FunctionId,
+        TraceContext = new RpcTraceContext { TraceParent = $"00-{ActivityTraceId.CreateRandom()}-{ActivitySpanId.CreateRandom()}-01" },
         InputData = { new ParameterBinding { Name = Trigger(function).Key, Data = input } },
     };
 
@@ -238,7 +268,12 @@ public sealed class HostStandIn : IAsyncDisposable
         {
             Hear($"{log.Category}: {log.Message} {log.Exception?.Message}");
         }
-        else if (_asked.TryRemove(message.RequestId, out TaskCompletionSource<StreamingMessage>? asked))
+        else if (message.InvocationResponse is { Result: { Status: not StatusResult.Types.Status.Success } failed })
+        {
+            Hear($"{message.InvocationResponse.InvocationId} {failed.Status}: {failed.Exception?.Message} {failed.Exception?.StackTrace}");
+        }
+
+        if (message.RequestId.Length > 0 && _asked.TryRemove(message.RequestId, out TaskCompletionSource<StreamingMessage>? asked))
         {
             asked.TrySetResult(message);
         }
