@@ -17,11 +17,14 @@ public sealed class NotEnrolledException(string folder)
     : CliException(ExitCode.NotEnrolled, $"This computer is not enrolled (no identity in {folder}). Ask your archive's admin for a code, then run: cloudarchive enroll --url <service> --code <code>");
 
 /// <summary>The service, or storage, could not be reached or kept failing.</summary>
-public sealed class ServiceUnreachableException(string where, string why, Exception? inner = null, FailureKind kind = FailureKind.Unreachable)
+public sealed class ServiceUnreachableException(string where, string why, Exception? inner = null, FailureKind kind = FailureKind.Unreachable, bool isOutage = true)
     : CliException(ExitCode.Unreachable, $"{where} cannot be reached: {why}. Nothing is lost; run the command again later.", inner)
 {
     /// <summary>What kind of failure it was.</summary>
     public FailureKind Kind { get; } = kind;
+
+    /// <summary>Whether nobody answered at all; false where it was this one request that failed.</summary>
+    public bool IsOutage { get; } = isOutage;
 }
 
 /// <summary>The service answered, and said no.</summary>

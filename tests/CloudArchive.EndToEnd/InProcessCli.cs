@@ -14,6 +14,7 @@ internal static class InProcessCli
         Clock = clock ?? TimeProvider.System,
         Variable = name => name == "CLOUDARCHIVE_HOME" ? home : null,
         HttpHandler = () => new Between(between ?? ((_, answer) => answer)),
+        Network = Transport.BadlyConnectedPractice.Hurried,
     };
 
     /// <summary>Runs a command.</summary>

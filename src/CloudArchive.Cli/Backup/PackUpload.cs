@@ -240,7 +240,7 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         }
         catch (FileNotFoundException)
         {
-            session.State.NoteGone(file.Id);
+            NoteGone(file);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -258,7 +258,7 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
-            session.State.NoteGone(file.Id);
+            NoteGone(file);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -266,6 +266,14 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         }
 
         return null;
+    }
+
+    private void NoteGone(PendingFile file)
+    {
+        if (session.State.IsThere(file.Folder))
+        {
+            session.State.NoteGone(file.Id);
+        }
     }
 
     private void NoteChanged(PendingFile file)
@@ -277,7 +285,7 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         }
         catch (FileNotFoundException)
         {
-            session.State.NoteGone(file.Id);
+            NoteGone(file);
         }
     }
 

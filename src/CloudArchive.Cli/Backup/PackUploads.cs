@@ -20,6 +20,9 @@ public sealed record FailedPack(Uid Study, int Files, string? First, ExitCode Co
     public static bool IsOfOnePack(Exception error, CancellationToken cancellationToken) =>
         !(error is OperationCanceledException && cancellationToken.IsCancellationRequested) && error is not (SqliteException or LocalFailureException or NotEnrolledException);
 
+    /// <summary>Whether it is surely no pack's fault, so that the next would only fail the same.</summary>
+    public static bool IsOfAll(Exception error) => error is ServiceUnreachableException { IsOutage: true } || !IsOfOnePack(error, CancellationToken.None);
+
     /// <summary>A pack that was to be made.</summary>
     public static FailedPack Of(Uid study, int files, string? first, Exception error)
     {
@@ -146,7 +149,7 @@ public sealed class PackUploads(AgentSession session, Uplink uplink, int atOnce)
         lock (_gate)
         {
             _failed.Add(FailedPack.Of(job.Study, job.Files.Count, job.Files[0].Path, error));
-            if (++_inARow >= MostInARow || !FailedPack.IsOfOnePack(error, CancellationToken.None))
+            if (++_inARow >= MostInARow || FailedPack.IsOfAll(error))
             {
                 _stopped ??= error;
             }

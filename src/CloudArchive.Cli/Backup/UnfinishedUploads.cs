@@ -34,7 +34,7 @@ public sealed class UnfinishedUploads(AgentSession session)
             }
             catch (Exception error) when (FailedPack.IsOfOnePack(error, cancellation))
             {
-                Interlocked.Increment(ref inARow);
+                Interlocked.Add(ref inARow, FailedPack.IsOfAll(error) ? MostInARow : 1);
                 if (session.Network.Clock.GetUtcNow() - uploadedAt > GiveUpAfter)
                 {
                     session.State.ForgetUpload(sidecar.Pack);
@@ -50,6 +50,12 @@ public sealed class UnfinishedUploads(AgentSession session)
     {
         foreach (UploadPlan plan in session.State.PacksUnderWay())
         {
+            // Of a drive that is not connected nothing is known: the pack waits for it.
+            if (plan.Files.Select(f => f.Folder).Distinct(StringComparer.Ordinal).Any(folder => !session.State.IsThere(folder)))
+            {
+                continue;
+            }
+
             List<PendingFile> files = [];
             bool isRead = true;
             bool isSame = true;

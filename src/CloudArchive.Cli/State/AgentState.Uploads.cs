@@ -149,6 +149,9 @@ public sealed partial class AgentState
         }
     }
 
+    /// <summary>Whether a folder can be looked into, and is what it was: of one on a drive that is not connected, no file is gone.</summary>
+    public bool IsThere(string folder) => Directory.Exists(folder) && FindFolder(folder) is { IsEmptied: false, IsMoved: false };
+
     /// <summary>Gives a pack up that was begun or uploaded: its files are planned anew, and its key is gone.</summary>
     public void ForgetUpload(PackId pack)
     {

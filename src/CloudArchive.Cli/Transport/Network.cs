@@ -92,7 +92,7 @@ public sealed class Network : IDisposable
             }
             catch (Exception error) when (Failure.Of(error, cancellationToken) is { } failure)
             {
-                TimeSpan delay = attempts.Next(failure) ?? throw GiveUp(exchange, failure, error);
+                TimeSpan delay = attempts.Next(failure) ?? throw GiveUp(exchange, failure, error, attempts.IsOutage);
                 await TellAsync(exchange.Where, failure);
                 await Task.Delay(delay, Clock, cancellationToken);
             }
@@ -130,9 +130,9 @@ public sealed class Network : IDisposable
         },
     };
 
-    private static CliException GiveUp(Exchange exchange, Failure failure, Exception error) => failure.Kind == FailureKind.Damaged
+    private static CliException GiveUp(Exchange exchange, Failure failure, Exception error, bool isOutage) => failure.Kind == FailureKind.Damaged
         ? new ArchiveDamagedException(exchange.Where, failure.Why, error)
-        : new ServiceUnreachableException(exchange.Where, failure.Why, error, failure.Kind);
+        : new ServiceUnreachableException(exchange.Where, failure.Why, error, failure.Kind, isOutage);
 
     private Task<HttpResponseMessage> SendAsync(HttpRequestMessage message, Uplink? measured, CancellationToken cancellationToken) => measured is null
         ? _http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
@@ -220,6 +220,9 @@ public sealed class Network : IDisposable
         private int _failed;
         private long _since;
 
+        /// <summary>Whether it is not this request alone that fails.</summary>
+        public bool IsOutage { get; private set; } = true;
+
         /// <summary>How long to wait before the next attempt; null: give up.</summary>
         public TimeSpan? Next(Failure failure)
         {
@@ -229,6 +232,7 @@ public sealed class Network : IDisposable
                 _since = now;
             }
 
+            IsOutage = failure.Kind != FailureKind.Fault;
             if (!failure.Passes || (!exchange.Repeatable && !failure.NeverSent) || (failure.Kind == FailureKind.Fault && _failed >= network.Options.FaultAttempts))
             {
                 return null;
@@ -244,6 +248,7 @@ public sealed class Network : IDisposable
                 left = leftOfOutage < left ? leftOfOutage : left;
                 if (host.LastAnswer > _since && failing >= network.Options.ItemPatience)
                 {
+                    IsOutage = false;
                     return null;
                 }
             }

@@ -9,7 +9,11 @@ namespace CloudArchive.Cli.Watch;
 /// <summary>How to watch.</summary>
 /// <param name="Settle">How long a file must be the same before it is taken.</param>
 /// <param name="Rescan">How often everything is looked through, whatever the system told.</param>
-public sealed record WatchOptions(TimeSpan Settle, TimeSpan Rescan);
+public sealed record WatchOptions(TimeSpan Settle, TimeSpan Rescan)
+{
+    /// <summary>The wait after a first failure; doubled at each that follows.</summary>
+    public TimeSpan FirstRetry { get; init; } = TimeSpan.FromMinutes(1);
+}
 
 /// <summary>
 /// Backs up what appears, until it is stopped. Whatever goes wrong is told, kept in the state for <c>status</c>, and tried again. What appears while
@@ -18,7 +22,6 @@ public sealed record WatchOptions(TimeSpan Settle, TimeSpan Rescan);
 public sealed class WatchRun(AgentSession session, CliEnvironment environment, IReadOnlyList<string> folders, WatchOptions options) : IDisposable
 {
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan CheckLogEvery = TimeSpan.FromDays(1);
     private static readonly TimeSpan SeeToKeysEvery = TimeSpan.FromHours(6);
     private static readonly TimeSpan ReportEvery = TimeSpan.FromHours(1);
@@ -33,7 +36,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
     private long? _keysSeenTo;
     private long? _reported;
     private DateTimeOffset _nextScan;
-    private TimeSpan _retry = FirstRetry;
+    private TimeSpan _retry = options.FirstRetry;
     private IReadOnlyList<(FolderRecord Folder, ScanScope Scope)> _scopes = [];
 
     /// <summary>Watches.</summary>
@@ -199,7 +202,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
             }
             else
             {
-                _retry = FirstRetry;
+                _retry = options.FirstRetry;
             }
 
             if (scope.IsWhole || outcome.Packs.Count > 0 || _reported is null || environment.Clock.GetElapsedTime(_reported.Value) >= ReportEvery)

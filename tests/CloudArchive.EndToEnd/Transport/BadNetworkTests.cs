@@ -8,7 +8,8 @@ namespace CloudArchive.EndToEnd.Transport;
 /// Networks as clinics have them, on real sockets: what is backed up comes back, nothing is called safe that is not, and little is sent twice.
 /// Times are the product's, divided by up to a hundred; the links are as slow as they say.
 /// </summary>
-public sealed class BadNetworkTests(BadlyConnectedPractice practice) : IClassFixture<BadlyConnectedPractice>
+[Collection(BadlyConnected.Name)]
+public sealed class BadNetworkTests(BadlyConnectedPractice practice)
 {
     private const int Image = 200_000;
 
@@ -20,6 +21,21 @@ public sealed class BadNetworkTests(BadlyConnectedPractice practice) : IClassFix
         string folder = Write($"slow {bytesPerSecond}", images);
         practice.Set(new NetworkFaults { UpBytesPerSecond = bytesPerSecond, DownBytesPerSecond = bytesPerSecond });
         await BackUpAndRestoreAsync($"slow {bytesPerSecond}", folder);
+    }
+
+    [Fact]
+    public async Task A_limit_is_kept_to_by_all_packs_together()
+    {
+        string folder = practice.Practice["limited"];
+        for (int i = 0; i < 4; i++)
+        {
+            SampleStudies.WriteNoise(Path.Combine(folder, $"{i}.dcm"), $"limited {i}", Image, $"limited {i}");
+        }
+
+        practice.Set(new NetworkFaults());
+        long began = TimeProvider.System.GetTimestamp();
+        await practice.BackUpAsync(folder, "--limit", "200kB/s");
+        Assert.InRange(TimeProvider.System.GetElapsedTime(began).TotalSeconds, (4 * Image / 200_000.0) - 0.6, 600);
     }
 
     [Fact]

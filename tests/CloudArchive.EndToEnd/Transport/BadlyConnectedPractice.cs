@@ -6,6 +6,13 @@ using CloudArchive.Testing;
 
 namespace CloudArchive.EndToEnd.Transport;
 
+/// <summary>The classes that share one of them, one after the other.</summary>
+[CollectionDefinition(Name)]
+public sealed class BadlyConnected : ICollectionFixture<BadlyConnectedPractice>
+{
+    public const string Name = "badly connected";
+}
+
 /// <summary>A real archive and an enrolled computer, with a bad network between: one to the service, one to storage.</summary>
 public sealed class BadlyConnectedPractice : IAsyncLifetime
 {
