@@ -43,7 +43,6 @@ public sealed class Computers : IDisposable
             VolumeOf = _ => Volume,
         };
         Session = AgentSession.Open(Environment);
-        Session.State.Set("synced", "1");
     }
 
     public Microsoft.Extensions.Time.Testing.FakeTimeProvider Clock { get; } = new(new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero)) { AutoAdvanceAmount = TimeSpan.FromMilliseconds(1) };
@@ -70,6 +69,18 @@ public sealed class Computers : IDisposable
     public List<(string Path, string Body)> Asked { get; } = [];
 
     public Func<string, HttpStatusCode> Answer { get; set; } = static _ => HttpStatusCode.NotFound;
+
+    /// <summary>What the archive says of packs after an entry; null: it does not answer that.</summary>
+    public Func<long, ChangesResponse?> Changes { get; set; } = static _ => new ChangesResponse([], 0, false);
+
+    /// <summary>What the archive says of entries of the log.</summary>
+    public Func<long, IReadOnlyList<long>, IReadOnlyList<CommitEntryResponse>> Commits { get; set; } = static (_, _) => [];
+
+    /// <summary>The log's latest checkpoint, where it has one.</summary>
+    public string? Latest { get; set; }
+
+    /// <summary>Keys and packs of its clinic.</summary>
+    public Packs Sealed => _packs;
 
     /// <summary>What <c>enroll</c> would have pinned.</summary>
     public static AgentIdentity Identity(Packs packs) => new(
@@ -158,10 +169,28 @@ public sealed class Computers : IDisposable
                 return new HttpResponseMessage(HttpStatusCode.OK) { Content = new StringContent("""{"access_token":"t","token_type":"Bearer","expires_in":600}""", System.Text.Encoding.UTF8, "application/json") };
             }
 
+            System.Collections.Specialized.NameValueCollection query = System.Web.HttpUtility.ParseQueryString(request.RequestUri.Query);
+            if (path.EndsWith("/changes", StringComparison.Ordinal) && computer.Changes(long.Parse(query["after"]!, System.Globalization.CultureInfo.InvariantCulture)) is { } changes)
+            {
+                return Ok(changes);
+            }
+
+            if (path.EndsWith("/checkpoints/latest", StringComparison.Ordinal) && computer.Latest is { } latest)
+            {
+                return Ok(new CheckpointResponse(latest));
+            }
+
+            if (path.EndsWith("/audit/commits", StringComparison.Ordinal))
+            {
+                return Ok(computer.Commits(long.Parse(query["size"]!, System.Globalization.CultureInfo.InvariantCulture), [.. query.GetValues("index")!.Select(i => long.Parse(i, System.Globalization.CultureInfo.InvariantCulture))]));
+            }
+
             lock (computer.Asked)
             {
                 computer.Asked.Add((path, request.Content is null ? "" : request.Content.ReadAsStringAsync(cancellationToken).GetAwaiter().GetResult()));
             }
+
+            static HttpResponseMessage Ok<T>(T answer) => new(HttpStatusCode.OK) { Content = new ByteArrayContent(System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(answer, FormatJson.Options)) { Headers = { ContentType = new("application/json") } } };
 
             HttpStatusCode status = computer.Answer(path);
             return new HttpResponseMessage(status) { Content = new StringContent("""{"type":"https://x/problems/nothing-here","title":"x","status":404}""", System.Text.Encoding.UTF8, "application/problem+json") };

@@ -63,6 +63,10 @@ public sealed class Packs : IDisposable
         Receipt.JwsType, Format.Packs.Receipts.Serialize(receipt), JwkKeys.FromEcdsa(_signing).Kid!,
         (data, _) => Task.FromResult(_signing.SignData(data.Span, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)), TestContext.Current.CancellationToken);
 
+    public Task<string> SignAsync(string type, byte[] payload) => Jws.SignAsync(
+        type, payload, JwkKeys.FromEcdsa(_signing).Kid!,
+        (data, _) => Task.FromResult(_signing.SignData(data.Span, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)), TestContext.Current.CancellationToken);
+
     public static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text);
 
     public void Dispose() => _signing.Dispose();

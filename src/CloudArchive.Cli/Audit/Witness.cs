@@ -60,7 +60,8 @@ public sealed class Witness(ArchiveClient client, JwkSet keys, string folder)
     /// <summary>The JWS that was remembered, or null.</summary>
     public string? LastSeen(string log) => File.Exists(FileOf(log)) ? File.ReadAllText(FileOf(log)).Trim() : null;
 
-    private static LogAlarmException Alarm(string log, string what, Exception? inner = null) =>
+    /// <summary>What a person is told of a log that cannot be trusted.</summary>
+    internal static LogAlarmException Alarm(string log, string what, Exception? inner = null) =>
         new($"ALARM: the audit log of {log} cannot be trusted: {what}. Do not delete anything on this computer; tell the archive's operator and the clinic's compliance officer.", inner);
 
     private async Task<ConsistencyProof?> ProofAsync(Checkpoint seen, Checkpoint now, CancellationToken cancellationToken)

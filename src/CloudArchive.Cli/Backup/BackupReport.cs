@@ -43,7 +43,10 @@ internal static class BackupReport
         unreadableNotListed = Math.Max(0, outcome.UnreadableFolders.Count - MostListed),
         failedPacks = outcome.FailedPacks.Count > 0 ? outcome.FailedPacks.Take(MostListed) : null,
         impossibleTimes = outcome.ImpossibleTimes > 0 ? (long?)outcome.ImpossibleTimes : null,
-        unprovenPacks = outcome.Sync.Unproven.Count > 0 ? outcome.Sync.Unproven : null,
+        unprovenPacks = outcome.Sync.Unproven is { Count: > 0 } unproven ? unproven : null,
+        lostPacks = outcome.Sync.Lost > 0 ? (int?)outcome.Sync.Lost : null,
+        destroyedPacks = outcome.Sync.Destroyed > 0 ? (int?)outcome.Sync.Destroyed : null,
+        notLearned = outcome.Sync.NotLearned,
         alarm,
     });
 
@@ -56,9 +59,24 @@ internal static class BackupReport
             output.WriteLine($"Learned from the archive: {Texts.Count(outcome.Sync.Receipts, "receipt")}.");
         }
 
-        if (outcome.Sync.Unproven.Count > 0)
+        if (outcome.Sync.Unproven is { Count: > 0 } unproven)
         {
-            output.WriteLine($"{Texts.Count(outcome.Sync.Unproven.Count, "pack")} in the archive did not fit the receipts; their files count as not backed up and go again.");
+            output.WriteLine($"{Texts.Count(unproven.Count, "pack")} in the archive did not fit the receipts; their files count as not backed up and go again.");
+        }
+
+        if (outcome.Sync.Lost > 0)
+        {
+            output.WriteLine($"The archive lost {Texts.Count(outcome.Sync.Lost, "pack")}: what this computer still has of {(outcome.Sync.Lost == 1 ? "it" : "them")} goes again.");
+        }
+
+        if (outcome.Sync.Destroyed > 0)
+        {
+            output.WriteLine($"{Texts.Count(outcome.Sync.Destroyed, "pack")} {(outcome.Sync.Destroyed == 1 ? "was" : "were")} destroyed in the archive after {(outcome.Sync.Destroyed == 1 ? "its" : "their")} time: not sent again.");
+        }
+
+        if (outcome.Sync.NotLearned is { } why)
+        {
+            output.WriteLine($"What is new in the archive could not be learned: {why}");
         }
 
         if (dryRun)

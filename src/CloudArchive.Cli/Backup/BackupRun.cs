@@ -87,7 +87,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
         long notBackedUp = 0;
         try
         {
-            SyncResult sync = await StateSync.EnsureAsync(session, view, cancellationToken);
+            SyncResult sync = await StateSync.LearnAsync(session, view, cancellationToken);
             if (!options.DryRun)
             {
                 await new UnfinishedUploads(session).CommitAsync(Note, Note, cancellationToken);

@@ -1,10 +1,11 @@
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Audit;
+using CloudArchive.Cli.State;
 
 namespace CloudArchive.Cli.Backup;
 
 /// <summary>
-/// After each backup, checks that the clinic's audit log continues what this computer saw before. An alarm stays in the state, for
+/// After each backup, checks that the clinic's audit log continues what this computer saw before, and that its receipts name their own entries. An alarm stays in the state, for
 /// <c>status</c>, until a check passes; a check that could not be made is told, and does not undo a backup.
 /// </summary>
 public static class LogWatch
@@ -21,7 +22,12 @@ public static class LogWatch
     {
         try
         {
-            await new Witness(session.Client, session.Identity.SigningKeys, session.Home.Path).CheckAsync(session.Identity.Clinic.Value, cancellationToken);
+            Witness witness = new(session.Client, session.Identity.SigningKeys, session.Home.Path);
+            if (await witness.CheckAsync(session.Identity.Clinic.Value, cancellationToken) is { } checkpoint)
+            {
+                await new ReceiptEntries(session.Client, session.State).CheckAsync(checkpoint, cancellationToken);
+            }
+
             session.State.Set(AlarmName, "");
             session.State.Set(CheckedName, clock.GetUtcNow().ToString("O"));
             return null;
@@ -29,6 +35,9 @@ public static class LogWatch
         catch (LogAlarmException alarm)
         {
             session.State.Set(AlarmName, alarm.Message);
+
+            // It is not the log that was read: what it says of packs is read again from its beginning.
+            session.State.Set(StateSync.CursorName, "-1");
             throw;
         }
         catch (CliException error) when (error is ServiceUnreachableException or ServiceRefusedException)

@@ -117,6 +117,12 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         {
             receipt = ReceiptCheck.Verify(answer.Receipt, session.Identity.SigningKeys, sidecar, now);
         }
+        catch (LockTooShortException)
+        {
+            // A policy that changed in this moment, or a fault of the service. A repeated commit has the same receipt for ever: made anew by the next run.
+            session.State.ForgetUpload(sidecar.Pack);
+            throw;
+        }
         catch (IntegrityException error) when (error.InnerException is JwsException { Fault: JwsFault.UnknownKey })
         {
             JwkSet before = session.Identity.SigningKeys;

@@ -17,11 +17,13 @@ public static class ReceiptCheck
             : receipt.Length != sent.Length ? "length"
             : receipt.Sha256 != sent.Sha256 ? "SHA-256"
             : receipt.InstancesRoot != sent.InstancesRoot || receipt.InstanceCount != sent.Instances.Count ? "list of instances"
-            : receipt.ImmutableUntil <= now ? "date until which it is immutable"
+            : receipt.ImmutableUntil <= now || receipt.ImmutableUntil < sent.Retention?.Until ? "(earlier) date until which it is immutable"
             : string.IsNullOrEmpty(receipt.VersionId) ? "version"
             : receipt.AuditLog != sent.Clinic.Value ? "audit log"
             : null;
-        return differs is null ? receipt : throw new IntegrityException($"The receipt for pack {sent.Pack} has another {differs} than what was sent. Its files are not backed up.");
+        return differs is null ? receipt
+            : receipt.ImmutableUntil < sent.Retention?.Until ? throw new LockTooShortException(sent, receipt.ImmutableUntil)
+            : throw new IntegrityException($"The receipt for pack {sent.Pack} has another {differs} than what was sent. Its files are not backed up.");
     }
 
     /// <summary>A receipt that a pinned key signed, whatever it says.</summary>
@@ -41,3 +43,8 @@ public static class ReceiptCheck
         }
     }
 }
+
+/// <summary>A pack is stored, and locked for less long than its images are to be kept. It counts for nothing: they are sealed into a new one.</summary>
+public sealed class LockTooShortException(Sidecar sent, DateTimeOffset until) : CliException(
+    ExitCode.Integrity,
+    $"The archive locked pack {sent.Pack} until {until.UtcDateTime:yyyy-MM-dd}, and its study is to be kept until {sent.Retention!.Until.UtcDateTime:yyyy-MM-dd}. Its files are not backed up; the next run sends them again. If it happens again, tell your archive's operator.");

@@ -8,6 +8,19 @@ namespace CloudArchive.Cli.State;
 /// <summary>A receipt that this agent verified and keeps.</summary>
 public sealed record StoredReceipt(PackId Pack, string Jws, Uid Study, long Length, int Instances, DateTimeOffset IssuedAt, DateTimeOffset ImmutableUntil);
 
+/// <summary>What the service told of a pack, as far as it is believed.</summary>
+/// <param name="Index">Of the audit entry that states it.</param>
+/// <param name="Pack">The pack.</param>
+/// <param name="Archived">Its receipt and instances, where it is archived.</param>
+/// <param name="Receipt">That receipt, verified.</param>
+/// <param name="Lost">Why its receipt counts no more, where that is so.</param>
+public sealed record LearnedChange(long Index, PackId Pack, ArchivedPack? Archived = null, Receipt? Receipt = null, PackLossCause? Lost = null);
+
+/// <summary>A receipt whose entry in the audit log was not proven yet.</summary>
+/// <param name="Receipt">The receipt.</param>
+/// <param name="Reentered">Another entry that says that it is archived, where the service told of one: the log may have lost the first.</param>
+public sealed record UnprovenReceipt(Receipt Receipt, long? Reentered);
+
 public sealed partial class AgentState
 {
     /// <summary>Notes a pack whose bytes are in storage and whose receipt is outstanding: after a crash only the commit is repeated.</summary>
@@ -83,13 +96,7 @@ public sealed partial class AgentState
     {
         lock (_gate)
         {
-            CommitDurably(() =>
-            {
-                Execute(
-                    "UPDATE contents SET pack = NULL, lost = $cause, lost_pack = pack WHERE pack = $pack",
-                    ("$pack", pack.ToString()), ("$cause", cause.ToString().ToLowerInvariant()));
-                Execute("DELETE FROM receipts WHERE pack = $pack", ("$pack", pack.ToString()));
-            });
+            CommitDurably(() => WriteLoss(pack, cause));
         }
     }
 
@@ -127,47 +134,104 @@ public sealed partial class AgentState
     }
 
     /// <summary>The instances of a pack as this agent knows them: in the order in which agents write them.</summary>
-    public IReadOnlyList<SidecarInstance> InstancesOf(PackId pack) => ReadInstances("contents", pack);
+    public IReadOnlyList<SidecarInstance> InstancesOf(PackId pack) => ReadInstances(pack);
 
-    /// <summary>Empties the list of what the service claims to hold.</summary>
-    public void ClearClaims()
+    /// <summary>What a page of changes told, and how far the list is read: together, durably.</summary>
+    /// <returns>Receipts that were not here; packs that were here and are lost; packs that were here and are destroyed.</returns>
+    public (int Stored, int Lost, int Destroyed) Learn(IReadOnlyList<LearnedChange> changes, string cursorName, string cursor)
     {
-        lock (_gate) Execute("DELETE FROM claims");
+        int stored = 0, lost = 0, destroyed = 0;
+        lock (_gate)
+        {
+            CommitDurably(() =>
+            {
+                foreach (LearnedChange change in changes)
+                {
+                    bool known = HasReceipt(change.Pack);
+                    if (change.Lost is { } cause)
+                    {
+                        lost += known && cause != PackLossCause.Destroyed ? 1 : 0;
+                        destroyed += known && cause == PackLossCause.Destroyed ? 1 : 0;
+                        WriteLoss(change.Pack, cause);
+                        continue;
+                    }
+
+                    if (!known)
+                    {
+                        WriteReceipt(change.Archived!.Receipt, change.Receipt!, change.Archived.Instances);
+                        stored++;
+                    }
+
+                    if (change.Index != change.Receipt!.AuditIndex)
+                    {
+                        Execute("UPDATE receipts SET reentered = $index WHERE pack = $pack", ("$index", change.Index), ("$pack", change.Pack.ToString()));
+                    }
+                }
+
+                Set(cursorName, cursor);
+            });
+        }
+
+        return (stored, lost, destroyed);
     }
 
-    /// <summary>Notes what the service claims to hold; believed pack by pack, once a receipt proves it.</summary>
-    public void NoteClaims(IReadOnlyList<InstanceResponse> instances)
+    /// <summary>Receipts whose entry in the audit log was not proven yet, the newest first.</summary>
+    public IReadOnlyList<UnprovenReceipt> UnprovenReceipts(int take)
+    {
+        lock (_gate)
+        {
+            using SqliteCommand command = Command("SELECT jws, reentered FROM receipts WHERE in_log = 0 AND audit_index IS NOT NULL ORDER BY audit_index DESC LIMIT $take", ("$take", take));
+            using SqliteDataReader row = command.ExecuteReader();
+            List<UnprovenReceipt> receipts = [];
+            while (row.Read())
+            {
+                try
+                {
+                    receipts.Add(new UnprovenReceipt(Format.Packs.Receipts.ReadStored(row.GetString(0)), row.IsDBNull(1) ? null : row.GetInt64(1)));
+                }
+                catch (PackException)
+                {
+                    // Changed on this computer's disk: `receipts verify` tells of it.
+                }
+            }
+
+            return receipts;
+        }
+    }
+
+    /// <summary>Notes that the log has the entries of these packs' commits.</summary>
+    public void NoteInLog(IReadOnlyCollection<PackId> packs)
     {
         lock (_gate)
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
-            using SqliteCommand insert = Command(
-                "INSERT OR IGNORE INTO claims(pack, sop, sha256, sop_class, series, modality, transfer_syntax, length, study) VALUES ($pack, $sop, $sha256, $class, $series, $modality, $syntax, $length, $study)",
-                ("$pack", ""), ("$sop", ""), ("$sha256", null), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", ""));
-            foreach (InstanceResponse instance in instances)
+            foreach (PackId pack in packs)
             {
-                Bind(insert, new SidecarInstance(instance.SopInstance, instance.SopClass, instance.Series, instance.Modality, instance.TransferSyntax, instance.Length, instance.Sha256));
-                insert.Parameters["$pack"].Value = instance.Pack.ToString();
-                insert.Parameters["$study"].Value = instance.Study.Value;
-                insert.ExecuteNonQuery();
+                Execute("UPDATE receipts SET in_log = 1 WHERE pack = $pack", ("$pack", pack.ToString()));
             }
 
             transaction.Commit();
         }
     }
 
-    /// <summary>What the service claims that a pack holds, in the order in which agents write packs.</summary>
-    public IReadOnlyList<SidecarInstance> ClaimsOf(PackId pack) => ReadInstances("claims", pack);
+    private void WriteLoss(PackId pack, PackLossCause cause)
+    {
+        Execute(
+            "UPDATE contents SET pack = NULL, lost = $cause, lost_pack = pack WHERE pack = $pack",
+            ("$pack", pack.ToString()), ("$cause", cause.ToString().ToLowerInvariant()));
+        Execute("DELETE FROM receipts WHERE pack = $pack", ("$pack", pack.ToString()));
+    }
 
     private void WriteReceipt(string jws, Receipt receipt, IReadOnlyList<SidecarInstance> instances)
     {
         string pack = receipt.Pack.ToString();
         Execute(
             """
-            INSERT INTO receipts(pack, jws, study, length, instances, issued, immutable_until) VALUES ($pack, $jws, $study, $length, $instances, $issued, $until)
-            ON CONFLICT(pack) DO UPDATE SET jws = excluded.jws, issued = excluded.issued, immutable_until = excluded.immutable_until
+            INSERT INTO receipts(pack, jws, study, length, instances, issued, immutable_until, audit_index)
+            VALUES ($pack, $jws, $study, $length, $instances, $issued, $until, $index)
+            ON CONFLICT(pack) DO UPDATE SET jws = excluded.jws, issued = excluded.issued, immutable_until = excluded.immutable_until, audit_index = excluded.audit_index
             """,
-            ("$pack", pack), ("$jws", jws), ("$study", receipt.Study.Value), ("$length", receipt.Length), ("$instances", receipt.InstanceCount), ("$issued", Text(receipt.IssuedAt)), ("$until", Text(receipt.ImmutableUntil)));
+            ("$index", receipt.AuditIndex), ("$pack", pack), ("$jws", jws), ("$study", receipt.Study.Value), ("$length", receipt.Length), ("$instances", receipt.InstanceCount), ("$issued", Text(receipt.IssuedAt)), ("$until", Text(receipt.ImmutableUntil)));
         using SqliteCommand set = Command(
             """
             INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, pack) VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $pack)
@@ -181,7 +245,6 @@ public sealed partial class AgentState
         }
 
         RemoveUpload(pack);
-        Execute("DELETE FROM claims WHERE pack = $pack", ("$pack", pack));
     }
 
     private static void Bind(SqliteCommand command, SidecarInstance instance)
@@ -195,12 +258,12 @@ public sealed partial class AgentState
         command.Parameters["$length"].Value = instance.Length;
     }
 
-    private List<SidecarInstance> ReadInstances(string table, PackId pack)
+    private List<SidecarInstance> ReadInstances(PackId pack)
     {
         lock (_gate)
         {
             // BINARY collation on ASCII text and memcmp on blobs: the ordinal order of InstanceOrder.
-            using SqliteCommand command = Command($"SELECT sop, sop_class, series, modality, transfer_syntax, length, sha256 FROM {table} WHERE pack = $pack ORDER BY sop, sha256", ("$pack", pack.ToString()));
+            using SqliteCommand command = Command("SELECT sop, sop_class, series, modality, transfer_syntax, length, sha256 FROM contents WHERE pack = $pack ORDER BY sop, sha256", ("$pack", pack.ToString()));
             using SqliteDataReader row = command.ExecuteReader();
             List<SidecarInstance> instances = [];
             while (row.Read())

@@ -28,12 +28,9 @@ public sealed partial class AgentState : IDisposable
         CREATE INDEX contents_by_pack ON contents(pack);
         CREATE TABLE receipts(
             pack TEXT PRIMARY KEY, jws TEXT NOT NULL, study TEXT NOT NULL, length INTEGER NOT NULL, instances INTEGER NOT NULL,
-            issued TEXT NOT NULL, immutable_until TEXT NOT NULL) WITHOUT ROWID;
+            issued TEXT NOT NULL, immutable_until TEXT NOT NULL, audit_index INTEGER, reentered INTEGER, in_log INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
         CREATE TABLE uploads(pack TEXT PRIMARY KEY, sidecar BLOB NOT NULL, uploaded TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE runs(id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT NOT NULL, finished TEXT, outcome TEXT, not_backed_up INTEGER);
-        CREATE TABLE claims(
-            pack TEXT NOT NULL, sop TEXT NOT NULL, sha256 BLOB NOT NULL, sop_class TEXT NOT NULL, series TEXT, modality TEXT,
-            transfer_syntax TEXT NOT NULL, length INTEGER NOT NULL, study TEXT NOT NULL, PRIMARY KEY (pack, sop, sha256)) WITHOUT ROWID;
         """;
 
     // Version 3: files lie in directories, so that a path stands once and a scan compares directory by directory.
@@ -56,6 +53,7 @@ public sealed partial class AgentState : IDisposable
         CREATE TABLE blocks(pack TEXT NOT NULL, seq INTEGER NOT NULL, length INTEGER NOT NULL, sha256 BLOB NOT NULL, staged INTEGER NOT NULL, PRIMARY KEY (pack, seq)) WITHOUT ROWID;
         CREATE TABLE contents_under_way(sha256 BLOB PRIMARY KEY, pack TEXT NOT NULL) WITHOUT ROWID;
         CREATE INDEX contents_under_way_by_pack ON contents_under_way(pack);
+        CREATE INDEX receipts_to_prove ON receipts(audit_index) WHERE in_log = 0;
         PRAGMA user_version = 3;
         """;
 
@@ -79,6 +77,12 @@ public sealed partial class AgentState : IDisposable
         ALTER TABLE contents ADD COLUMN mine INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE contents ADD COLUMN lost TEXT;
         ALTER TABLE contents ADD COLUMN lost_pack TEXT;
+        ALTER TABLE receipts ADD COLUMN audit_index INTEGER;
+        ALTER TABLE receipts ADD COLUMN reentered INTEGER;
+        ALTER TABLE receipts ADD COLUMN in_log INTEGER NOT NULL DEFAULT 0;
+        UPDATE receipts SET audit_index = audit_index_of(jws);
+        DELETE FROM meta WHERE name = 'synced';
+        DROP TABLE claims;
         DROP INDEX files_to_read;
         DROP INDEX files_by_content;
         ALTER TABLE files RENAME TO files_of_version_2;
@@ -201,6 +205,7 @@ public sealed partial class AgentState : IDisposable
 
         if (version is 1 or 2)
         {
+            _connection.CreateFunction("audit_index_of", (string jws) => AuditIndexOf(jws), isDeterministic: true);
             Execute(ToVersion3);
         }
 
@@ -213,6 +218,19 @@ public sealed partial class AgentState : IDisposable
         }
 
         transaction.Commit();
+    }
+
+    /// <summary>The entry that a stored receipt names: it was verified before it was stored.</summary>
+    private static long? AuditIndexOf(string jws)
+    {
+        try
+        {
+            return Format.Packs.Receipts.ReadStored(jws).AuditIndex;
+        }
+        catch (Format.Packs.PackException)
+        {
+            return null; // `receipts verify` tells of it
+        }
     }
 
     /// <summary>The directory of a file, below its folder; empty for the folder itself.</summary>

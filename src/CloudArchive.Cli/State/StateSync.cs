@@ -1,3 +1,4 @@
+using System.Globalization;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Terminal;
@@ -8,64 +9,86 @@ using CloudArchive.Format.Wire;
 namespace CloudArchive.Cli.State;
 
 /// <summary>What learning from the service told.</summary>
-/// <param name="Receipts">Receipts that verified and are stored.</param>
+/// <param name="Receipts">Receipts of packs that this computer did not know, verified and stored: another computer's, or of a state that was lost.</param>
 /// <param name="Unproven">Packs whose receipt does not fit the instances that the service lists: their files are uploaded again.</param>
-public sealed record SyncResult(int Receipts, IReadOnlyList<PackId> Unproven);
+/// <param name="Lost">Packs that the archive lost since the last time: their receipts count no more.</param>
+/// <param name="Destroyed">Packs that were destroyed after their time since the last time: they are not uploaded again.</param>
+/// <param name="NotLearned">Why nothing could be learned, where the run goes on with what is known.</param>
+public sealed record SyncResult(int Receipts = 0, IReadOnlyList<PackId>? Unproven = null, int Lost = 0, int Destroyed = 0, string? NotLearned = null);
 
 /// <summary>
-/// Rebuilds a state that was lost, or is new, from what the service holds: instances and receipts. A receipt counts when a pinned key signed
-/// it and its root is that of the instances listed for its pack, so a service that claims to hold what it has no receipt for is not believed.
+/// Learns at each run, before anything is planned, what became of the clinic's packs since the last: what other computers archived, and which receipts no
+/// longer count. With a new state that is everything. A receipt counts when a pinned key signed it and its root is that of the instances that come with it, so
+/// a service that claims to hold what it has no receipt for is not believed; one that says that it lost a pack is.
 /// </summary>
 public static class StateSync
 {
-    private const string Done = "synced";
-    private const int Batch = 500;
+    /// <summary>The state's name for how far the list of changes was read.</summary>
+    public const string CursorName = "changes";
 
-    /// <summary>Does so where it was not done yet.</summary>
-    public static async Task<SyncResult> EnsureAsync(AgentSession session, IProgressView view, CancellationToken cancellationToken)
+    private const int PageSize = 200;
+
+    /// <summary>Learns what is new.</summary>
+    public static async Task<SyncResult> LearnAsync(AgentSession session, IProgressView view, CancellationToken cancellationToken)
     {
-        if (session.State.Get(Done) is not null) return new SyncResult(0, []);
+        long? after = long.TryParse(session.State.Get(CursorName), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long cursor) ? cursor : null;
         using IProgressStep step = view.Begin("Learning what the archive holds", ProgressUnit.Count, null);
-        string clinic = $"v1/clinics/{session.Identity.Clinic}";
-        session.State.ClearClaims();
-        List<InstanceResponse> claims = [];
-        await foreach (InstanceResponse instance in session.Client.GetPagesAsync<InstanceResponse>($"{clinic}/instances?take=1000", cancellationToken))
+        SyncResult result = new(Unproven: []);
+        try
         {
-            claims.Add(instance);
-            if (claims.Count < Batch) continue;
-            session.State.NoteClaims(claims);
-            claims.Clear();
-        }
-
-        session.State.NoteClaims(claims);
-        int stored = 0;
-        List<PackId> unproven = [];
-        await foreach (ReceiptResponse answer in session.Client.GetPagesAsync<ReceiptResponse>($"{clinic}/receipts?take=200", cancellationToken))
-        {
-            IReadOnlyList<SidecarInstance> instances = session.State.ClaimsOf(answer.Pack);
-            if (Prove(session.Identity, answer, instances) is not { } receipt)
+            ChangesResponse page;
+            do
             {
-                unproven.Add(answer.Pack);
-                continue;
+                page = await session.Client.GetAsync<ChangesResponse>(
+                    string.Create(CultureInfo.InvariantCulture, $"v1/clinics/{session.Identity.Clinic}/changes?after={after ?? -1}&take={PageSize}"), cancellationToken);
+                result = Apply(session, page, result, step);
+                after = page.Next;
             }
+            while (page.More);
+            return result;
+        }
+        catch (CliException error) when (after is not null && error is ServiceUnreachableException or ServiceRefusedException { Status: not (401 or 403) })
+        {
+            // What is known stays known: neither an outage nor a fault of this list keeps folders from being looked at. What is to be sent meets the outage itself.
+            return result with { NotLearned = error.Message };
+        }
+    }
 
-            session.State.StoreReceipt(answer.Receipt, receipt, instances);
-            step.Add(instances.Count);
-            stored++;
+    private static SyncResult Apply(AgentSession session, ChangesResponse page, SyncResult so, IProgressStep step)
+    {
+        List<LearnedChange> changes = [];
+        List<PackId> unproven = [.. so.Unproven!];
+        foreach (ArchiveChange change in page.Items)
+        {
+            if (change.Lost is { } lost)
+            {
+                changes.Add(new LearnedChange(change.Index, change.Pack, Lost: lost.Cause));
+            }
+            else if (change.Archived is { } archived)
+            {
+                if (Prove(session.Identity, change.Pack, archived) is { } receipt)
+                {
+                    changes.Add(new LearnedChange(change.Index, change.Pack, archived, receipt));
+                    step.Add(archived.Instances.Count);
+                }
+                else
+                {
+                    unproven.Add(change.Pack);
+                }
+            }
         }
 
-        session.State.ClearClaims();
-        session.State.Set(Done, "1");
-        return new SyncResult(stored, unproven);
+        (int stored, int gone, int destroyed) = session.State.Learn(changes, CursorName, page.Next.ToString(CultureInfo.InvariantCulture));
+        return so with { Receipts = so.Receipts + stored, Unproven = unproven, Lost = so.Lost + gone, Destroyed = so.Destroyed + destroyed };
     }
 
     /// <summary>The receipt, where it proves that the pack holds these instances; else null. One bad receipt must not keep everything else from being backed up.</summary>
-    private static Receipt? Prove(AgentIdentity identity, ReceiptResponse answer, IReadOnlyList<SidecarInstance> instances)
+    private static Receipt? Prove(AgentIdentity identity, PackId pack, ArchivedPack archived)
     {
         try
         {
-            Receipt receipt = ReceiptCheck.Verify(answer.Receipt, identity.SigningKeys);
-            bool proves = receipt.Clinic == identity.Clinic && receipt.Pack == answer.Pack && receipt.InstanceCount == instances.Count && receipt.InstancesRoot == InstancesRoot.Of(instances);
+            Receipt receipt = ReceiptCheck.Verify(archived.Receipt, identity.SigningKeys);
+            bool proves = receipt.Clinic == identity.Clinic && receipt.Pack == pack && receipt.InstanceCount == archived.Instances.Count && receipt.InstancesRoot == InstancesRoot.Of(archived.Instances);
             return proves ? receipt : null;
         }
         catch (IntegrityException)

@@ -1,3 +1,4 @@
+using CloudArchive.Format.Audit;
 using CloudArchive.Format.Evidence;
 
 namespace CloudArchive.Core.Audit;
@@ -25,9 +26,9 @@ public static class AuditActions
     public const string RestoreExpired = "data-export/restore-expired";
 
     // Data Import (A.5.3.5)
-    public const string PackCommitted = "data-import/pack-committed";
+    public const string PackCommitted = CommitEntry.Action;
     public const string PackAbandoned = "data-import/pack-abandoned";
-    public const string PackReentered = "data-import/pack-reentered";
+    public const string PackReentered = CommitEntry.ReenteredAction;
 
     // DICOM Instances Accessed (A.5.3.6)
     public const string RestoreTestStarted = RunCommitment.Action;

@@ -14,6 +14,20 @@ public static class Receipts
     /// <exception cref="PackException"><see cref="PackFault.ReceiptInvalid"/>.</exception>
     public static Receipt Verify(string compactJws, JwkSet keys) => Parse(Jws.Verify(compactJws, Receipt.JwsType, keys).Payload);
 
+    /// <summary>Reads a receipt that was verified before it was kept; does not verify it again.</summary>
+    /// <exception cref="PackException"><see cref="PackFault.ReceiptInvalid"/>.</exception>
+    public static Receipt ReadStored(string compactJws)
+    {
+        try
+        {
+            return Parse(System.Buffers.Text.Base64Url.DecodeFromChars(compactJws.Split('.') is [_, var payload, _] ? payload : "."));
+        }
+        catch (FormatException e)
+        {
+            throw new PackException(PackFault.ReceiptInvalid, "The receipt is no JWS.", e);
+        }
+    }
+
     /// <summary>Reads the payload of a JWS that was verified.</summary>
     /// <exception cref="PackException"><see cref="PackFault.ReceiptInvalid"/>.</exception>
     public static Receipt Parse(ReadOnlySpan<byte> verifiedPayload)

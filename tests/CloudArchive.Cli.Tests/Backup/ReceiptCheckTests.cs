@@ -25,6 +25,15 @@ public sealed class ReceiptCheckTests : IDisposable
         Assert.Equal(receipt, ReceiptCheck.Verify(await _packs.SignAsync(receipt), _packs.Keys, sent, Now));
     }
 
+    [Fact]
+    public async Task A_lock_that_ends_before_the_study_may_go_is_no_receipt_for_it()
+    {
+        Sidecar sent = await SendAsync() with { Retention = new SidecarRetention(1, Now.AddYears(10)) };
+        string enough = await _packs.SignAsync(Packs.ReceiptFor(sent, Now.AddYears(10))), day = await _packs.SignAsync(Packs.ReceiptFor(sent, Now.AddYears(10).AddDays(-1)));
+        Assert.Equal(sent.Pack, ReceiptCheck.Verify(enough, _packs.Keys, sent, Now).Pack);
+        Assert.Contains($"is to be kept until {Now.AddYears(10):yyyy-MM-dd}", Assert.Throws<LockTooShortException>(() => ReceiptCheck.Verify(day, _packs.Keys, sent, Now)).Message, StringComparison.Ordinal);
+    }
+
     public static TheoryData<string, Func<Receipt, Receipt>> Lies => new()
     {
         { "clinic", r => r with { Clinic = ClinicId.Parse("other") } },

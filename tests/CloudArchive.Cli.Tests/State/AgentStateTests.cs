@@ -287,20 +287,21 @@ public sealed class AgentStateTests : IDisposable
     }
 
     [Fact]
-    public async Task Claims_of_the_service_count_for_nothing_until_a_receipt_proves_them()
+    public async Task What_another_computer_archived_is_archived_here_and_its_loss_is_that_computers_to_tell()
     {
         Sidecar sidecar = await _packs.WriteAsync(_folder["packs"], PackId.New(TimeProvider.System), ("b", Packs.Bytes("bbbbb")), ("a", Packs.Bytes("aaaaa")));
-        _state.NoteClaims([.. sidecar.Instances.Select(i => new InstanceResponse(i.SopInstance, i.Sha256, i.Length, sidecar.Study, i.SopClass, i.Series, i.Modality, i.TransferSyntax, sidecar.Pack))]);
         Scan(Found("a", 5, 1));
         Assert.Equal(ReadResult.Pending, Read("a", Content("1.2.3.4.2", "aaaaa")));
-        Assert.Equal(sidecar.Instances.OrderBy(i => i.SopInstance.Value, StringComparer.Ordinal), _state.ClaimsOf(sidecar.Pack));
-        _state.StoreReceipt("jws", Packs.ReceiptFor(sidecar), _state.ClaimsOf(sidecar.Pack));
+        LearnedChange archived = new(7, sidecar.Pack, new ArchivedPack("jws", sidecar.Instances), Packs.ReceiptFor(sidecar));
+        Assert.Equal((1, 0, 0), _state.Learn([archived], "changes", "7"));
         Assert.Equal((1, 0), Counted());
-        Assert.Empty(_state.ClaimsOf(sidecar.Pack));
+        Assert.Equal((0, 0, 0), _state.Learn([archived], "changes", "8"));
+        Assert.Equal("8", _state.Get("changes"));
 
-        // What another computer archived is its loss to tell.
-        _state.DropReceipt(sidecar.Pack, PackLossCause.Missing);
+        Assert.Equal((0, 1, 0), _state.Learn([new LearnedChange(9, sidecar.Pack, Lost: PackLossCause.Missing)], "changes", "9"));
         Assert.Equal(new Losses(1, default), _state.Losses());
+        Assert.False(_state.HasReceipt(sidecar.Pack));
+        Assert.Equal((0, 0, 0), _state.Learn([new LearnedChange(9, sidecar.Pack, Lost: PackLossCause.Missing)], "changes", "9"));
     }
 
     [Fact]

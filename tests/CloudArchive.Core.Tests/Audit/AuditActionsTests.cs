@@ -29,9 +29,9 @@ public sealed partial class AuditActionsTests
             Assert.Contains(sources, source => source.Contains($"AuditActions.{name}", StringComparison.Ordinal));
         }
 
-        // An action in plain text would be one that the documentation does not know; the one that a format names is taken from there.
-        string commitment = File.ReadAllText(Path.Combine(src, "CloudArchive.Format", "Evidence", "RunCommitment.cs"));
-        Assert.All(sources.Where(source => source != commitment), source => Assert.All(Actions.Values, action => Assert.DoesNotContain($"\"{action}\"", source, StringComparison.Ordinal)));
+        // An action in plain text would be one that the documentation does not know; those that a format names are taken from there.
+        string[] formats = [.. new[] { "Evidence/RunCommitment.cs", "Audit/CommitEntry.cs" }.Select(file => File.ReadAllText(Path.Combine(src, "CloudArchive.Format", file)))];
+        Assert.All(sources.Where(source => !formats.Contains(source)), source => Assert.All(Actions.Values, action => Assert.DoesNotContain($"\"{action}\"", source, StringComparison.Ordinal)));
     }
 
     [Fact]
