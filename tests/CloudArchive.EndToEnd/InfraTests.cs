@@ -1,3 +1,4 @@
+#pragma warning disable MA0009 // patterns and texts are this project's own
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using CloudArchive.Testing;

@@ -55,7 +55,7 @@ public sealed class LinkOptionsTests : IDisposable
         Directory.CreateDirectory(_cli.Home);
         await File.WriteAllTextAsync(
             Path.Combine(_cli.Home, "settings.json"), """{ "limit": "2MB/s", "limitHours": ["08:00-18:00=500kB/s"], "giveUpAfter": "12h", } // ours""", TestContext.Current.CancellationToken);
-        LinkSettings settings = LinkSettings.Read(new Agent.AgentHome(_cli.Home));
+        LinkSettings settings = LinkSettings.Read(new CloudArchive.Cli.Agent.AgentHome(_cli.Home));
         Assert.Equal(("2MB/s", "08:00-18:00=500kB/s", "12h"), (settings.Limit, settings.LimitHours!.Single(), settings.GiveUpAfter));
         Assert.Equal(ExitCode.NotEnrolled, (await _cli.RunAsync("backup", _cli.Home)).Code);
         Assert.Equal(ExitCode.Usage, (await _cli.RunAsync("backup", _cli.Home, "--limit", "fast")).Code);

@@ -153,6 +153,7 @@ public sealed class HostStandIn : IAsyncDisposable
                 "--functions-uri", url, "--functions-worker-id", worker, "--functions-request-id", request, "--functions-grpc-max-message-length", "2147483647",
             ])
         {
+            UseShellExecute = false,
             WorkingDirectory = app,
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -46,6 +46,7 @@ public sealed class PublishedWorker : IAsyncLifetime
         string configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
         ProcessStartInfo publish = new("dotnet", ["publish", Path.Combine(Repository.Root, "src", "CloudArchive.Functions"), "--no-build", "--configuration", configuration, "--output", App, "-v", "quiet"])
         {
+            UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
