@@ -37,6 +37,19 @@ public sealed class CliEnvironment
     /// <summary>The volume that a folder lies on, or null; tests may exchange the disk.</summary>
     public Func<string, string?> VolumeOf { get; init; } = Backup.Volumes.IdOf;
 
+    /// <summary>How many bytes are free at a folder; null where that cannot be found out, as on a share that is named by its network path.</summary>
+    public Func<string, long?> FreeSpace { get; init; } = static folder =>
+    {
+        try
+        {
+            return new DriveInfo(folder).AvailableFreeSpace;
+        }
+        catch (Exception error) when (error is ArgumentException or IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    };
+
     /// <summary>The console that draws bars and tables on <see cref="Out"/>; without colour or motion where nobody looks.</summary>
     public IAnsiConsole Console => field ??= AnsiConsole.Create(new AnsiConsoleSettings
     {

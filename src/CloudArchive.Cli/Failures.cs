@@ -29,7 +29,7 @@ public sealed class ServiceUnreachableException(string where, string why, Except
 
 /// <summary>The service answered, and said no.</summary>
 public sealed class ServiceRefusedException(int status, string problem, string message, string? correlationId)
-    : CliException(ExitCode.Refused, correlationId is null ? message : $"{message} (correlation id {correlationId})")
+    : CliException(problem is "nothing-to-restore" ? ExitCode.NothingFound : ExitCode.Refused, correlationId is null ? message : $"{message} (correlation id {correlationId})")
 {
     /// <summary>The HTTP status.</summary>
     public int Status { get; } = status;

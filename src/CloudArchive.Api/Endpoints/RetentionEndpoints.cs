@@ -2,6 +2,7 @@ using System.Globalization;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Retention;
 using CloudArchive.Format;
@@ -70,11 +71,13 @@ internal static class RetentionEndpoints
         return TypedResults.Ok(new Page<RetentionLineResponse>(page, page.Length == most ? page[^1].Study.Value : null));
     }
 
-    private static async Task<Created<HoldResponse>> SetHoldAsync(ClinicId clinic, HoldRequest body, IdentifierLookup lookup, Holds holds, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<Created<HoldResponse>> SetHoldAsync(ClinicId clinic, HoldRequest body, IdentifierLookup lookup, Holds holds, CatalogReader catalog, HttpContext context, CancellationToken cancellationToken)
     {
         (Sha256Digest? patient, _) = await lookup.HmacAsync(clinic, body.PatientId, null, cancellationToken);
         Hold hold = await holds.SetAsync(clinic, body.Study, patient, body.Reason, context.Requester(), cancellationToken);
-        return TypedResults.Created($"/v1/clinics/{clinic}/holds/{hold.Id}", hold.ToResponse());
+        int studies = hold.Study is { } study ? (await catalog.PacksOfAsync(clinic, study, cancellationToken)).Count > 0 ? 1 : 0
+            : hold.Patient is { } of ? (await catalog.StudiesOfAsync(clinic, of, cancellationToken)).Count : 0;
+        return TypedResults.Created($"/v1/clinics/{clinic}/holds/{hold.Id}", hold.ToResponse() with { Studies = studies });
     }
 
     private static async Task<Ok<Page<HoldResponse>>> ListHoldsAsync(ClinicId clinic, string? after, int? take, Holds holds, CancellationToken cancellationToken)

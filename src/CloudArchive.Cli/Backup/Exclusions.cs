@@ -58,7 +58,7 @@ public sealed class Exclusions
     /// <param name="isDirectory">Whether it is a directory.</param>
     public string? RuleFor(string relative, string name, bool isDirectory)
     {
-        if (!isDirectory && IsLitter(name))
+        if (isDirectory ? name == Restores.TargetFolder.WorkName : IsLitter(name))
         {
             return LitterRule;
         }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using CloudArchive.Cli.Service;
+using CloudArchive.Cli.Terminal;
 using CloudArchive.Format;
 using CloudArchive.Format.Wire;
 
@@ -26,8 +27,14 @@ internal static class HoldSetCommand
             using ArchiveClient client = connection.Connect(parsed);
             HoldResponse made = await client.PostAsync<HoldResponse>($"v1/clinics/{connection.Clinic(parsed)}/holds", new HoldRequest(parsed.GetValue(reason)!, uid, id), repeatable: true, cancellationToken);
             if (parsed.GetValue(json)) environment.WriteJson(made);
-            else environment.Out.WriteLine($"Hold {made.Hold} keeps {HoldTexts.Subject(made)} from now on; storage follows within the hour.");
-            return (int)ExitCode.Ok;
+            else environment.Out.WriteLine($"Hold {made.Hold} keeps {HoldTexts.Subject(made)} from now on{(made.Studies is { } studies ? $" ({Texts.Count(studies, "study", "studies")} in the archive)" : "")}; storage follows within the hour.");
+            if (made.Studies != 0)
+            {
+                return (int)ExitCode.Ok;
+            }
+
+            await environment.Error.WriteLineAsync("The hold stands, and NOTHING in the archive fits it now. Is that the UID or the Patient ID as it stands in the images?");
+            return (int)ExitCode.NothingFound;
         });
         return command;
     }

@@ -36,18 +36,36 @@ internal sealed class RecoverCommand
         if (!File.Exists(keyFile)) throw new UsageException($"There is no file {keyFile}.");
         HashSet<Uid> studies = [.. (parsed.GetValue(_studies) ?? []).Select(text => Uid.TryParse(text, null, out Uid uid) ? uid : throw new UsageException($"'{text}' is no study UID."))];
         using RSA key = EscrowKeyFile.Open(keyFile, Passphrase.Read(_environment, parsed.GetValue(_passphraseFile), isNew: false));
-        TargetFolder target = new(parsed.GetValue(_out)!, parsed.GetValue(_overwrite));
+        using TargetFolder target = new(parsed.GetValue(_out)!, parsed.GetValue(_overwrite));
+        target.Lock();
+        int leftAlone = 0;
         bool json = parsed.GetValue(_json);
         RestoreTally tally = await ProgressViews.RunAsync(_environment, json, async view =>
         {
             IRecoverySource source = OpenSource(parsed.GetValue(_from)!, view);
             using IDisposable? owned = source as IDisposable;
-            return await new RecoveryRun(source, key, studies, target, view).RunAsync(cancellationToken);
+            RecoveryRun run = new(source, key, studies, target, view);
+            RestoreTally all = await run.RunAsync(cancellationToken);
+            leftAlone = run.LeftAlone;
+            return all;
         });
 
-        if (json) _environment.WriteJson(new { folder = target.Root, tally.Restored, tally.Skipped, tally.Failed, tally.Bytes, files = tally.Files });
-        else _environment.Out.WriteLine($"Recovered {Texts.Count(tally.Restored, "file")}, {Texts.Size(tally.Bytes)}, to {target.Root}; {tally.Skipped:N0} were there, {tally.Failed:N0} failed.");
-        return (int)tally.Code;
+        if (json)
+        {
+            _environment.WriteJson(new { folder = target.Root, tally.Restored, tally.Skipped, tally.Failed, tally.Bytes, leftAlone, files = tally.Files });
+        }
+        else
+        {
+            _environment.Out.WriteLine($"Recovered {Texts.Count(tally.Restored, "file")}, {Texts.Size(tally.Bytes)}, to {target.Root}; {tally.Skipped:N0} were there, {tally.Failed:N0} failed.");
+        }
+
+        if (tally.Files.Count > 0)
+        {
+            return (int)tally.Code;
+        }
+
+        await _environment.Error.WriteLineAsync("Nothing there fits what was asked for.");
+        return (int)ExitCode.NothingFound;
     }
 
     private IRecoverySource OpenSource(string from, IProgressView view)

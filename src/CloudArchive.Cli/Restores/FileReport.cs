@@ -33,21 +33,29 @@ public sealed record FileReport(PackId Pack, FileOutcome Outcome, string? Path, 
 public sealed class RestoreTally(IProgressView view)
 {
     private readonly List<FileReport> _files = [];
+    private readonly int[] _counts = new int[Enum.GetValues<FileOutcome>().Length];
+    private long _bytes;
 
-    /// <summary>Every file.</summary>
+    /// <summary>Every file of this run.</summary>
     public IReadOnlyList<FileReport> Files => _files;
 
+    /// <summary>What earlier runs of the same restore did.</summary>
+    public EarlierRuns Earlier { get; init; } = EarlierRuns.None;
+
     /// <summary>Files that were written.</summary>
-    public int Restored => _files.Count(f => f.Outcome == FileOutcome.Restored);
+    public int Restored => Earlier.Restored + Count(FileOutcome.Restored);
 
     /// <summary>Files that were there already, the same or another.</summary>
-    public int Skipped => _files.Count(f => f.Outcome is FileOutcome.AlreadyThere or FileOutcome.Exists);
+    public int Skipped => Earlier.There + Count(FileOutcome.AlreadyThere) + Count(FileOutcome.Exists);
 
     /// <summary>Files that could not be brought back.</summary>
-    public int Failed => _files.Count(f => f.Outcome == FileOutcome.Failed);
+    public int Failed => Count(FileOutcome.Failed);
 
     /// <summary>Bytes that were written.</summary>
-    public long Bytes => _files.Where(f => f.Outcome == FileOutcome.Restored).Sum(f => f.Bytes);
+    public long Bytes => Earlier.Bytes + _bytes;
+
+    /// <summary>How many files of this run ended so.</summary>
+    public int Count(FileOutcome outcome) => _counts[(int)outcome];
 
     /// <summary>How the command ends.</summary>
     public ExitCode Code =>
@@ -59,6 +67,8 @@ public sealed class RestoreTally(IProgressView view)
     public void Add(FileReport file)
     {
         _files.Add(file);
+        _counts[(int)file.Outcome]++;
+        _bytes += file.Outcome == FileOutcome.Restored ? file.Bytes : 0;
         string name = file.Path is { } path ? Texts.Printable(path) : file.Instance is { } instance ? $"instance {instance}" : $"pack {file.Pack}";
         view.Note(file.Outcome switch
         {

@@ -15,10 +15,18 @@ public static class PackUnpacking
     /// <param name="target">Where to.</param>
     /// <param name="tally">Takes the reports.</param>
     /// <param name="cancellationToken">Stops.</param>
-    public static async Task RunAsync(
+    /// <returns>What became of each of its files.</returns>
+    public static async Task<IReadOnlyList<FileReport>> RunAsync(
         Stream ciphertext, Func<ContentKey> unwrap, PackIdentity expected, IReadOnlyList<Sha256Digest>? wanted, TargetFolder target, RestoreTally tally, CancellationToken cancellationToken)
     {
         PackId pack = expected.Pack!.Value;
+        List<FileReport> reports = [];
+        void Add(FileReport report)
+        {
+            reports.Add(report);
+            tally.Add(report);
+        }
+
         try
         {
             using ContentKey key = unwrap();
@@ -27,15 +35,18 @@ public static class PackUnpacking
             foreach (ManifestInstance entry in reader.Manifest.Instances)
             {
                 if (missing is not null && !missing.Remove(entry.Instance.Sha256)) continue;
-                tally.Add(await target.WriteAsync(pack, entry, (destination, cancellation) => reader.ExtractAsync(entry, destination, cancellation), cancellationToken));
+                Add(await target.WriteAsync(pack, entry, (destination, cancellation) => reader.ExtractAsync(entry, destination, cancellation), cancellationToken));
             }
 
-            foreach (Sha256Digest _ in missing ?? []) tally.Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, "the catalogue lists an instance that its pack does not hold", Integrity: true));
+            foreach (Sha256Digest _ in missing ?? []) Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, "the catalogue lists an instance that its pack does not hold", Integrity: true));
         }
         catch (PackException error)
         {
+            reports.Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, error.Message, Integrity: true));
             Fail(pack, wanted?.Count ?? 1, $"{error.Fault}: {error.Message}", tally);
         }
+
+        return reports;
     }
 
     /// <summary>Reports a pack that cannot be opened: once for each file that was wanted of it.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Security.Cryptography;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
@@ -11,7 +12,6 @@ namespace CloudArchive.Cli.Restores;
 /// <summary><c>restore</c>.</summary>
 internal sealed class RestoreCommand
 {
-    private const int KeyBits = 3072;
     private static readonly TimeSpan PollEvery = TimeSpan.FromSeconds(5);
     private readonly CliEnvironment _environment;
     private readonly StaffConnection _connection;
@@ -24,6 +24,7 @@ internal sealed class RestoreCommand
     private readonly Option<string> _recipient = new("--recipient") { Description = "Who gets the images", Required = true, HelpName = "text" };
     private readonly Option<bool> _overwrite = new("--overwrite") { Description = "Replace files of the same name that have other bytes" };
     private readonly Option<int> _wait = new("--wait") { Description = "Minutes to wait for a second admin's approval, and for packs that have to come back from the archive tier (up to 15 hours)", DefaultValueFactory = _ => 60, HelpName = "minutes" };
+    private readonly Option<string?> _giveUpAfter = new("--give-up-after") { Description = "How long to go on trying while the network or the archive is away: 30min, 12h, 2d [30min]", HelpName = "time" };
     private readonly Option<bool> _json = CommonOptions.Json();
 
     private RestoreCommand(CliEnvironment environment)
@@ -36,7 +37,10 @@ internal sealed class RestoreCommand
 
     private Command Declare()
     {
-        Command command = new("restore", "Bring images back, byte for byte (admin).") { _studies, _instances, _patient, _everything, _out, _purpose, _recipient, _overwrite, _wait, _json };
+        Command command = new("restore", "Bring images back, byte for byte (admin). The same command in the same folder goes on with a restore that was cut off.")
+        {
+            _studies, _instances, _patient, _everything, _out, _purpose, _recipient, _overwrite, _wait, _giveUpAfter, _json,
+        };
         _connection.AddTo(command);
         command.SetAction(RunAsync);
         return command;
@@ -44,48 +48,109 @@ internal sealed class RestoreCommand
 
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
-        using RSA key = RSA.Create(KeyBits); // for this restore alone; it never touches a disk
-        RestoreRequest request = await ReadRequestAsync(parsed, JwkKeys.FromRsa(key), cancellationToken);
-        using ArchiveClient client = _connection.Connect(parsed);
+        Func<Jwk, RestoreRequest> request = await ReadRequestAsync(parsed, cancellationToken);
+        TimeSpan patience = parsed.GetValue(_giveUpAfter) is { } time ? LinkOptions.ParseTime(time) : _environment.Network.RunPatience;
+        using Network network = new(_environment, patience);
+        using ArchiveClient client = _connection.Connect(parsed, network);
         ClinicId clinic = _connection.Clinic(parsed);
-        TargetFolder target = new(parsed.GetValue(_out)!, parsed.GetValue(_overwrite));
+        using TargetFolder target = new(parsed.GetValue(_out)!, parsed.GetValue(_overwrite));
+        target.Lock();
         bool json = parsed.GetValue(_json);
-
-        RestoreResponse restore = await client.PostAsync<RestoreResponse>($"v1/clinics/{clinic}/restores", request, repeatable: false, cancellationToken);
-        restore = await WaitAsync(client, restore, TimeSpan.FromMinutes(parsed.GetValue(_wait)), json, cancellationToken);
-        if (restore.Status == RestoreStatus.PendingApproval)
+        using RestoreJournal journal = RestoreJournal.Open(target, RestoreJournal.Describe(client.Service, clinic, request(new Jwk("RSA"))));
+        (RestoreResponse restore, RSA key) = await AskAsync(client, clinic, request, target, journal, json, cancellationToken);
+        using (key)
         {
-            await _environment.Error.WriteLineAsync($"Restore {restore.Id} was not approved in {parsed.GetValue(_wait)} minutes. Nothing was restored. Ask again, with a longer --wait.");
-            return (int)ExitCode.AwaitingApproval;
-        }
+            TimeSpan wait = TimeSpan.FromMinutes(parsed.GetValue(_wait));
+            restore = await WaitAsync(client, restore, wait, json, cancellationToken);
+            if (restore.Status == RestoreStatus.PendingApproval)
+            {
+                await _environment.Error.WriteLineAsync(
+                    $"Restore {restore.Id} was not approved in {parsed.GetValue(_wait)} minutes. Nothing was restored. It waits until {restore.ExpiresAt.ToLocalTime():yyyy-MM-dd HH:mm}: run the same command again once it is approved.");
+                return (int)ExitCode.AwaitingApproval;
+            }
 
-        if (restore.Status != RestoreStatus.Ready) throw new ServiceRefusedException(409, "restore-over", $"Restore {restore.Id} is over before it began. Ask again.", null);
-        return (int)await new RestoreFetch(_environment, client, TimeSpan.FromMinutes(parsed.GetValue(_wait))).RunAsync(restore, key, target, json, cancellationToken);
+            if (restore.Status != RestoreStatus.Ready)
+            {
+                throw new ServiceRefusedException(409, "restore-over", $"Restore {restore.Id} is over before it began. Run the command again to ask for another.", null);
+            }
+
+            return (int)await new RestoreFetch(_environment, client, network, wait).RunAsync(restore, key, target, journal, json, cancellationToken);
+        }
     }
 
-    private async Task<RestoreRequest> ReadRequestAsync(ParseResult parsed, Jwk publicKey, CancellationToken cancellationToken)
+    /// <summary>
+    /// The restore that was begun in this folder, or a new one. One key is one restore, and the key is on the disk before it is sent: whatever is cut off, the
+    /// same command finds the same restore, and it needs no second approval.
+    /// </summary>
+    private async Task<(RestoreResponse Restore, RSA Key)> AskAsync(
+        ArchiveClient client, ClinicId clinic, Func<Jwk, RestoreRequest> request, TargetFolder target, RestoreJournal journal, bool json, CancellationToken cancellationToken)
+    {
+        for (bool again = false; ; again = true)
+        {
+            RSA key = journal.OpenKey();
+            try
+            {
+                RestoreResponse restore = await client.PostAsync<RestoreResponse>($"v1/clinics/{clinic}/restores", request(JwkKeys.FromRsa(key)), repeatable: true, cancellationToken);
+                if (again || restore.Status is RestoreStatus.PendingApproval or RestoreStatus.Ready)
+                {
+                    return (restore, key);
+                }
+
+                await (json ? _environment.Error : _environment.Out).WriteLineAsync($"Restore {restore.Id}, which was begun in {target.Root}, is over. Asking for another; what is there already is not fetched again.");
+                key.Dispose();
+                journal.ForgetKey();
+            }
+            catch (ServiceRefusedException error) when (error.Problem == "key-invalid" && !again)
+            {
+                // It was another person's restore: theirs are its key and its result.
+                key.Dispose();
+                journal.ForgetKey();
+            }
+            catch
+            {
+                key.Dispose();
+                throw;
+            }
+        }
+    }
+
+    private async Task<Func<Jwk, RestoreRequest>> ReadRequestAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
         Uid[] studies = Uids(parsed.GetValue(_studies), "study");
         Uid[] instances = Uids(parsed.GetValue(_instances), "instance");
         string? patient = parsed.GetValue(_patient);
-        if (patient == "-") patient = (await _environment.In.ReadLineAsync(cancellationToken))?.Trim();
+        if (patient == "-")
+        {
+            patient = (await _environment.In.ReadLineAsync(cancellationToken))?.Trim();
+        }
+
         int ways = (studies.Length > 0 ? 1 : 0) + (instances.Length > 0 ? 1 : 0) + (string.IsNullOrEmpty(patient) ? 0 : 1) + (parsed.GetValue(_everything) ? 1 : 0);
-        if (ways != 1) throw new UsageException("Say what to restore, in one way: --study, --instance, --patient or --everything.");
-        return new RestoreRequest(
-            publicKey, parsed.GetValue(_purpose)!, parsed.GetValue(_recipient)!, studies.Length > 0 ? studies : null, instances.Length > 0 ? instances : null, string.IsNullOrEmpty(patient) ? null : patient, parsed.GetValue(_everything));
+        if (ways != 1)
+        {
+            throw new UsageException("Say what to restore, in one way: --study, --instance, --patient or --everything.");
+        }
+
+        string purpose = parsed.GetValue(_purpose)!, recipient = parsed.GetValue(_recipient)!;
+        bool everything = parsed.GetValue(_everything);
+        return publicKey => new RestoreRequest(
+            publicKey, purpose, recipient, studies.Length > 0 ? studies : null, instances.Length > 0 ? instances : null, string.IsNullOrEmpty(patient) ? null : patient, everything);
     }
 
     private static Uid[] Uids(string[]? texts, string what) =>
         [.. (texts ?? []).Select(text => Uid.TryParse(text.Trim(), null, out Uid uid) ? uid : throw new UsageException($"'{text}' is no {what} UID: 1 to 64 digits and dots."))];
 
-    /// <summary>Waits for a second admin where one is needed; the key that the answer is wrapped to lives only as long as this process.</summary>
+    /// <summary>Waits for a second admin where one is needed.</summary>
     private async Task<RestoreResponse> WaitAsync(ArchiveClient client, RestoreResponse restore, TimeSpan patience, bool json, CancellationToken cancellationToken)
     {
-        if (restore.Status != RestoreStatus.PendingApproval) return restore;
+        if (restore.Status != RestoreStatus.PendingApproval)
+        {
+            return restore;
+        }
+
         TextWriter output = json ? _environment.Error : _environment.Out;
         await output.WriteLineAsync($"Restore {restore.Id} ({Texts.Count(restore.Studies, "study", "studies")}, {Texts.Count(restore.Instances, "file")}, {Texts.Size(restore.Bytes)}) must be approved by a second admin:");
         await output.WriteLineAsync($"  cloudarchive restores approve {restore.Id} --clinic {restore.Clinic}");
-        await output.WriteLineAsync($"Waiting up to {Texts.Duration(patience)}. Leave this running: the key to the images exists only here.");
+        await output.WriteLineAsync($"Waiting up to {Texts.Duration(patience)}; the same command goes on later where this one is stopped.");
         long began = _environment.Clock.GetTimestamp();
         while (restore.Status == RestoreStatus.PendingApproval && _environment.Clock.GetElapsedTime(began) < patience)
         {
@@ -93,7 +158,11 @@ internal sealed class RestoreCommand
             restore = await client.GetAsync<RestoreResponse>($"v1/clinics/{restore.Clinic}/restores/{Uri.EscapeDataString(restore.Id)}", cancellationToken);
         }
 
-        if (restore.ApprovedBy is { } by) await output.WriteLineAsync($"Approved by {by}.");
+        if (restore.ApprovedBy is { } by)
+        {
+            await output.WriteLineAsync($"Approved by {by}.");
+        }
+
         return restore;
     }
 }

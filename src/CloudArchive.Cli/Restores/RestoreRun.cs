@@ -1,117 +1,293 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Threading.Channels;
-using CloudArchive.Cli.Service;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
+using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Cli.Restores;
 
-/// <summary>Brings down and unpacks what a restore that is ready holds: one pack is unpacked while the next comes down.</summary>
-internal sealed class RestoreRun(RestoreListing listing, CliEnvironment environment, RestoreResponse restore, RSA key, IProgressView view)
+/// <summary>How a run ended.</summary>
+/// <param name="Tally">Its files, and those of the runs before.</param>
+/// <param name="Packs">Packs that are accounted for: done, in this run or before, or failed.</param>
+/// <param name="MayPass">Whether a failure may be none the next time.</param>
+internal sealed record RestoreEnd(RestoreTally Tally, int Packs, bool MayPass);
+
+/// <summary>
+/// Brings down and unpacks what a restore that is ready holds, page by page: several packs come down at once, one is unpacked at a time, and each that is done
+/// is noted before the next. A pack that fails is its own failure.
+/// </summary>
+internal sealed class RestoreRun(RestoreListing listing, Network network, RestoreResponse restore, RSA key, RestoreJournal journal, IProgressView view)
 {
-    private static readonly TimeSpan RenewBefore = TimeSpan.FromMinutes(2);
+    /// <summary>Packs that come down at once.</summary>
+    private const int PacksAtOnce = 4;
+
+    /// <summary>Sealed bytes that lie in the target at once, but for one pack that is larger.</summary>
+    public const long SealedAtOnce = 256L * 1024 * 1024;
+
+    // Where so many packs in a row cannot be reached, storage cannot.
+    private const int UnreachableInARow = PacksAtOnce;
+    private readonly ByteBudget _budget = new(SealedAtOnce);
+    private readonly RestoreTally _tally = new(view) { Earlier = journal.Earlier };
+    private int _accounted = journal.Earlier.Packs;
+    private int _unreachable;
+    private int _fetched;
+    private ServiceUnreachableException? _lastUnreachable;
+    private bool _mayPass;
 
     /// <summary>Restores into the folder.</summary>
-    public async Task<RestoreTally> RunAsync(IReadOnlyList<ListedPack> packs, TargetFolder target, CancellationToken cancellationToken)
+    /// <param name="target">Where to.</param>
+    /// <param name="waits">Whether to wait for packs that come back from the archive tier.</param>
+    /// <param name="cancellationToken">Stops; what is done stays noted.</param>
+    public async Task<RestoreEnd> RunAsync(TargetFolder target, Func<CancellationToken, Task<bool>> waits, CancellationToken cancellationToken)
     {
-        RestoreTally tally = new(view);
-        using IProgressStep step = view.Begin($"Restoring {Texts.Count(restore.Instances, "file")}", ProgressUnit.Bytes, packs.Sum(p => p.Pack.Length));
-        using Network network = new(environment, environment.Network.RunPatience);
+        using IProgressStep step = view.Begin($"Restoring {Texts.Count(restore.Instances, "file")}", ProgressUnit.Bytes, Math.Max(restore.Bytes - journal.Earlier.Sealed, 0));
         RangedDownload download = new(network);
-        Channel<(RestorePack Pack, FileStream? File, string? Why)> ready = Channel.CreateBounded<(RestorePack, FileStream?, string?)>(1);
+        Channel<Listed> listed = Channel.CreateBounded<Listed>(PacksAtOnce);
+        Channel<Fetched> fetched = Channel.CreateBounded<Fetched>(1);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task downloading = DownloadAsync(packs, download, target, ready.Writer, stop.Token);
+        Task listing = ListAsync(listed.Writer, fetched.Writer, waits, stop.Token);
+        Task[] fetching = [.. Enumerable.Range(0, PacksAtOnce).Select(_ => FetchAsync(listed.Reader, download, target, fetched.Writer, stop.Token))];
+        Task all = CompleteAsync([listing, .. fetching], fetched.Writer, stop);
         try
         {
-            await foreach ((RestorePack pack, FileStream? file, string? why) in ready.Reader.ReadAllAsync(cancellationToken))
+            await foreach (Fetched pack in fetched.Reader.ReadAllAsync(cancellationToken))
             {
-                if (file is null)
-                {
-                    PackUnpacking.Fail(pack.Pack, pack.Wanted?.Count ?? 1, why!, tally);
-                    continue;
-                }
-
-                await using (file)
-                {
-                    PackIdentity expected = new(restore.Clinic, pack.Pack, pack.Study, pack.Length, pack.Sha256);
-                    await PackUnpacking.RunAsync(file, () => KeyWrapping.Unwrap(pack.ContentKey, key), expected, pack.Wanted, target, tally, cancellationToken);
-                }
-
+                await UnpackAsync(pack, target, cancellationToken);
                 step.Add(pack.Length);
             }
 
-            await downloading;
+            await all;
+            if (_fetched == 0 && _lastUnreachable is { } nothing)
+            {
+                throw nothing; // Not a pack's fault: storage gave none.
+            }
         }
         finally
         {
             await stop.CancelAsync();
-            while (ready.Reader.TryRead(out (RestorePack Pack, FileStream? File, string? Why) left)) left.File?.Dispose();
-            await downloading.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            while (ready.Reader.TryRead(out (RestorePack Pack, FileStream? File, string? Why) left)) left.File?.Dispose();
+            await all.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            while (fetched.Reader.TryRead(out Fetched? left))
+            {
+                left.File?.Dispose();
+            }
         }
 
-        return tally;
+        return new RestoreEnd(_tally, _accounted, _mayPass);
     }
 
-    private async Task DownloadAsync(IReadOnlyList<ListedPack> packs, RangedDownload download, TargetFolder target, ChannelWriter<(RestorePack Pack, FileStream? File, string? Why)> ready, CancellationToken cancellationToken)
+    /// <summary>Lists page by page; at the end asks again, for a while, for what the service could not hand out for now.</summary>
+    private async Task ListAsync(ChannelWriter<Listed> listed, ChannelWriter<Fetched> fetched, Func<CancellationToken, Task<bool>> waits, CancellationToken cancellationToken)
     {
         try
         {
-            foreach (ListedPack listed in packs)
+            List<(string? After, RestorePackFailure Failure)> passing = [];
+            string? after = null;
+            do
             {
-                FileStream file = target.CreateTemporary();
-                try
+                ListedPage page = await listing.ReadAsync(after, waits, cancellationToken);
+                foreach (RestorePack pack in page.Page.Items)
                 {
-                    await download.RunAsync((refused, cancellation) => UrlAsync(listed, refused, cancellation), listed.Pack.Length, file.SafeFileHandle, cancellationToken);
-                    await ready.WriteAsync((listed.Pack, file, null), cancellationToken);
+                    if (!journal.IsDone(pack.Pack))
+                    {
+                        await listed.WriteAsync(new Listed(page, pack), cancellationToken);
+                    }
                 }
-                catch (DownloadRefusedException error)
+
+                foreach (RestorePackFailure failure in page.Page.Failed ?? [])
                 {
-                    await file.DisposeAsync();
-                    await ready.WriteAsync((listed.Pack, null, error.Status == HttpStatusCode.NotFound ? "the pack is missing from storage" : error.Message), cancellationToken);
+                    if (journal.IsDone(failure.Pack))
+                    {
+                        continue; // It was brought back while it was well.
+                    }
+
+                    if (failure.Passing)
+                    {
+                        passing.Add((after, failure));
+                    }
+                    else
+                    {
+                        await fetched.WriteAsync(Fetched.Failed(failure), cancellationToken);
+                    }
                 }
-                catch
-                {
-                    await file.DisposeAsync();
-                    throw;
-                }
+
+                after = page.Page.Next;
             }
-
-            ready.Complete();
-        }
-        catch (Exception error)
-        {
-            ready.Complete(error);
-            throw;
-        }
-    }
-
-    /// <summary>The pack's URL; where it has run out or was refused, a fresh one from the page that listed it.</summary>
-    private async Task<Uri> UrlAsync(ListedPack listed, bool refused, CancellationToken cancellationToken)
-    {
-        await listed.Gate.WaitAsync(cancellationToken);
-        try
-        {
-            DateTimeOffset now = environment.Clock.GetUtcNow();
-            bool justRenewed = listed.RenewedAt is { } at && now - at < TimeSpan.FromMinutes(1);
-            if ((refused || listed.UrlExpiresAt - now < RenewBefore) && !justRenewed)
-            {
-                Page<RestorePack> page = await listing.PageAsync(listed.After, cancellationToken);
-                RestorePack? fresh = page.Items.FirstOrDefault(p => p.Pack == listed.Pack.Pack);
-                if (fresh is not null) (listed.Url, listed.UrlExpiresAt) = (fresh.Url, fresh.UrlExpiresAt);
-                listed.RenewedAt = now;
-            }
-
-            return Uri.TryCreate(listed.Url, UriKind.Absolute, out Uri? url) && (url.Scheme == "https" || url.IsLoopback) ? url : throw new IntegrityException("The service named a download URL that is not https.");
+            while (after is not null);
+            await AskAgainAsync(passing, listed, fetched, waits, cancellationToken);
         }
         finally
         {
-            listed.Gate.Release();
+            listed.TryComplete();
+        }
+    }
+
+    private async Task AskAgainAsync(
+        List<(string? After, RestorePackFailure Failure)> passing, ChannelWriter<Listed> listed, ChannelWriter<Fetched> fetched, Func<CancellationToken, Task<bool>> waits, CancellationToken cancellationToken)
+    {
+        long began = network.Clock.GetTimestamp();
+        TimeSpan wait = network.Options.FirstDelay;
+        while (passing.Count > 0 && network.Clock.GetElapsedTime(began) < network.Options.ItemPatience)
+        {
+            await Task.Delay(wait, network.Clock, cancellationToken);
+            wait = wait * 2 < network.Options.LongestDelay ? wait * 2 : network.Options.LongestDelay;
+            foreach (string? after in passing.Select(one => one.After).Distinct().ToArray())
+            {
+                ListedPage page = await listing.ReadAsync(after, waits, cancellationToken);
+                foreach (RestorePack pack in page.Page.Items.Where(pack => passing.RemoveAll(one => one.Failure.Pack == pack.Pack) > 0))
+                {
+                    await listed.WriteAsync(new Listed(page, pack), cancellationToken);
+                }
+            }
+        }
+
+        foreach ((_, RestorePackFailure failure) in passing)
+        {
+            await fetched.WriteAsync(Fetched.Failed(failure), cancellationToken);
+        }
+    }
+
+    private async Task FetchAsync(ChannelReader<Listed> listed, RangedDownload download, TargetFolder target, ChannelWriter<Fetched> fetched, CancellationToken cancellationToken)
+    {
+        await foreach ((ListedPage page, RestorePack pack) in listed.ReadAllAsync(cancellationToken))
+        {
+            // Not given back before the pack is unpacked: what is budgeted is the disk.
+            await _budget.TakeAsync(pack.Length, cancellationToken);
+            FileStream? file = null;
+            try
+            {
+                file = target.CreateTemporary();
+                await download.RunAsync((refused, cancellation) => page.UrlAsync(pack.Pack, refused, cancellation), pack.Length, file.SafeFileHandle, cancellationToken);
+                Interlocked.Exchange(ref _unreachable, 0);
+                Interlocked.Increment(ref _fetched);
+                await fetched.WriteAsync(new Fetched(pack, file, null, false, 0, false), cancellationToken);
+            }
+            catch (DownloadRefusedException error)
+            {
+                await DisposeAsync(file);
+                bool missing = error.Status == HttpStatusCode.NotFound;
+                await fetched.WriteAsync(new Fetched(pack, null, missing ? "the pack is missing from storage" : error.Message, Integrity: true, pack.Wanted?.Count ?? 1, MayPass: !missing), cancellationToken);
+            }
+            catch (ServiceUnreachableException error) when (Interlocked.Increment(ref _unreachable) < UnreachableInARow)
+            {
+                await DisposeAsync(file);
+                _lastUnreachable = error;
+                await fetched.WriteAsync(new Fetched(pack, null, error.Message, Integrity: false, pack.Wanted?.Count ?? 1, MayPass: true), cancellationToken);
+            }
+            catch
+            {
+                await DisposeAsync(file);
+                throw;
+            }
+        }
+    }
+
+    private static ValueTask DisposeAsync(FileStream? file) => file?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private async Task UnpackAsync(Fetched fetched, TargetFolder target, CancellationToken cancellationToken)
+    {
+        _accounted++;
+        if (fetched.File is not { } file)
+        {
+            PackUnpacking.Fail(fetched.Id, fetched.Files, fetched.Why!, _tally, fetched.Integrity);
+            _mayPass |= fetched.MayPass;
+            _budget.Give(fetched.Pack?.Length ?? 0);
+            return;
+        }
+
+        RestorePack pack = fetched.Pack!;
+        IReadOnlyList<FileReport> files;
+        await using (file)
+        {
+            PackIdentity expected = new(restore.Clinic, pack.Pack, pack.Study, pack.Length, pack.Sha256);
+            files = await PackUnpacking.RunAsync(file, () => KeyWrapping.Unwrap(pack.ContentKey, key), expected, pack.Wanted, target, _tally, cancellationToken);
+        }
+
+        _budget.Give(pack.Length);
+        _mayPass |= files.Any(one => one.Outcome is FileOutcome.Failed or FileOutcome.Exists && !one.Integrity);
+        journal.NoteDone(pack.Pack, pack.Length, files);
+    }
+
+    /// <summary>Ends what is handed over when everybody who hands over has ended; with the first error, of which all the others stop.</summary>
+    private static async Task CompleteAsync(Task[] tasks, ChannelWriter<Fetched> fetched, CancellationTokenSource stop)
+    {
+        Exception? first = null;
+        List<Task> left = [.. tasks];
+        while (left.Count > 0)
+        {
+            Task ended = await Task.WhenAny(left);
+            left.Remove(ended);
+            if (ended.IsFaulted && first is null)
+            {
+                first = ended.Exception.GetBaseException();
+                await stop.CancelAsync();
+            }
+        }
+
+        fetched.TryComplete(first);
+    }
+
+    /// <summary>A pack that is to be fetched.</summary>
+    private sealed record Listed(ListedPage Page, RestorePack Pack);
+
+    /// <summary>A pack that was fetched, or why not.</summary>
+    private sealed record Fetched(RestorePack? Pack, FileStream? File, string? Why, bool Integrity, int Files, bool MayPass)
+    {
+        private PackId _id;
+
+        public PackId Id => Pack?.Pack ?? _id;
+
+        public long Length => Pack?.Length ?? 0;
+
+        /// <summary>One that the service could not hand out.</summary>
+        public static Fetched Failed(RestorePackFailure failure) =>
+            new(null, null, failure.Cause.InPlainWords(), failure.Cause is not (PackFailure.KeyUnavailable or PackFailure.TimedOut), failure.Files, failure.Passing) { _id = failure.Pack };
+    }
+
+    /// <summary>So many bytes at once; what is larger has all of them.</summary>
+    private sealed class ByteBudget(long most)
+    {
+        private readonly Lock _gate = new();
+        private readonly Queue<(long Bytes, TaskCompletionSource Turn)> _waiting = new();
+        private long _left = most;
+
+        public async Task TakeAsync(long bytes, CancellationToken cancellationToken)
+        {
+            TaskCompletionSource turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            lock (_gate)
+            {
+                _waiting.Enqueue((Math.Min(bytes, most), turn));
+            }
+
+            Serve();
+            await turn.Task.WaitAsync(cancellationToken);
+        }
+
+        public void Give(long bytes)
+        {
+            lock (_gate)
+            {
+                _left += Math.Min(bytes, most);
+            }
+
+            Serve();
+        }
+
+        private void Serve()
+        {
+            lock (_gate)
+            {
+                while (_waiting.TryPeek(out (long Bytes, TaskCompletionSource Turn) next) && next.Bytes <= _left)
+                {
+                    _waiting.Dequeue();
+                    _left -= next.Bytes;
+                    next.Turn.SetResult();
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Security.Cryptography;
 using CloudArchive.Cli.Service;
-using CloudArchive.Cli.Terminal;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Cli.Restores;
@@ -17,12 +17,13 @@ internal static class RestoresFetchCommand
         Option<string> target = new("--out") { Description = "Folder to restore to", Required = true, HelpName = "folder" };
         Option<bool> overwrite = new("--overwrite") { Description = "Replace files of the same name that have other bytes" };
         Option<bool> json = CommonOptions.Json();
-        Command command = new("fetch", "Bring back what a restore of yours holds that is ready (admin).") { id, key, target, overwrite, json };
+        Command command = new("fetch", "Bring back what a restore of yours holds that is ready (admin). The same command in the same folder goes on where it was cut off.") { id, key, target, overwrite, json };
         connection.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using RSA rsa = await ReadKeyAsync(parsed.GetValue(key)!, cancellationToken);
-            using ArchiveClient client = connection.Connect(parsed);
+            using Network network = new(environment, environment.Network.RunPatience);
+            using ArchiveClient client = connection.Connect(parsed, network);
             RestoreResponse restore = await client.GetAsync<RestoreResponse>($"v1/clinics/{connection.Clinic(parsed)}/restores/{Uri.EscapeDataString(parsed.GetValue(id)!)}", cancellationToken);
             switch (restore.Status)
             {
@@ -33,8 +34,10 @@ internal static class RestoresFetchCommand
                     throw new ServiceRefusedException(409, "restore-over", $"Restore {restore.Id} is over. Ask anew.", null);
             }
 
-            TargetFolder folder = new(parsed.GetValue(target)!, parsed.GetValue(overwrite));
-            return (int)await new RestoreFetch(environment, client, TimeSpan.Zero).RunAsync(restore, rsa, folder, parsed.GetValue(json), cancellationToken);
+            using TargetFolder folder = new(parsed.GetValue(target)!, parsed.GetValue(overwrite));
+            folder.Lock();
+            using RestoreJournal journal = RestoreJournal.Open(folder, $"{client.Service} {restore.Clinic} {restore.Id}");
+            return (int)await new RestoreFetch(environment, client, network, TimeSpan.Zero).RunAsync(restore, rsa, folder, journal, parsed.GetValue(json), cancellationToken);
         });
         return command;
     }

@@ -1,14 +1,16 @@
 using System.CommandLine;
 using CloudArchive.Cli.Agent;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 
 namespace CloudArchive.Cli.Service;
 
-/// <summary>The options with which an admin's or compliance officer's command finds the service: <c>--url</c>, <c>--token</c>, <c>--clinic</c>, or the environment.</summary>
+/// <summary>The options with which an admin's or compliance officer's command finds the service: <c>--url</c>, <c>--token</c>, <c>--token-file</c>, <c>--clinic</c>, or the environment.</summary>
 public sealed class StaffConnection(CliEnvironment environment)
 {
     private readonly Option<string?> _url = new("--url") { Description = "The service's URL [CLOUDARCHIVE_URL; else the one that this computer is enrolled with]", HelpName = "url" };
     private readonly Option<string?> _token = new("--token") { Description = "Bearer token [CLOUDARCHIVE_TOKEN, which keeps it out of the list of processes]", HelpName = "token" };
+    private readonly Option<string?> _tokenFile = new("--token-file") { Description = "File with the bearer token in its first line, which is read again each time: for work that outlasts a token [CLOUDARCHIVE_TOKEN_FILE]", HelpName = "file" };
     private readonly Option<string?> _clinic = new("--clinic") { Description = "The clinic [CLOUDARCHIVE_CLINIC; else the one that this computer is enrolled for]", HelpName = "clinic" };
 
     /// <summary>Adds the options to a command.</summary>
@@ -16,17 +18,51 @@ public sealed class StaffConnection(CliEnvironment environment)
     {
         command.Options.Add(_url);
         command.Options.Add(_token);
-        if (clinic) command.Options.Add(_clinic);
+        command.Options.Add(_tokenFile);
+        if (clinic)
+        {
+            command.Options.Add(_clinic);
+        }
     }
 
     /// <summary>The client that the command line describes. Throws <see cref="UsageException"/> where something is missing.</summary>
-    public ArchiveClient Connect(ParseResult parsed)
+    public ArchiveClient Connect(ParseResult parsed) => new(Url(parsed), Tokens(parsed), environment);
+
+    /// <summary>The same over a way out of the command's own.</summary>
+    public ArchiveClient Connect(ParseResult parsed, Network network) => new(Url(parsed), Tokens(parsed), network);
+
+    private Uri Url(ParseResult parsed)
     {
         string? url = parsed.GetValue(_url) ?? environment.Variable("CLOUDARCHIVE_URL") ?? Identity()?.Service.AbsoluteUri;
-        string? token = parsed.GetValue(_token) ?? environment.Variable("CLOUDARCHIVE_TOKEN");
-        if (string.IsNullOrWhiteSpace(url)) throw new UsageException("Which service? Give --url or set CLOUDARCHIVE_URL.");
-        if (string.IsNullOrWhiteSpace(token)) throw new UsageException("This command acts for a person: give an access token with --token or CLOUDARCHIVE_TOKEN.");
-        return new ArchiveClient(ServiceUrl.Parse(url), new FixedToken(token.Trim()), environment);
+        return string.IsNullOrWhiteSpace(url) ? throw new UsageException("Which service? Give --url or set CLOUDARCHIVE_URL.") : ServiceUrl.Parse(url);
+    }
+
+    private StaffTokens Tokens(ParseResult parsed)
+    {
+        if (parsed.GetValue(_token) is not null && parsed.GetValue(_tokenFile) is not null)
+        {
+            throw new UsageException("Give --token or --token-file, not both.");
+        }
+
+        string? token = parsed.GetValue(_token);
+        string? file = token is null ? parsed.GetValue(_tokenFile) ?? environment.Variable("CLOUDARCHIVE_TOKEN_FILE") : null;
+        StaffTokens tokens = string.IsNullOrWhiteSpace(file)
+            ? new StaffTokens(environment, () => token ?? environment.Variable("CLOUDARCHIVE_TOKEN"), null)
+            : new StaffTokens(environment, () => ReadToken(file), file);
+        return tokens.HasToken ? tokens : throw new UsageException(
+            file is null ? "This command acts for a person: give an access token with --token-file, --token or CLOUDARCHIVE_TOKEN." : $"There is no access token in the first line of {file}.");
+    }
+
+    private static string? ReadToken(string file)
+    {
+        try
+        {
+            return File.ReadLines(file).FirstOrDefault();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null; // It may be being written in this moment.
+        }
     }
 
     /// <summary>The clinic that the command line names.</summary>
@@ -38,11 +74,6 @@ public sealed class StaffConnection(CliEnvironment environment)
     }
 
     private AgentIdentity? Identity() => AgentIdentity.TryLoad(AgentHome.Of(environment));
-
-    private sealed class FixedToken(string token) : IAccessTokens
-    {
-        public Task<string> GetAsync(string? refused, CancellationToken cancellationToken) => Task.FromResult(token);
-    }
 }
 
 /// <summary>The service's URL.</summary>

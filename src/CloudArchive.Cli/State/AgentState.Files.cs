@@ -313,6 +313,14 @@ public sealed partial class AgentState
                 ("$modality", instance.Modality), ("$syntax", instance.TransferSyntax.Value), ("$length", instance.Length), ("$study", content.Study.Study.Value),
                 ("$date", content.Study.Date), ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn));
 
+            // X, Y, X at one path: what was archived before the other is archived again, or a restore, which goes by the order of packs, would bring the other.
+            Execute(
+                """
+                UPDATE contents SET pack = NULL WHERE sha256 = $sha256 AND pack < (
+                    SELECT before.pack FROM files f JOIN contents before ON before.sha256 = f.sha256 WHERE f.id = $id AND f.sha256 <> $sha256)
+                """,
+                ("$sha256", Bytes(instance.Sha256)), ("$id", file));
+
             // In the places of one statement: the SHA-256 that it compares with is the one from before. What became known again is no change any more.
             Execute(
                 """

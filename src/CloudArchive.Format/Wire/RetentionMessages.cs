@@ -62,6 +62,7 @@ public sealed record HoldRequest(string Reason, Uid? Study = null, string? Patie
 /// <param name="ClearRequestedAt">When; for 72 hours.</param>
 /// <param name="ClearedBy">Who cleared it, or approved that.</param>
 /// <param name="ClearedAt">When.</param>
+/// <param name="Studies">How many studies of the archive it keeps; in the answer to setting it alone.</param>
 public sealed record HoldResponse(
     string Hold,
     ClinicId Clinic,
@@ -76,7 +77,8 @@ public sealed record HoldResponse(
     string? ClearRequestedBy,
     DateTimeOffset? ClearRequestedAt,
     string? ClearedBy,
-    DateTimeOffset? ClearedAt);
+    DateTimeOffset? ClearedAt,
+    int? Studies = null);
 
 /// <summary>Where a destruction stands.</summary>
 public enum DestructionStatus
