@@ -39,14 +39,16 @@ internal sealed class RestoreListing(ArchiveClient client, RestoreResponse resto
 }
 
 /// <summary>A page of a restore's result. Its packs' URLs run out together, and one reading of the page renews them all.</summary>
+#pragma warning disable CA1001 // a SemaphoreSlim whose wait handle nobody asks for holds nothing to be released
 internal sealed class ListedPage
+#pragma warning restore CA1001
 {
     private static readonly TimeSpan s_renewBefore = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan s_justRenewed = TimeSpan.FromMinutes(1);
     private readonly RestoreListing _listing;
     private readonly TimeProvider _clock;
     private readonly SemaphoreSlim _gate = new(1, 1);
-    private Dictionary<PackId, RestorePack> _now;
+    private readonly Dictionary<PackId, RestorePack> _now;
     private DateTimeOffset? _renewedAt;
 
     public ListedPage(RestoreListing listing, TimeProvider clock, string? after, RestorePage page)

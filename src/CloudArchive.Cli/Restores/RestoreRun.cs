@@ -50,9 +50,9 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
         Channel<Listed> listed = Channel.CreateBounded<Listed>(PacksAtOnce);
         Channel<Fetched> fetched = Channel.CreateBounded<Fetched>(1);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task listing = ListAsync(listed.Writer, fetched.Writer, waits, stop.Token);
+        Task reading = ListAsync(listed.Writer, fetched.Writer, waits, stop.Token);
         Task[] fetching = [.. Enumerable.Range(0, PacksAtOnce).Select(_ => FetchAsync(listed.Reader, download, target, fetched.Writer, stop.Token))];
-        Task all = CompleteAsync([listing, .. fetching], fetched.Writer, stop);
+        Task all = CompleteAsync([reading, .. fetching], fetched.Writer, stop);
         try
         {
             await foreach (Fetched pack in fetched.Reader.ReadAllAsync(cancellationToken))
@@ -253,6 +253,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
     {
         private readonly Lock _gate = new();
         private readonly Queue<(long Bytes, TaskCompletionSource Turn)> _waiting = new();
+        private readonly long _most = most;
         private long _left = most;
 
         public async Task TakeAsync(long bytes, CancellationToken cancellationToken)
@@ -260,7 +261,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
             TaskCompletionSource turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
             lock (_gate)
             {
-                _waiting.Enqueue((Math.Min(bytes, most), turn));
+                _waiting.Enqueue((Math.Min(bytes, _most), turn));
             }
 
             Serve();
@@ -271,7 +272,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
         {
             lock (_gate)
             {
-                _left += Math.Min(bytes, most);
+                _left += Math.Min(bytes, _most);
             }
 
             Serve();

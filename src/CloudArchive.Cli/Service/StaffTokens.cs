@@ -6,7 +6,9 @@ namespace CloudArchive.Cli.Service;
 /// A person's access token, from where it is each time: it lasts an hour, and a restore may last for days. Where one that was good is refused, whoever
 /// renews the file is waited for.
 /// </summary>
+#pragma warning disable CA1001 // a SemaphoreSlim whose wait handle nobody asks for holds nothing to be released
 public sealed class StaffTokens : IAccessTokens
+#pragma warning restore CA1001
 {
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(5);
     private readonly CliEnvironment _environment;

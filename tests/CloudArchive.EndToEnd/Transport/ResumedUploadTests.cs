@@ -92,7 +92,7 @@ public sealed class ResumedUploadTests(BadlyConnectedPractice practice)
         Assert.Equal(ExitCode.Incomplete, code);
         JsonObject report = JsonNode.Parse(output)!.AsObject();
         Assert.Equal((3, 1, 1), ((int)report["backedUp"]!, (int)report["pending"]!, (int)report["packs"]!));
-        Assert.Equal(1, report["failedPacks"]!.AsArray().Count);
+        Assert.Single(report["failedPacks"]!.AsArray());
         Assert.Equal(ExitCode.NotSafe, (await practice.RunAsync("status")).Code);
 
         // And when it works again, nothing is uploaded a second time.
