@@ -35,7 +35,7 @@ public sealed class LossTests
             deleted++;
         }
 
-        Assert.True(deleted > 300);
+        Assert.True(deleted > 30); // a row a pack and some for look-ups
         await practice.RestartArchiveAsync();
         CliRun rebuild = (await practice.Admin.RunAsync("catalog", "rebuild", "--clinic", practice.Clinic, "--json")).Expect(0);
         Assert.Equal(300, (int)rebuild.Json["instances"]!);

@@ -137,9 +137,9 @@ public sealed class TargetFolder : IDisposable
 
             string plain = target;
             bool older = false;
-            if (OwnerOf(plain) is { } owner && owner != pack && !await IsSameAsync(plain, instance, cancellationToken))
+            if (OwnerOf(plain) is { } owner && !await IsSameAsync(plain, instance, cancellationToken))
             {
-                older = string.CompareOrdinal(owner.ToString(), pack.ToString()) > 0;
+                older = string.CompareOrdinal(owner.ToString(), pack.ToString()) >= 0; // of one pack, the first has the name
                 if (older)
                 {
                     target = VersionName(plain, instance.Sha256);

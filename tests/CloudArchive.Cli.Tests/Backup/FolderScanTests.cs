@@ -96,14 +96,13 @@ public sealed class FolderScanTests : IDisposable
         Assert.Single(_unreadable);
     }
 
-    [Theory]
-    [InlineData("plain", true)]
-    [InlineData("Größe 患者", true)]
-    [InlineData("\U0001F9B7 tooth", true)]
-    [InlineData("half \uD83E", false)]
-    [InlineData("\uDD9F other half", false)]
-    [InlineData("\uD83E\uDD9F\uD83E", false)]
-    public void A_name_with_half_a_character_is_no_text(string name, bool expected) => Assert.Equal(expected, FolderScan.IsText(name));
+    [Fact]
+    public void A_name_with_half_a_character_is_no_text()
+    {
+        const char high = (char)0xD83E, low = (char)0xDD9F; // xUnit writes theory data down, which halves do not survive
+        Assert.All(["plain", "Größe 患者", $"{high}{low} tooth"], name => Assert.True(FolderScan.IsText(name)));
+        Assert.All([$"half {high}", $"{low} other half", $"{high}{low}{high}"], name => Assert.False(FolderScan.IsText(name)));
+    }
 
     [Fact]
     public void A_folder_that_is_gone_is_told()
