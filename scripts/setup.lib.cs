@@ -91,13 +91,46 @@ static class Setup
     /// <summary>What the build made of a project, e.g. <c>src/CloudArchive.Cli</c>.</summary>
     public static string Assembly(string project, string name) => Path.Combine(Root, project, "bin", "Debug", "net10.0", name + ".dll");
 
+    /// <summary>Runs a program to its end, for half an hour at most: no step of ours takes that long, and one that hangs must be told.</summary>
     public static async Task<(int ExitCode, string Output)> CaptureAsync(string program, IReadOnlyList<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null)
     {
+        TimeSpan limit = TimeSpan.FromMinutes(30), grace = TimeSpan.FromSeconds(20);
         using Process process = Start(program, arguments, directory, redirect: true, environment: environment);
-        Task<string> stdout = process.StandardOutput.ReadToEndAsync();
-        Task<string> stderr = process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return (process.ExitCode, await stdout + await stderr);
+        StringBuilder said = new();
+        Task reading = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError)), ended = process.WaitForExitAsync();
+        if (await Task.WhenAny(ended, Task.Delay(limit)) != ended)
+        {
+            process.Kill(entireProcessTree: true);
+            Say($"{program} had not ended after {limit.TotalMinutes} minutes, and was stopped.");
+            await ended;
+        }
+
+        // What it started and left behind may still hold the other end.
+        if (await Task.WhenAny(reading, Task.Delay(grace)) != reading)
+        {
+            Say($"{program} left a process behind.");
+        }
+
+        lock (said)
+        {
+            return (process.ExitCode, said.ToString());
+        }
+
+        async Task ReadAsync(StreamReader reader)
+        {
+            while (await reader.ReadLineAsync() is { } line)
+            {
+                Say(line);
+            }
+        }
+
+        void Say(string line)
+        {
+            lock (said)
+            {
+                said.AppendLine(line);
+            }
+        }
     }
 
     public static Process Start(string program, IReadOnlyList<string> arguments, string? directory = null, bool redirect = false, bool redirectInput = false, IReadOnlyDictionary<string, string>? environment = null)

@@ -20,7 +20,9 @@ return await Setup.RunAsync(async () =>
             Stopwatch watch = Stopwatch.StartNew();
             string assembly = Path.Combine(Setup.Root, "tests", project, "bin", "Debug", "net10.0", project + ".dll");
             string report = project + ".ctrf.json";
-            (int code, string output) = await Setup.CaptureAsync("dotnet", [assembly, "--results-directory", results, "--report-ctrf", "--report-ctrf-filename", report, "--no-ansi", "--no-progress"]);
+            (int code, string output) = await Setup.CaptureAsync("dotnet", [assembly, "--results-directory", results, "--report-ctrf", "--report-ctrf-filename", report, "--no-ansi", "--no-progress",
+                // The name of a test that hangs.
+                "--xunit-diagnostics", "on", "--long-running", "300"]);
             Counts counts = Read(Path.Combine(results, report));
             // 8: no test ran. Anything else that is not a failed test is a run that broke: that must count.
             bool broke = code != 0 && counts.Failed == 0;

@@ -172,6 +172,12 @@ public sealed class LocalArchiveTests(RunningArchive running) : IClassFixture<Ru
         }
 
         e = await Assert.ThrowsAsync<LocalHostException>(() => LocalArchive.StartAsync(new LocalHostOptions(folder["data"]) { Port = 0, Azurite = folder["azurite"] }, Cancel));
+        Assert.Contains("Cannot find module 'lokijs'", e.Message, StringComparison.Ordinal);
+
+        // One that ends at once.
+        Directory.CreateDirectory(folder["azurite/node_modules"]);
+        Directory.CreateSymbolicLink(folder["azurite/node_modules/lokijs"], Path.Combine(Repository.Root, "node_modules", "lokijs"));
+        e = await Assert.ThrowsAsync<LocalHostException>(() => LocalArchive.StartAsync(new LocalHostOptions(folder["data"]) { Port = 0, Azurite = folder["azurite"] }, Cancel));
         Assert.Contains("exit code 3", e.Message, StringComparison.Ordinal);
         Assert.Contains("no such luck", e.Message, StringComparison.Ordinal);
     }

@@ -98,6 +98,7 @@ public sealed class AzureStandIn : IAsyncDisposable
         return new Dictionary<string, string>
         {
             ["AZURE_CLIENT_ID"] = ClientId,
+            ["CloudArchive__ClinicVaults"] = $"https://{Vault}/",
             ["CloudArchive__BlobEndpoint"] = $"https://{Blobs}/",
             ["CloudArchive__PublicUrl"] = "https://ingest.example/",
             ["CloudArchive__Role"] = role,
