@@ -71,7 +71,9 @@ internal static class BackupReport
 
         if (outcome.Sync.Destroyed > 0)
         {
-            output.WriteLine($"{Texts.Count(outcome.Sync.Destroyed, "pack")} {(outcome.Sync.Destroyed == 1 ? "was" : "were")} destroyed in the archive after {(outcome.Sync.Destroyed == 1 ? "its" : "their")} time: not sent again.");
+            (string was, string its, string it) = outcome.Sync.Destroyed == 1 ? ("was", "its", "it") : ("were", "their", "them");
+            output.WriteLine(
+                $"{Texts.Count(outcome.Sync.Destroyed, "pack")} {was} destroyed in the archive after {its} time: what this computer still has of {it} goes again. To keep it out, delete or exclude it here: cloudarchive folders exclude");
         }
 
         if (outcome.Sync.NotLearned is { } why)

@@ -32,8 +32,8 @@ public sealed partial class AgentState
     /// <summary>A changed file of a folder whose changes are held back.</summary>
     private const string IsHeld = "(d.held IS NOT NULL AND f.changed IS NOT NULL AND f.changed > d.accepted)";
 
-    /// <summary>A content that is to be archived: what was destroyed after its time is not, or it would come back.</summary>
-    private const string IsPending = "c.pack IS NULL AND (c.lost IS NULL OR c.lost <> 'destroyed')";
+    /// <summary>A content that is to be archived: it never was, or the archive does not have it any more, whatever the cause.</summary>
+    private const string IsPending = "c.pack IS NULL";
 
     /// <summary>A content of a pack that was begun goes with that one, or once it is given up.</summary>
     private const string IsFree = IsPending + " AND c.sha256 NOT IN (SELECT sha256 FROM contents_under_way)";

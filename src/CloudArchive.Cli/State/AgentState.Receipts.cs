@@ -89,8 +89,8 @@ public sealed partial class AgentState
     }
 
     /// <summary>
-    /// The receipt of a pack no longer counts. Its files are pending again; what has no file any more stays noted as lost. What was destroyed after
-    /// its time is not uploaded again.
+    /// The receipt of a pack no longer counts. Its files are pending again; what has no file any more stays noted as lost, unless it was destroyed after its
+    /// time.
     /// </summary>
     public void DropReceipt(PackId pack, PackLossCause cause)
     {

@@ -8,7 +8,7 @@ namespace CloudArchive.Cli.State;
 /// <param name="Archived">Those whose bytes have a receipt that counts.</param>
 /// <param name="Pending">Those to be read, and those without a receipt that counts.</param>
 /// <param name="Held">Changed files that are held back.</param>
-/// <param name="Excluded">Those that a person excluded on purpose, and those that were destroyed in the archive after their time.</param>
+/// <param name="Excluded">Those that a person excluded on purpose.</param>
 /// <param name="Skipped">The others, by reason.</param>
 public sealed record FileCounts(FileTally Archived, FileTally Pending, FileTally Held, FileTally Excluded, IReadOnlyDictionary<SkipReason, FileTally> Skipped)
 {
@@ -69,7 +69,7 @@ public sealed partial class AgentState
         lock (_gate) return Scalar<long>("INSERT INTO runs(started) VALUES ($now) RETURNING id", ("$now", Text(now)));
     }
 
-    /// <summary>Ends a run, and forgets contents that no file has any more and that never reached the archive.</summary>
+    /// <summary>Ends a run, and forgets contents that neither a file nor the archive has any more; not those that the archive lost.</summary>
     public void EndRun(long run, DateTimeOffset now, ExitCode outcome, long notBackedUp)
     {
         lock (_gate)
@@ -77,7 +77,7 @@ public sealed partial class AgentState
             using SqliteTransaction transaction = _connection.BeginTransaction();
             Execute("UPDATE runs SET finished = $now, outcome = $outcome, not_backed_up = $not WHERE id = $run", ("$now", Text(now)), ("$outcome", outcome.ToString()), ("$not", notBackedUp), ("$run", run));
             Execute("DELETE FROM runs WHERE id < $run - 1000", ("$run", run));
-            Execute("DELETE FROM contents WHERE pack IS NULL AND lost IS NULL AND NOT EXISTS (SELECT 1 FROM files WHERE files.sha256 = contents.sha256)");
+            Execute("DELETE FROM contents WHERE pack IS NULL AND (lost IS NULL OR lost = 'destroyed') AND NOT EXISTS (SELECT 1 FROM files WHERE files.sha256 = contents.sha256)");
             transaction.Commit();
         }
     }
@@ -100,7 +100,6 @@ public sealed partial class AgentState
                         WHEN f.state = 2 OR (f.state = 3 AND f.reason IS NOT NULL) THEN f.reason
                         WHEN f.state = 0 THEN '+pending'
                         WHEN c.pack IS NOT NULL THEN '+archived'
-                        WHEN c.lost = 'destroyed' THEN '+excluded'
                         WHEN {IsHeld} THEN '+held'
                         ELSE '+pending' END AS class,
                     count(*), coalesce(sum(f.length), 0)
@@ -118,7 +117,6 @@ public sealed partial class AgentState
                         "+archived" => known with { Archived = files },
                         "+pending" => known with { Pending = files },
                         "+held" => known with { Held = files },
-                        "+excluded" => known with { Excluded = files },
                         string reason => known with { Skipped = new SortedDictionary<SkipReason, FileTally>(known.Skipped.ToDictionary()) { [SkipReasons.Parse(reason)] = files } },
                     };
                 }

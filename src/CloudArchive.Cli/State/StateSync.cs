@@ -12,7 +12,7 @@ namespace CloudArchive.Cli.State;
 /// <param name="Receipts">Receipts of packs that this computer did not know, verified and stored: another computer's, or of a state that was lost.</param>
 /// <param name="Unproven">Packs whose receipt does not fit the instances that the service lists: their files are uploaded again.</param>
 /// <param name="Lost">Packs that the archive lost since the last time: their receipts count no more.</param>
-/// <param name="Destroyed">Packs that were destroyed after their time since the last time: they are not uploaded again.</param>
+/// <param name="Destroyed">Packs that were destroyed after their time since the last time: files of them that are still here are uploaded again.</param>
 /// <param name="NotLearned">Why nothing could be learned, where the run goes on with what is known.</param>
 public sealed record SyncResult(int Receipts = 0, IReadOnlyList<PackId>? Unproven = null, int Lost = 0, int Destroyed = 0, string? NotLearned = null);
 

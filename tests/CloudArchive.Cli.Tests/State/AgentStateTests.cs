@@ -318,13 +318,13 @@ public sealed class AgentStateTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_destroyed_after_its_time_is_not_uploaded_again()
+    public async Task What_was_destroyed_after_its_time_is_pending_again_where_its_file_is_still_there()
     {
         PackId pack = await StoreAsync(("a", "aaaaa"));
         _state.DropReceipt(pack, PackLossCause.Destroyed);
         LineUp();
-        Assert.Empty(_state.AllPending([Folder]));
-        Assert.Equal((1, 0), (_state.Count()[Folder].Excluded.Files, _state.Losses().Files.Files));
+        Assert.Equal("a", Path.GetFileName(Assert.Single(_state.AllPending([Folder])).Path));
+        Assert.Equal((0, 1, 0), (_state.Count()[Folder].Excluded.Files, _state.Count()[Folder].Pending.Files, _state.Losses().Files.Files));
     }
 
     [Fact]

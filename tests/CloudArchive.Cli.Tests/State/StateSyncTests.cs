@@ -51,16 +51,19 @@ public sealed class StateSyncTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_destroyed_after_its_time_is_neither_pending_nor_lost()
+    public async Task What_was_destroyed_after_its_time_goes_again_where_it_is_still_here_and_is_no_loss_where_it_is_not()
     {
-        _computer.Write("a");
+        _computer.Write("a", "b");
         await _computer.BackUpAsync();
-        PackId pack = Assert.Single(_computer.State.Receipts()).Pack;
-        _computer.Changes = _ => new ChangesResponse([new ArchiveChange(9, pack, Lost: new PackLoss(PackLossCause.Destroyed, _computer.Clock.GetUtcNow(), Packs.Study))], 9, false);
+        PackId[] packs = [.. _computer.State.Receipts().Select(receipt => receipt.Pack)];
+        File.Delete(_computer.Path("b"));
+        await _computer.RunAsync();
+        _computer.Changes = _ => new ChangesResponse(
+            [.. packs.Select(pack => new ArchiveChange(9, pack, Lost: new PackLoss(PackLossCause.Destroyed, _computer.Clock.GetUtcNow(), Packs.Study)))], 9, false);
         BackupOutcome outcome = (await _computer.RunAsync())!;
-        Assert.Equal((1, 0), (outcome.Sync.Destroyed, outcome.Sync.Lost));
-        Assert.Empty(_computer.Pending);
-        Assert.Equal((1, 0), (_computer.Counts.Excluded.Files, _computer.State.Losses().Files.Files));
+        Assert.Equal((packs.Length, 0), (outcome.Sync.Destroyed, outcome.Sync.Lost));
+        Assert.Equal("a", Path.GetFileName(Assert.Single(_computer.Pending).Path));
+        Assert.Equal((0, 1, 0), (_computer.Counts.Excluded.Files, _computer.Counts.Pending.Files, _computer.State.Losses().Files.Files));
     }
 
     [Fact]

@@ -1,4 +1,7 @@
+using System.Globalization;
+using System.Net;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using CloudArchive.Cli;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -11,18 +14,23 @@ namespace CloudArchive.EndToEnd.RestoreTests;
 /// An archive with one clinic that a test stops, changes on the disk and starts again. What it does there is what a failing disk, or somebody
 /// who has the machine, can do: the service and its WORM layer are not asked.
 /// </summary>
-internal sealed class TamperedArchive : IAsyncDisposable
+internal sealed partial class TamperedArchive : IAsyncDisposable
 {
     public const string Clinic = "tampered-with";
 
     private readonly TemporaryFolder _folder = new();
     private LocalArchive? _archive;
+    private TimeProvider _clock = TimeProvider.System;
     private int _agents;
+    private int _port;
 
     public ClinicId Id { get; } = ClinicId.Parse(Clinic);
 
     /// <summary>The tables, while it runs.</summary>
     public IRowStore Rows => Running.Storage.Rows;
+
+    /// <summary>Everything that the running host registered.</summary>
+    public IServiceProvider Services => Running.Services;
 
     private LocalArchive Running => _archive ?? throw new InvalidOperationException("The archive is stopped.");
 
@@ -31,18 +39,22 @@ internal sealed class TamperedArchive : IAsyncDisposable
     /// <summary>A path of this test's own.</summary>
     public string this[string relative] => _folder[relative];
 
-    public static async Task<TamperedArchive> CreateAsync()
+    public static async Task<TamperedArchive> CreateAsync(int retentionYears = 10)
     {
         TamperedArchive archive = new();
         await archive.StartAsync(TimeSpan.Zero);
-        (await archive.RunAsync("admin", "clinic", "create", Clinic, "--name", "Tampered With")).Expect(ExitCode.Ok);
+        (await archive.RunAsync("admin", "clinic", "create", Clinic, "--name", "Tampered With", "--retention-years", retentionYears.ToString(CultureInfo.InvariantCulture))).Expect(ExitCode.Ok);
         await archive.EnrollAsync();
         return archive;
     }
 
-    /// <summary>Starts the service on what is there, some time later.</summary>
-    public async Task StartAsync(TimeSpan later) =>
-        _archive = await LocalArchive.StartAsync(new LocalHostOptions(_folder["data"]) { Port = 0, Timers = false, LogFile = _folder["host.log"], Clock = new Ahead(later) }, Cancel);
+    /// <summary>Starts the service on what is there, some time later; whoever asks it has the same clock.</summary>
+    public async Task StartAsync(TimeSpan later)
+    {
+        _clock = new Ahead(later);
+        _archive = await LocalArchive.StartAsync(new LocalHostOptions(_folder["data"]) { Port = _port, Timers = false, LogFile = _folder["host.log"], Clock = _clock }, Cancel);
+        _port = _archive.Url.Port; // agents keep the address under which they enrolled
+    }
 
     /// <summary>Stops the service, and opens what it keeps.</summary>
     public async Task<TamperedStorage> StopAsync()
@@ -78,6 +90,9 @@ internal sealed class TamperedArchive : IAsyncDisposable
         return [.. (await PacksAsync()).Where(pack => !before.Contains(pack))];
     }
 
+    /// <summary>The command line of the computer that enrolled last.</summary>
+    public Task<Ran> RunAgentAsync(params string[] arguments) => RunAsync($"agent-{_agents}", arguments);
+
     /// <summary>A command line of somebody's: <c>admin</c>, or an agent.</summary>
     public async Task<Ran> RunAsync(string who, params string[] arguments)
     {
@@ -87,16 +102,27 @@ internal sealed class TamperedArchive : IAsyncDisposable
             Out = output,
             Error = error,
             In = TextReader.Null,
+            Clock = _clock,
             Variable = name => name switch
             {
                 "CLOUDARCHIVE_HOME" => _folder[who],
                 "CLOUDARCHIVE_URL" => Running.Url.AbsoluteUri,
-                "CLOUDARCHIVE_TOKEN" => who == "admin" ? Running.Issuer.Issue("admin-1", "admin", TimeSpan.FromHours(1)) : null,
+                "CLOUDARCHIVE_TOKEN" => who == "admin" ? Token() : null,
                 _ => null,
             },
         };
         int code = await CloudArchiveCli.RunAsync(arguments, environment, Cancel);
         return new Ran((ExitCode)code, output.ToString(), error.ToString());
+    }
+
+    /// <summary>What an admin reads on one of the clinic's pages of the portal.</summary>
+    public async Task<string> ReadPageAsync(string page = "")
+    {
+        using HttpClient browser = new(new SocketsHttpHandler { CookieContainer = new CookieContainer() }) { BaseAddress = Running.Url };
+        using FormUrlEncodedContent form = new([KeyValuePair.Create("code", Token())]);
+        using HttpResponseMessage signedIn = await browser.PostAsync(new Uri("/portal/sign-in", UriKind.Relative), form, Cancel);
+        signedIn.EnsureSuccessStatusCode();
+        return WebUtility.HtmlDecode(Tags().Replace(await browser.GetStringAsync(new Uri($"/portal/clinics/{Clinic}{page}", UriKind.Relative), Cancel), ""));
     }
 
     /// <summary>The clinic's catalogue rows whose keys begin so; all of them where nothing is given.</summary>
@@ -116,6 +142,8 @@ internal sealed class TamperedArchive : IAsyncDisposable
         _folder.Dispose();
     }
 
+    private string Token() => Running.Issuer.Issue("admin-1", "admin", TimeSpan.FromHours(1));
+
     private async Task<IReadOnlyList<PackId>> PacksAsync() => [.. (await CatalogueAsync("p:")).Select(row => PackId.Parse(row.Key[2..]))];
 
     private async Task EnrollAsync()
@@ -125,6 +153,9 @@ internal sealed class TamperedArchive : IAsyncDisposable
         string[] escrow = _agents == 0 ? ["--escrow-out", _folder["escrow.pem"], "--escrow-passphrase-file", _folder["passphrase"]] : [];
         (await RunAsync($"agent-{++_agents}", ["enroll", "--url", Running.Url.AbsoluteUri, "--code", code, .. escrow])).Expect(ExitCode.Ok);
     }
+
+    [GeneratedRegex("<[^>]*>", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+    private static partial Regex Tags();
 
     /// <summary>How a command ended.</summary>
     internal sealed record Ran(ExitCode Code, string Output, string Error)
