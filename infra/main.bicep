@@ -60,6 +60,22 @@ param webhookUrl string = ''
 @description('The webhook\'s secret: whsec_ and 24 to 64 random bytes in base64. Empty: the vault has it from an earlier deployment.')
 param webhookSecret string = ''
 
+@description('Where mail goes out: smtp://user@host:587 (with STARTTLS) or smtps://user@host:465, an @ in the user name as %40; or empty for no mail of the archive\'s own.')
+param mailServer string = ''
+
+@secure()
+@description('The mail server\'s password, where a user signs in there. Empty: the vault has it from an earlier deployment.')
+param mailPassword string = ''
+
+@description('The address that mail comes from.')
+param mailFrom string = ''
+
+@description('The operator\'s address: every alert goes there, and the weekly letter.')
+param mailOperator string = ''
+
+@description('Where links in mail lead, such as https://portal.example/: a domain of your own in front of the recovery app, or empty for the app\'s own.')
+param portalUrl string = ''
+
 @minValue(1)
 @maxValue(365)
 @description('After how many days in which nothing was heard of a clinic\'s agents an alert is raised.')
@@ -197,6 +213,16 @@ module webhookSecretInVault 'modules/secret.bicep' = if (!existingArchive && !em
   dependsOn: [vault]
 }
 
+module mailPasswordInVault 'modules/secret.bicep' = if (!existingArchive && !empty(mailPassword)) {
+  scope: resourceGroup(archiveGroupName)
+  params: {
+    vaultName: vaultName
+    name: 'mail-password'
+    value: mailPassword
+  }
+  dependsOn: [vault]
+}
+
 module ingestIdentity 'modules/identity.bicep' = {
   scope: appGroup
   params: {
@@ -328,7 +354,7 @@ var settings texts = {
   CloudArchive__StaffMfaContexts: staffMfaContexts
 }
 
-// What the recovery app alone is told: it delivers alerts.
+// What the recovery app alone is told: it delivers alerts and letters.
 var recoverySettings texts = union(
   settings,
   empty(webhookUrl)
@@ -336,7 +362,17 @@ var recoverySettings texts = union(
     : {
         CloudArchive__WebhookUrl: webhookUrl
         CloudArchive__WebhookSecret: secretOf(vaultName, 'webhook-secret')
-      }
+      },
+  empty(mailServer)
+    ? {}
+    : {
+        CloudArchive__MailServer: mailServer
+        CloudArchive__MailFrom: mailFrom
+        CloudArchive__MailOperator: mailOperator
+      },
+  // A server that nobody signs in to has no password; one with a user has it in the vault.
+  contains(mailServer, '@') ? { CloudArchive__MailPassword: secretOf(vaultName, 'mail-password') } : {},
+  empty(portalUrl) ? {} : { CloudArchive__PortalUrl: portalUrl }
 )
 
 module ingest 'modules/app.bicep' = {
@@ -379,7 +415,7 @@ module recovery 'modules/app.bicep' = {
     subnetId: privateNetworking ? network!.outputs.recoverySubnetId : ''
     workspaceId: monitoring.outputs.workspaceId
   }
-  dependsOn: [access, appAccess, privateEndpoints, webhookSecretInVault]
+  dependsOn: [access, appAccess, privateEndpoints, webhookSecretInVault, mailPasswordInVault]
 }
 
 module alerts 'modules/alerts.bicep' = {

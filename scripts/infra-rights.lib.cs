@@ -24,7 +24,7 @@ sealed partial class InfraRules
     };
 
     private static readonly string[] s_alerts =
-        ["restore-test-failed", "clinic-silent", "key-access-denied", "delete-refused", "ingest-timers-stopped", "recovery-timers-stopped"];
+        ["restore-test-failed", "clinic-silent", "mass-change", "key-access-denied", "delete-refused", "ingest-timers-stopped", "recovery-timers-stopped"];
 
     /// <summary>Rights come from access.json and roles.json alone, and keep the two apps apart.</summary>
     private void Access()
@@ -99,20 +99,22 @@ sealed partial class InfraRules
     private void Functions()
     {
         Dictionary<string, string[]> apps = Json("functions.json").AsObject().ToDictionary(r => r.Key, r => r.Value!.AsArray().Select(f => $"{f}").ToArray());
-        string source = Path.Combine(folder, "..", "src", "CloudArchive.Functions");
         string[] all = [.. apps.Values.SelectMany(f => f).Distinct()];
-        string[] declared = !Directory.Exists(source) ? all : [.. Directory.EnumerateFiles(source, "*.cs", SearchOption.AllDirectories).SelectMany(f => FunctionName().Matches(File.ReadAllText(f))).Select(m => m.Groups[1].Value)];
-        foreach (string name in all.Except(declared).Concat(declared.Except(all)))
-        {
-            Fault("functions", $"'{name}' is a function of CloudArchive.Functions and of functions.json, or of neither.");
-        }
-
+        string[] read = [.. SettingRead().Matches(File.ReadAllText(Path.Combine(Setup.Root, "src", "CloudArchive.Functions", "AppSettings.cs"))).Select(m => m.Groups[1].Value.Replace(":", "__", StringComparison.Ordinal)).Distinct()];
         foreach ((string role, string[] run) in apps)
         {
             JsonObject settings = _full.FirstOrDefault(r => r.Type == Sites + "/config" && Regex.IsMatch(r.Name, $"^func-{role}-[^/]+/appsettings$"))?.Body["properties"]?.AsObject() ?? [];
             if (!all.Except(run).ToHashSet().SetEquals(settings.Where(s => $"{s.Value}" == "true").Select(s => DisabledFunction().Match(s.Key)).Where(m => m.Success).Select(m => m.Groups[1].Value)))
             {
                 Fault("functions", $"The app '{role}' must have the functions of the other app switched off, and no others.");
+            }
+
+            // Alerts and letters are recovery's: ingest has no right to their secrets.
+            string[] wanted = [.. read.Where(name => role == "recovery" || !DeliverySetting().IsMatch(name))];
+            string[] told = [.. settings.Select(s => s.Key).Where(name => wanted.Contains(name) || name.StartsWith("CloudArchive__", StringComparison.Ordinal))];
+            foreach (string name in wanted.Except(told).Concat(told.Except(wanted)))
+            {
+                Fault("settings", $"The app '{role}' {(told.Contains(name) ? "is told" : "is not told")} {name}, which AppSettings.cs {(wanted.Contains(name) ? "reads" : "does not read there")}.");
             }
         }
     }
@@ -198,8 +200,11 @@ sealed partial class InfraRules
     [GeneratedRegex(@"(?i)(blobs/(delete|write|\*)|deleteBlobVersion|containers/(write|delete|\*)|/keys/(?!read$|sign/action$)|/secrets/(?!getSecret/action$)|vaults/\*|locks/|roleAssignments|listKeys)")]
     private static partial Regex RecoveryForbidden();
 
-    [GeneratedRegex(@"\[Function\((?:""|nameof\()([A-Za-z0-9]+)")]
-    private static partial Regex FunctionName();
+    [GeneratedRegex(@"\bread\.\w+\(""((?!WEBSITE_)[\w:]+)""")]
+    private static partial Regex SettingRead();
+
+    [GeneratedRegex("^CloudArchive__(Webhook|Mail|Portal)")]
+    private static partial Regex DeliverySetting();
 
     [GeneratedRegex(@"^AzureWebJobs\.(\w+)\.Disabled$")]
     private static partial Regex DisabledFunction();

@@ -1,6 +1,7 @@
 #pragma warning disable MA0009 // patterns and texts are this project's own
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using CloudArchive.Core.Alerts;
 using CloudArchive.Testing;
 
 namespace CloudArchive.EndToEnd;
@@ -59,7 +60,12 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
         ["a budget that starts anew each month"] = new(Full, "\"startDate\": \"2027-01-01\"", "\"startDate\": \"[utcNow('yyyy-MM-01')]\"", "budget: cloudarchive-check: properties.timePeriod.startDate must be 2027-01-01"),
         ["a template that is another every day"] = new(Template, "\"defaultValue\": \"\"", "\"defaultValue\": \"[utcNow()]\"", "budget: utcNow makes another template of every deployment"),
         ["a secret among an app's settings"] = new(Full, "(\"CloudArchive__WebhookSecret\": )\".*\"", "$1\"[parameters('webhookSecret')]\"", "secrets: CloudArchive__WebhookSecret must be a reference to Key Vault"),
+        ["the mail server's password among an app's settings"] = new(Full, "(\"CloudArchive__MailPassword\": )\".*\"", "$1\"[parameters('mailPassword')]\"", "secrets: CloudArchive__MailPassword must be a reference to Key Vault"),
+        ["a setting that the app reads and nobody sets"] = new(Full, "\"CloudArchive__MailOperator\"", "\"CloudArchive__MailOperators\"", "settings: The app 'recovery' is not told CloudArchive__MailOperator, which AppSettings.cs reads"),
+        ["a setting that no app reads"] = new(Full, "\"CloudArchive__MailOperator\"", "\"CloudArchive__MailOperators\"", "settings: The app 'recovery' is told CloudArchive__MailOperators, which AppSettings.cs does not read there"),
+        ["ingest is told a secret"] = new(Full, "(func-ingest-[^/]+/appsettings\"(?s:.*?)\"properties\": \\{)", "$1 \"CloudArchive__MailPassword\": \"@Microsoft.KeyVault(x)\",", "settings: The app 'ingest' is told CloudArchive__MailPassword"),
         ["a secret through a plain parameter"] = new(Template, "(\"vaultName\"(?s:.{0,400})\"value\": \\{\\s*\"type\": )\"securestring\"", "$1\"string\"", "secrets: A secret passes through the parameter 'value', which is not @secure()"),
+        ["a password through a variable and an object"] = new(Template, "(\"recoverySettings\": \")\\[", "$1[union(createObject('x', parameters('mailPassword')), ", "secrets: A secret passes through the parameter 'settings', which is not @secure()"),
         ["a secret through a variable and an object"] = new(Template, "(\"recoverySettings\": \")\\[", "$1[union(createObject('x', parameters('webhookSecret')), ", "secrets: A secret passes through the parameter 'settings', which is not @secure()"),
         ["an account key is read where the compiler does not look"] = new(Template, "\\[parameters\\('location'\\)\\]", "[listKeys(parameters('location'), '2025-06-01').keys[0].value]", "secrets: listKeys() reads an account's key"),
         ["an azd that breaks arrays"] = new("azure.yaml", ">= 1.23.4", ">= 1.9.0", "azd: azure.yaml must ask for azd >= 1.23.4"),
@@ -179,11 +185,22 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
     [Fact]
     public void Every_event_that_an_alert_waits_for_is_logged_somewhere()
     {
-        string[] awaited = [.. Json("alerts.json").EnumerateArray().Select(a => a.GetProperty("query").GetString()!)
-            .Where(q => q.Contains("Properties.EventName", StringComparison.Ordinal)).Select(q => Between(q, "EventName) == '", "'"))];
+        string[] awaited = [.. Queries().Where(q => q.Contains("Properties.EventName", StringComparison.Ordinal)).Select(q => Between(q, "EventName) == '", "'"))];
         string[] sources = [.. Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories).Select(File.ReadAllText)];
         Assert.NotEmpty(awaited);
         Assert.All(awaited, name => Assert.Contains(sources, s => s.Contains($"EventName = \"{name}\"", StringComparison.Ordinal)));
+
+        // What a rule passes over, it knows by its text.
+        string[] passed = [.. Queries().SelectMany(q => Regex.Matches(q, "!has '([^']+)'")).Select(m => m.Groups[1].Value)];
+        Assert.NotEmpty(passed);
+        Assert.All(passed, text => Assert.Contains(sources, s => s.Contains(text, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Every_cause_of_an_alert_has_a_rule_that_waits_for_it()
+    {
+        string[] queries = Queries();
+        Assert.All(Enum.GetNames<AlertCause>(), cause => Assert.Contains(queries, q => q.Contains($"'{cause}'", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -198,6 +215,8 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
             Json("functions.json").EnumerateObject().SelectMany(app => app.Value.EnumerateArray().Select(f => $"| {app.Name} | {f} |")).Order(StringComparer.Ordinal),
             Rows(Between(page, "\n### Which app runs what\n", "\n## ")).Select(r => string.Join('|', r.Split('|')[..3]) + "|").Order(StringComparer.Ordinal));
     }
+
+    private static string[] Queries() => [.. Json("alerts.json").EnumerateArray().Select(a => a.GetProperty("query").GetString()!)];
 
     private static IEnumerable<string> Rows(string section) =>
         section.Split('\n').Where(l => l.StartsWith("| ingest |", StringComparison.Ordinal) || l.StartsWith("| recovery |", StringComparison.Ordinal));

@@ -67,6 +67,15 @@ public sealed class AppSettingsTests
         Assert.DoesNotContain("tell-nobody", e.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Infra_sets_every_one_that_is_needed()
+    {
+        foreach (string role in (string[])["ingest", "recovery"])
+        {
+            Assert.Empty(Whole.Keys.Select(name => name.Replace(":", "__", StringComparison.Ordinal)).Except(InfraSettings.NamesOf(role)));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void One_that_is_missing_is_named(string name)

@@ -91,22 +91,16 @@ public sealed class AzureStandIn : IAsyncDisposable
         Serve(Login, app => app.Run(PublishKeysAsync));
     }
 
-    /// <summary>What infra/modules/app.bicep and the platform set for an app of that role, and how it gets here.</summary>
+    /// <summary>
+    /// What infra/ and the platform set for an app of that role, and how it gets here. The names of infra's are taken from there: a new one asks for its value
+    /// here before a worker is started without it.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Environment(string role)
     {
+        Dictionary<string, string> values = Values(role);
         string[] addresses = [.. _app.Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
-        return new Dictionary<string, string>
+        return new Dictionary<string, string>(InfraSettings.NamesOf(role).Select(name => KeyValuePair.Create(name, values[name])))
         {
-            ["AZURE_CLIENT_ID"] = ClientId,
-            ["CloudArchive__ClinicVaults"] = $"https://{Vault}/",
-            ["CloudArchive__BlobEndpoint"] = $"https://{Blobs}/",
-            ["CloudArchive__PublicUrl"] = "https://ingest.example/",
-            ["CloudArchive__Role"] = role,
-            ["CloudArchive__StaffAudience"] = Audience,
-            ["CloudArchive__StaffAuthority"] = Issuer,
-            ["CloudArchive__StaffMfaContexts"] = "c1",
-            ["CloudArchive__TableEndpoint"] = $"https://{Tables}/",
-            ["CloudArchive__VaultUri"] = $"https://{Vault}/",
             ["IDENTITY_ENDPOINT"] = addresses[0] + "/identity",
             ["IDENTITY_HEADER"] = IdentityHeader,
             ["HTTPS_PROXY"] = addresses[1].Replace("https:", "http:", StringComparison.Ordinal),
@@ -116,6 +110,23 @@ public sealed class AzureStandIn : IAsyncDisposable
             ["SSL_CERT_DIR"] = Path.Combine(Path.GetDirectoryName(_trust)!, "no-others"),
         };
     }
+
+    /// <summary>The values here of what infra/ sets.</summary>
+    internal static Dictionary<string, string> Values(string role) => new()
+    {
+        ["AZURE_CLIENT_ID"] = ClientId,
+        ["CloudArchive__ClinicVaults"] = $"https://{Vault}/",
+        ["CloudArchive__BlobEndpoint"] = $"https://{Blobs}/",
+        ["CloudArchive__HsmKeys"] = "False",
+        ["CloudArchive__PublicUrl"] = "https://ingest.example/",
+        ["CloudArchive__Role"] = role,
+        ["CloudArchive__SilentAfterDays"] = "4",
+        ["CloudArchive__StaffAudience"] = Audience,
+        ["CloudArchive__StaffAuthority"] = Issuer,
+        ["CloudArchive__StaffMfaContexts"] = "c1",
+        ["CloudArchive__TableEndpoint"] = $"https://{Tables}/",
+        ["CloudArchive__VaultUri"] = $"https://{Vault}/",
+    };
 
     /// <summary>Starts it on storage in that folder.</summary>
     public static async Task<AzureStandIn> StartAsync(string folder, CancellationToken cancellationToken)
