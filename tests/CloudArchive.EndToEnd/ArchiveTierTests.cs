@@ -1,6 +1,7 @@
 using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
 using CloudArchive.Cli;
+using CloudArchive.Cli.Transport;
 using CloudArchive.Testing;
 using Microsoft.Extensions.Time.Testing;
 
@@ -31,7 +32,8 @@ public sealed class ArchiveTierTests
         int asked = 0;
         using StringWriter output = new();
         using StringWriter error = new();
-        CliEnvironment environment = InProcessCli.Environment(practice["admin"], output, error, clock: clock, between: (request, answer) =>
+        NetworkOptions patient = new() { IdleTimeout = TimeSpan.FromDays(99), AnswerTimeout = TimeSpan.FromDays(99), RunPatience = TimeSpan.FromDays(99) }; // by this clock
+        CliEnvironment environment = InProcessCli.Environment(practice["admin"], output, error, clock: clock, network: patient, between: (request, answer) =>
         {
             if (request.RequestUri!.AbsolutePath.EndsWith("/result", StringComparison.Ordinal) && ++asked == 3)
             {

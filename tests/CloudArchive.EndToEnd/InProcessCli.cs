@@ -1,4 +1,5 @@
 using CloudArchive.Cli;
+using CloudArchive.Cli.Transport;
 
 namespace CloudArchive.EndToEnd;
 
@@ -6,7 +7,7 @@ namespace CloudArchive.EndToEnd;
 internal static class InProcessCli
 {
     /// <summary>Whoever sits at that data folder.</summary>
-    public static CliEnvironment Environment(string home, TextWriter? output = null, TextWriter? error = null, Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage>? between = null, TimeProvider? clock = null) => new()
+    public static CliEnvironment Environment(string home, TextWriter? output = null, TextWriter? error = null, Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage>? between = null, TimeProvider? clock = null, NetworkOptions? network = null) => new()
     {
         Out = output ?? TextWriter.Null,
         Error = error ?? TextWriter.Null,
@@ -14,7 +15,7 @@ internal static class InProcessCli
         Clock = clock ?? TimeProvider.System,
         Variable = name => name == "CLOUDARCHIVE_HOME" ? home : null,
         HttpHandler = () => new Between(between ?? ((_, answer) => answer)),
-        Network = Transport.BadlyConnectedPractice.Hurried,
+        Network = network ?? Transport.BadlyConnectedPractice.Hurried,
     };
 
     /// <summary>Runs a command.</summary>

@@ -388,8 +388,9 @@ public sealed class BadNetwork : IAsyncDisposable
             }
         }
 
-        // What a busy server or a portal reads before it answers: all of it, else the client sees a reset.
-        while (left > 0)
+        // What a busy server or a portal reads before it answers: all of it, else the client sees a reset. Who asks first is answered first.
+        bool isAsked = head.ToString(0, end).Contains("\r\nExpect: 100-continue", StringComparison.OrdinalIgnoreCase);
+        while (left > 0 && !isAsked)
         {
             int count = await client.ReceiveAsync(buffer, SocketFlags.None, _stop.Token);
             if (count == 0)

@@ -28,6 +28,10 @@ public sealed class Network : IDisposable
     // Small, so that a byte that was "sent" is on its way, not in a buffer of this computer: both idleness and the uplink are measured by it.
     private const int SendBufferLength = 512 * 1024;
     private const int MostProblemBytes = 64 * 1024;
+
+    // A body worth asking for first; and how long to wait for the word, which some proxies in between swallow, before it is sent all the same.
+    private const long LeastBodyToAskFor = 64 * 1024;
+    private static readonly TimeSpan s_askedAtMost = TimeSpan.FromSeconds(3);
     private readonly HttpClient _http;
     private readonly TextWriter _error;
     private readonly Dictionary<string, HostState> _hosts = [];
@@ -79,6 +83,7 @@ public sealed class Network : IDisposable
             try
             {
                 using HttpRequestMessage message = await request(cancellationToken);
+                AskFirst(message, exchange, attempts);
                 using HttpResponseMessage answer = await SendAsync(message, exchange.Measured, cancellationToken);
                 if (Failure.Of(answer, exchange.Answerer, Clock.GetUtcNow()) is { } failed)
                 {
@@ -112,6 +117,7 @@ public sealed class Network : IDisposable
         AllowAutoRedirect = false,
         UseCookies = false,
         ConnectTimeout = environment.Network.ConnectTimeout,
+        Expect100ContinueTimeout = s_askedAtMost,
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         DefaultProxyCredentials = CredentialCache.DefaultCredentials,
         ConnectCallback = async (context, cancellationToken) =>
@@ -168,6 +174,18 @@ public sealed class Network : IDisposable
     private static string? TextOf(JsonElement problem, string name) =>
         problem.ValueKind == JsonValueKind.Object && problem.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
+    /// <summary>Where the other side said "not now", a body goes out only once it says "continue" (RFC 9110, 10.1.1): over a slow link that is minutes, for nothing.</summary>
+    private void AskFirst(HttpRequestMessage message, Exchange exchange, Attempts attempts)
+    {
+        if (message.Content?.Headers.ContentLength >= LeastBodyToAskFor)
+        {
+            lock (_gate)
+            {
+                message.Headers.ExpectContinue = attempts.HasFailed || Host(exchange.Where).DownSince is not null;
+            }
+        }
+    }
+
     private void NoteAnswer(string where)
     {
         lock (_gate)
@@ -219,6 +237,9 @@ public sealed class Network : IDisposable
     {
         private int _failed;
         private long _since;
+
+        /// <summary>Whether one of them failed.</summary>
+        public bool HasFailed => _failed > 0;
 
         /// <summary>Whether it is not this request alone that fails.</summary>
         public bool IsOutage { get; private set; } = true;

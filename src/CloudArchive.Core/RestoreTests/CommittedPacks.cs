@@ -25,7 +25,7 @@ public sealed class CommittedPacks(CatalogReader catalog, IBlobVault vault, Rece
 {
     private const string Extension = ".receipt.jws";
 
-    // A commit writes the receipt a moment before the catalogue has it; the reconciler finishes what a crash kept from it.
+    // What only the log knows may be a commit that is just now under way: without a receipt, nothing is promised yet.
     private static readonly TimeSpan s_settled = TimeSpan.FromHours(1);
 
     /// <summary>The packs, ascending by id. Reads catalogue, names in storage and log whole.</summary>
@@ -50,11 +50,8 @@ public sealed class CommittedPacks(CatalogReader catalog, IBlobVault vault, Rece
             string name = blob.Name.Path[(clinic.Value.Length + 1)..];
             if (name.EndsWith(Extension, StringComparison.Ordinal) && PackId.TryParse(name[..^Extension.Length], null, out PackId pack) && !packs.ContainsKey(pack))
             {
-                CommittedPack found = await DescribeAsync(blob.Name, pack, cancellationToken);
-                if (found.CommittedAt < clock.GetUtcNow() - s_settled)
-                {
-                    packs[pack] = found;
-                }
+                // However young: a computer may have this receipt, of a commit that was cut off before the catalogue had it.
+                packs[pack] = await DescribeAsync(blob.Name, pack, cancellationToken);
             }
         }
 
@@ -84,7 +81,7 @@ public sealed class CommittedPacks(CatalogReader catalog, IBlobVault vault, Rece
             {
                 packs[pack.Pack] = Catalogued(found); // Its study's row is gone, not its own.
             }
-            else if (pack.CommittedAt < clock.GetUtcNow() - s_settled)
+            else if (pack.CommittedAt < clock.GetUtcNow() - s_settled || await HasReceiptAsync(clinic, pack.Pack, cancellationToken))
             {
                 packs[pack.Pack] = Logged(pack);
             }
@@ -124,19 +121,23 @@ public sealed class CommittedPacks(CatalogReader catalog, IBlobVault vault, Rece
             foreach (PackId id in await catalog.PacksOfAsync(clinic, study, cancellationToken))
             {
                 CatalogPack? pack = await catalog.TryFindPackAsync(clinic, id, cancellationToken);
-                if (pack is { Receipt: not null })
-                {
-                    packs[id] = Catalogued(pack);
-                }
-                else if (pack is null)
+                if (pack is null)
                 {
                     packs[id] = new CommittedPack(id, study, 0, 1, id.CreatedAt);
+                }
+                else if (pack.Receipt is not null || await HasReceiptAsync(clinic, id, cancellationToken))
+                {
+                    packs[id] = Catalogued(pack);
                 }
             }
         }
 
         return packs;
     }
+
+    /// <summary>Whether a pack is promised though the catalogue has no receipt of it.</summary>
+    private async Task<bool> HasReceiptAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
+        await vault.FindAsync(BlobName.Receipt(clinic, pack), cancellationToken) is not null;
 
     private static CommittedPack Catalogued(CatalogPack pack) => new(pack.Pack, pack.Study, pack.Length, pack.Instances, pack.CommittedAt, pack);
 

@@ -5,15 +5,19 @@ using CloudArchive.Format.Evidence;
 namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>Every pack of a clinic under the archive's promise, with when it was last tested.</summary>
-public sealed class RestoreTestPopulation(IRowStore rows, CommittedPacks committed)
+public sealed class RestoreTestPopulation(IRowStore rows, CommittedPacks committed, TimeProvider clock)
 {
+    // A commit writes the receipt a moment before the catalogue has it; the reconciler finishes what a crash kept from it. Until then it is no mismatch.
+    private static readonly TimeSpan s_settled = TimeSpan.FromHours(1);
+
     /// <summary>The packs, ascending by id.</summary>
     public async Task<IReadOnlyList<PopulationPack>> ReadAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
+        DateTimeOffset settled = clock.GetUtcNow() - s_settled;
         IReadOnlyDictionary<PackId, DateTimeOffset> tested = await LastTestedAsync(clinic, cancellationToken);
         return
         [
-            .. (await committed.ReadAsync(clinic, cancellationToken)).Select(pack => new PopulationPack(
+            .. (await committed.ReadAsync(clinic, cancellationToken)).Where(pack => pack.Catalogued is not null || pack.CommittedAt < settled).Select(pack => new PopulationPack(
                 pack.Pack, pack.Bytes, pack.CommittedAt.ToUniversalTime(), tested.TryGetValue(pack.Pack, out DateTimeOffset at) ? at.ToUniversalTime() : null)),
         ];
     }

@@ -78,7 +78,7 @@ internal sealed class Archive
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
         Budgets = new RestoreTestBudgets(rows, Clinics, Outbox);
-        Population = new RestoreTestPopulation(rows, Committed);
+        Population = new RestoreTestPopulation(rows, Committed, clock);
         RestoreTestDraw draw = new(rows, Log, Reader, checkpoints);
         Tests = new RestoreTestDesk(rows, Clinics, Population, draw, Outbox, clock);
         RestoreTestFinish end = new(rows, Canaries, Evidence, new RestoreTestLedger(Clinics, Outbox, Alerts), new EvidenceIssuer("CloudArchive/test", new EvidenceContact("Operator", "op@example.org")), clock);

@@ -123,7 +123,8 @@ internal sealed class LivingFolder(string path, Random random)
     public void Compare(string restored, string said)
     {
         HashSet<string> back = [.. Practice.Contents(restored)];
-        Assert.True(back.IsSupersetOf(Practice.Contents(path)), $"files are missing ({said})");
+        string[] missing = [.. Directory.GetFiles(path, "*", SearchOption.AllDirectories).Where(file => !back.Contains(Practice.HashOf(file)))];
+        Assert.True(missing.Length == 0, $"files are missing ({said}): {string.Join(", ", missing.Select(file => $"{System.IO.Path.GetRelativePath(path, file)} of {File.GetLastWriteTimeUtc(file):O}"))}");
         Assert.True(back.IsSubsetOf(_ever), $"something came back that never was there ({said})");
     }
 }
