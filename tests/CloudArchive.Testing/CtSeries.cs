@@ -15,6 +15,9 @@ public static class CtSeries
     private const string Ct = "1.2.840.10008.5.1.4.1.1.2";
     private const short Air = -1000;
 
+    /// <summary>Of each of the two: even, and less than the 4 GB that a value can have.</summary>
+    private const uint SparseValue = 2_600_000_000;
+
     /// <summary>Writes a study's slices; each file has <paramref name="side"/> x <paramref name="side"/> x 2 bytes and a header.</summary>
     /// <param name="folder">Made where it is missing.</param>
     /// <param name="study">Which study; its UIDs are derived from it.</param>
@@ -34,10 +37,37 @@ public static class CtSeries
         WriteSlice(path, study, 0, side, frames, Body(side));
     }
 
-    private static void WriteSlice(string path, string study, int slice, int side, int frames, short[] body)
+    /// <summary>
+    /// Writes one file of about 5 GB, more than 32 bits can count, that takes next to no disk where holes cost nothing: two values, a private one and the
+    /// pixels, each zero but for a mark in every 256 MB.
+    /// </summary>
+    public static void WriteSparse(string path, string study)
     {
-        using FileStream file = new(path, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using FileStream file = new(path, FileMode.Create, FileAccess.Write, FileShare.None, 0);
         using DicomWriter writer = new(file, TransferSyntaxes.ExplicitVrLittleEndian);
+        WriteHeader(writer, study, 0);
+        writer.Text(0x0029_0010, "LO", "MADE UP");
+        writer.Header(0x0029_1010, "OB", SparseValue);
+        WriteMarks(file);
+        writer.PixelData("OW", SparseValue, _ => WriteMarks(file));
+    }
+
+    private static void WriteMarks(FileStream file)
+    {
+        long begin = file.Position;
+        for (long at = 0; at < SparseValue; at += SparseValue / 10)
+        {
+            file.Position = begin + at;
+            file.Write(SHA256.HashData(BitConverter.GetBytes(file.Position)));
+        }
+
+        file.SetLength(begin + SparseValue);
+        file.Position = begin + SparseValue;
+    }
+
+    private static void WriteHeader(DicomWriter writer, string study, int slice)
+    {
         string instance = SampleStudies.UidOf($"ct {study} {slice}");
         writer.Meta(Ct, instance);
         writer.Text(0x0008_0016, "UI", Ct);
@@ -51,6 +81,13 @@ public static class CtSeries
         writer.Text(0x0020_000D, "UI", SampleStudies.UidOf("ct study " + study));
         writer.Text(0x0020_000E, "UI", SampleStudies.UidOf("ct series " + study));
         writer.Text(0x0020_0013, "IS", slice.ToString(CultureInfo.InvariantCulture));
+    }
+
+    private static void WriteSlice(string path, string study, int slice, int side, int frames, short[] body)
+    {
+        using FileStream file = new(path, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16);
+        using DicomWriter writer = new(file, TransferSyntaxes.ExplicitVrLittleEndian);
+        WriteHeader(writer, study, slice);
         writer.UInt16(0x0028_0002, 1);
         writer.Text(0x0028_0004, "CS", "MONOCHROME2");
         if (frames > 1)
