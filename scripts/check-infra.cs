@@ -97,7 +97,9 @@ static partial class Compiler
             if (!File.Exists(path))
             {
                 Console.WriteLine($"Fetching {Package} {Version} ...");
-                await RestoreAsync();
+                string project = await Setup.WriteProjectAsync(new XElement("ItemGroup", new XElement("PackageDownload", new XAttribute("Include", Package), new XAttribute("Version", $"[{Version}]"))));
+                (int code, string output) = await Setup.CaptureAsync("dotnet", ["restore", project]);
+                Console.Write(code == 0 ? "" : output);
             }
 
             if (File.Exists(path))
@@ -157,25 +159,6 @@ static partial class Compiler
             string target = Path.Combine(to, Path.GetRelativePath(from, file));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             File.Copy(file, target, overwrite: true);
-        }
-    }
-
-    private static async Task RestoreAsync()
-    {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("cloudarchive-bicep-");
-        try
-        {
-            XElement project = new("Project", new XAttribute("Sdk", "Microsoft.NET.Sdk"),
-                new XElement("PropertyGroup", new XElement("TargetFramework", "net10.0")),
-                new XElement("ItemGroup", new XElement("PackageDownload", new XAttribute("Include", Package), new XAttribute("Version", $"[{Version}]"))));
-            string file = Path.Combine(folder.FullName, "bicep.csproj");
-            await File.WriteAllTextAsync(file, project.ToString());
-            (int code, string output) = await Setup.CaptureAsync("dotnet", ["restore", file], folder.FullName);
-            Console.Write(code == 0 ? "" : output);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
         }
     }
 

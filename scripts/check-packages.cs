@@ -28,15 +28,9 @@ return await Setup.RunAsync(async () =>
 static class Packages
 {
     /// <summary>A project of nothing but a package with an advisory (GHSA-5crp-9r3c-p9vr): a source that says nothing of it says nothing.</summary>
-    public static async Task<string> KnownAsync()
-    {
-        string folder = Directory.CreateTempSubdirectory("cloudarchive-advisory-").FullName;
-        string project = Path.Combine(folder, "known.csproj");
-        await File.WriteAllTextAsync(project, new XElement("Project", new XAttribute("Sdk", "Microsoft.NET.Sdk"),
-            new XElement("PropertyGroup", new XElement("TargetFramework", "net10.0"), new XElement("NuGetAudit", "false")),
-            new XElement("ItemGroup", new XElement("PackageReference", new XAttribute("Include", "Newtonsoft.Json"), new XAttribute("Version", "9.0.1")))).ToString());
-        return project;
-    }
+    public static Task<string> KnownAsync() => Setup.WriteProjectAsync(
+        new XElement("PropertyGroup", new XElement("NuGetAudit", "false")),
+        new XElement("ItemGroup", new XElement("PackageReference", new XAttribute("Include", "Newtonsoft.Json"), new XAttribute("Version", "9.0.1"))));
 
     /// <summary>The vulnerable packages of a project or solution, each with its advisory.</summary>
     public static async Task<string[]> FindAsync(string target)

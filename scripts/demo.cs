@@ -1,5 +1,6 @@
 #!/usr/bin/env dotnet
 #:include setup.lib.cs
+#:include archive.lib.cs
 // The main job, on this machine alone: a clinic's studies go off site sealed, verified, locked and receipted, and come back.
 //   dotnet run scripts/demo.cs
 //   dotnet run scripts/demo.cs -- --from <folder>   your own files instead of made-up studies
@@ -8,11 +9,7 @@
 
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Http.Headers;
 using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
@@ -79,7 +76,8 @@ sealed partial class Demo(Options options, string work)
     private const string Clinic = "demo-dental";
 
     private readonly JsonObject _summary = [];
-    private JsonObject _archive = [];
+    private JsonObject _ready = [];
+    private Archive _archive = null!;
 
     public async Task<int> RunAsync()
     {
@@ -88,7 +86,7 @@ sealed partial class Demo(Options options, string work)
         using LocalHostProcess host = await LocalHostProcess.StartAsync(work, options.Keep);
         try
         {
-            _archive = host.Ready;
+            (_ready, _archive) = (host.Ready, host.ToArchive(work));
             await EnrollAsync();
             await BackUpAsync(source);
             await RestoreOneAsync(source);
@@ -127,24 +125,20 @@ sealed partial class Demo(Options options, string work)
     {
         Step("Making a clinic's folder: an intraoral series, a panoramic, a CBCT volume, a JPEG-compressed photograph");
         string folder = Path.Combine(work, "clinic");
-        Print(await DotnetAsync("tests/CloudArchive.Samples", "CloudArchive.Samples", ["studies", folder]));
+        Print(await Archive.RunAsync("tests/CloudArchive.Samples", "CloudArchive.Samples", ["studies", folder]));
         return folder;
     }
 
     private async Task EnrollAsync()
     {
         Step("Enrolling the clinic: an admin makes a one-time code; the agent makes its keys on the clinic's machine");
-        await AdminAsync(["clinic", "create", Clinic, "--name", "Demo Dental Practice", "--no-approval"]);
-        JsonObject code = await AdminJsonAsync(["enrollment", "create", "--clinic", Clinic, "--json"]);
-        string passphrase = Path.Combine(work, "escrow-passphrase.txt");
-        await File.WriteAllTextAsync(passphrase, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)));
-        Print(await CliAsync(["enroll", "--url", Url, "--code", (string)code["code"]!, "--name", "reception-pc", "--escrow-out", EscrowKey, "--escrow-passphrase-file", passphrase]));
+        Print(await _archive.EnrollAsync(Clinic, "Demo Dental Practice", EscrowKey));
     }
 
     private async Task BackUpAsync(string source)
     {
         Step("Backing up " + source);
-        JsonObject report = ParseObject(await CliAsync(["backup", source, "--json"], allowed: [0, PartlyBackedUp]));
+        JsonObject report = Json.Object(await _archive.CliAsync(["backup", source, "--json"], PartlyBackedUp));
         foreach (string name in (string[])["filesFound", "backedUp", "skipped", "packs", "receipts", "bytes"])
         {
             _summary[name] = report[name]!.DeepClone();
@@ -157,13 +151,13 @@ sealed partial class Demo(Options options, string work)
         }
 
         Step("Backing up once more: nothing has changed, so nothing is uploaded");
-        JsonObject again = ParseObject(await CliAsync(["backup", source, "--json"], allowed: [0, PartlyBackedUp]));
+        JsonObject again = Json.Object(await _archive.CliAsync(["backup", source, "--json"], PartlyBackedUp));
         Print($"{again["filesFound"]} files found, {again["packs"]} packs uploaded");
     }
 
     private async Task RestoreOneAsync(string source)
     {
-        JsonArray studies = (JsonArray)(await ApiAsync(HttpMethod.Get, $"/v1/clinics/{Clinic}/studies?take=1000"))["items"]!;
+        JsonArray studies = (JsonArray)(await _archive.ApiAsync(HttpMethod.Get, $"/v1/clinics/{Clinic}/studies?take=1000"))["items"]!;
         if (studies.Count == 0)
         {
             throw new SetupException($"No DICOM study was found in {source}; nothing can be restored. Choose a folder with DICOM files.");
@@ -172,7 +166,7 @@ sealed partial class Demo(Options options, string work)
         JsonNode study = studies.OrderByDescending(s => (int)s!["instances"]!).ThenBy(s => (long)s!["bytes"]!).First()!;
         Step($"Restoring study {study["study"]} ({study["instances"]} instances) to a new folder");
         string target = Path.Combine(work, "restored");
-        JsonObject report = await AdminJsonAsync(["restore", "--clinic", Clinic, "--study", (string)study["study"]!, "--out", target, "--purpose", "demonstration", "--recipient", "the person at the keyboard", "--json"]);
+        JsonObject report = await _archive.AdminJsonAsync(["restore", "--clinic", Clinic, "--study", (string)study["study"]!, "--out", target, "--purpose", "demonstration", "--recipient", "the person at the keyboard", "--json"]);
 
         Dictionary<string, int> known = [];
         foreach (string file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories))
@@ -191,19 +185,19 @@ sealed partial class Demo(Options options, string work)
     private async Task ShowThatDeletingIsRefusedAsync()
     {
         Step("Deleting and overwriting a locked pack, with the storage account's own key");
-        JsonObject pack = (JsonObject)((JsonArray)(await ApiAsync(HttpMethod.Get, $"/v1/clinics/{Clinic}/packs?take=1"))["items"]!)[0]!;
+        JsonObject pack = (JsonObject)((JsonArray)(await _archive.ApiAsync(HttpMethod.Get, $"/v1/clinics/{Clinic}/packs?take=1"))["items"]!)[0]!;
         string path = $"/packs/{Clinic}/{pack["pack"]}";
-        (HttpStatusCode deleted, string? deleteCode) = await StorageAsync(HttpMethod.Delete, path, null);
-        (HttpStatusCode overwritten, string? overwriteCode) = await StorageAsync(HttpMethod.Put, path, "ransomware"u8.ToArray());
-        Print($"DELETE {path}: {(int)deleted} {deleteCode}");
-        Print($"PUT    {path}: {(int)overwritten} {overwriteCode}");
-        _summary["deleteRefused"] = deleted == HttpStatusCode.Conflict && overwritten == HttpStatusCode.Conflict;
+        BlobStorage blobs = BlobStorage.OfAzurite((string)_ready["blobUrl"]!);
+        BlobReply deleted = await blobs.SendAsync(HttpMethod.Delete, path), overwritten = await blobs.SendAsync(HttpMethod.Put, path, "ransomware"u8.ToArray(), ("x-ms-blob-type", "BlockBlob"));
+        Print($"DELETE {path}: {deleted}");
+        Print($"PUT    {path}: {overwritten}");
+        _summary["deleteRefused"] = deleted.Status == 409 && overwritten.Status == 409;
     }
 
     private async Task TestRestoreAsync()
     {
         Step("Running a restore test: fetch, verify, open, parse; and packs that are damaged on purpose, which must fail");
-        JsonObject run = await AdminJsonAsync(["restore-test", "run", "--clinic", Clinic, "--json"]);
+        JsonObject run = await _archive.AdminJsonAsync(["restore-test", "run", "--clinic", Clinic, "--json"]);
         string result = (string)run["result"]!;
         Print($"{result}: {run["passed"]} of {run["tested"]} packs came back whole, {run["canaries"]!.AsArray().Count} canaries came out as they must");
         _summary["restoreTest"] = result;
@@ -213,9 +207,9 @@ sealed partial class Demo(Options options, string work)
     {
         string folder = options.Out is null ? Path.Combine(work, "evidence") : Path.Combine(options.Out, "evidence");
         Step("Its evidence, for an auditor: downloaded, then verified without a connection");
-        await AdminAsync(["evidence", "get", "latest", "--clinic", Clinic, "--out", folder]);
+        await _archive.AdminAsync(["evidence", "get", "latest", "--clinic", Clinic, "--out", folder]);
         string keys = Path.Combine(folder, "keys.json");
-        Print(await CliAsync(["evidence", "verify", folder, "--key", keys]));
+        Print(await _archive.CliAsync(["evidence", "verify", folder, "--key", keys]));
 
         Step("The same with one recovered file more than there was, as somebody might wish it");
         string forged = Path.Combine(work, "evidence-forged");
@@ -227,7 +221,7 @@ sealed partial class Demo(Options options, string work)
 
         string json = await File.ReadAllTextAsync(Path.Combine(folder, "evidence.json"));
         await File.WriteAllTextAsync(Path.Combine(forged, "evidence.json"), ForgedCount().Replace(json, m => $"\"recoveredFiles\":{long.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) + 1}"));
-        string found = await CliAsync(["evidence", "verify", forged, "--key", keys], allowed: [DoesNotHold]);
+        string found = await _archive.CliAsync(["evidence", "verify", forged, "--key", keys], DoesNotHold);
         Print(found);
         _summary["evidenceVerified"] = true;
         _summary["forgeryFound"] = found.Contains("DOES NOT HOLD", StringComparison.Ordinal) && found.Contains("/summary/recoveredFiles", StringComparison.Ordinal);
@@ -237,15 +231,15 @@ sealed partial class Demo(Options options, string work)
     {
         JsonObject archive = new()
         {
-            ["url"] = Url,
-            ["portalUrl"] = _archive["portalUrl"]!.DeepClone(),
-            ["blobUrl"] = _archive["blobUrl"]!.DeepClone(),
-            ["tableUrl"] = _archive["tableUrl"]!.DeepClone(),
+            ["url"] = _archive.Recovery,
+            ["portalUrl"] = _ready["portalUrl"]!.DeepClone(),
+            ["blobUrl"] = _ready["blobUrl"]!.DeepClone(),
+            ["tableUrl"] = _ready["tableUrl"]!.DeepClone(),
             ["clinic"] = Clinic,
-            ["tokens"] = new JsonObject { ["admin"] = _archive["tokens"]!["admin"]!.DeepClone(), ["compliance"] = _archive["tokens"]!["compliance"]!.DeepClone() },
+            ["tokens"] = new JsonObject { ["admin"] = _ready["tokens"]!["admin"]!.DeepClone(), ["compliance"] = _ready["tokens"]!["compliance"]!.DeepClone() },
             ["escrowKey"] = EscrowKey,
             ["escrowPassphraseFile"] = Path.Combine(work, "escrow-passphrase.txt"),
-            ["processIds"] = _archive["processIds"]!.DeepClone(),
+            ["processIds"] = _ready["processIds"]!.DeepClone(),
         };
         File.WriteAllText(Path.Combine(options.Out!, "archive.json"), archive.ToJsonString(Json.Indented) + "\n");
     }
@@ -255,8 +249,8 @@ sealed partial class Demo(Options options, string work)
         Step("Where to look next");
         if (options.Keep && File.Exists(Path.Combine(options.Out!, "archive.json")))
         {
-            Print($"The archive is up at {Url}; addresses, tokens and process ids are in {Path.Combine(options.Out!, "archive.json")}.");
-            Print($"Stop it by ending the processes {string.Join(" and ", _archive["processIds"]!.AsArray().Select(p => p!.ToString()))}.");
+            Print($"The archive is up at {_archive.Recovery}; addresses, tokens and process ids are in {Path.Combine(options.Out!, "archive.json")}.");
+            Print($"Stop it by ending the processes {string.Join(" and ", _ready["processIds"]!.AsArray().Select(p => p!.ToString()))}.");
         }
         else
         {
@@ -270,8 +264,6 @@ sealed partial class Demo(Options options, string work)
     [GeneratedRegex("\"recoveredFiles\":([0-9]+)")]
     private static partial Regex ForgedCount();
 
-    private string Url => ((string)_archive["url"]!).TrimEnd('/');
-
     private string EscrowKey => Path.Combine(work, "escrow-key.pem");
 
     // docs/cli.md: some files could not be backed up, and each was told.
@@ -279,90 +271,6 @@ sealed partial class Demo(Options options, string work)
 
     // Something does not verify.
     private const int DoesNotHold = 7;
-
-    private Task<string> CliAsync(string[] arguments, int[]? allowed = null) =>
-        DotnetAsync("src/CloudArchive.Cli", "cloudarchive", arguments, allowed, new Dictionary<string, string> { ["CLOUDARCHIVE_HOME"] = Path.Combine(work, "agent") });
-
-    private Task<string> AdminAsync(string[] arguments) =>
-        DotnetAsync("src/CloudArchive.Cli", "cloudarchive", arguments, null, new Dictionary<string, string>
-        {
-            ["CLOUDARCHIVE_HOME"] = Path.Combine(work, "admin"),
-            ["CLOUDARCHIVE_URL"] = Url,
-            ["CLOUDARCHIVE_TOKEN"] = (string)_archive["tokens"]!["admin"]!,
-        });
-
-    private async Task<JsonObject> AdminJsonAsync(string[] arguments) => ParseObject(await AdminAsync(arguments));
-
-    private static async Task<string> DotnetAsync(string project, string assembly, string[] arguments, int[]? allowed = null, Dictionary<string, string>? environment = null)
-    {
-        using Process process = Setup.Start("dotnet", [Setup.Assembly(project, assembly), .. arguments], redirect: true, environment: environment);
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        string text = await output;
-        if (!(allowed ?? [0]).Contains(process.ExitCode))
-        {
-            Console.Error.WriteLine((text + await errors).TrimEnd());
-            throw new SetupException($"`{assembly} {arguments[0]}` ended with exit code {process.ExitCode}; see above.");
-        }
-
-        return text;
-    }
-
-    private async Task<JsonObject> ApiAsync(HttpMethod method, string path)
-    {
-        using HttpClient http = new();
-        using HttpRequestMessage request = new(method, Url + path);
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", (string)_archive["tokens"]!["admin"]!);
-        using HttpResponseMessage response = await http.SendAsync(request);
-        string body = await response.Content.ReadAsStringAsync();
-        return response.IsSuccessStatusCode ? ParseObject(body) : throw new SetupException($"{method} {path} answered {(int)response.StatusCode}: {body}");
-    }
-
-    /// <summary>Speaks to blob storage as the holder of the account key would, past the service.</summary>
-    private async Task<(HttpStatusCode Status, string? Code)> StorageAsync(HttpMethod method, string path, byte[]? content)
-    {
-        // The account and key that Azurite documents for everyone.
-        const string account = "devstoreaccount1";
-        const string key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-        Uri blobs = new((string)_archive["blobUrl"]!);
-        using HttpRequestMessage request = new(method, $"{blobs.GetLeftPart(UriPartial.Authority)}/{account}{path}");
-        SortedDictionary<string, string> headers = new(StringComparer.Ordinal)
-        {
-            ["x-ms-date"] = DateTime.UtcNow.ToString("R", CultureInfo.InvariantCulture),
-            ["x-ms-version"] = "2024-11-04",
-        };
-        if (content is not null)
-        {
-            headers["x-ms-blob-type"] = "BlockBlob";
-            request.Content = new ByteArrayContent(content);
-        }
-
-        foreach ((string name, string value) in headers)
-        {
-            request.Headers.TryAddWithoutValidation(name, value);
-        }
-
-        // https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
-        string toSign = $"{method}\n\n\n{(content is null ? "" : content.Length)}\n\n\n\n\n\n\n\n\n{string.Concat(headers.Select(h => $"{h.Key}:{h.Value}\n"))}/{account}/{account}{path}";
-        string signature = Convert.ToBase64String(HMACSHA256.HashData(Convert.FromBase64String(key), Encoding.UTF8.GetBytes(toSign)));
-        request.Headers.TryAddWithoutValidation("Authorization", $"SharedKey {account}:{signature}");
-        using HttpClient http = new();
-        using HttpResponseMessage response = await http.SendAsync(request);
-        return (response.StatusCode, response.Headers.TryGetValues("x-ms-error-code", out IEnumerable<string>? codes) ? codes.First() : null);
-    }
-
-    private static JsonObject ParseObject(string json)
-    {
-        try
-        {
-            return JsonNode.Parse(json)!.AsObject();
-        }
-        catch (JsonException)
-        {
-            throw new SetupException("Expected a JSON document and got: " + json);
-        }
-    }
 
     private static string HashOf(string file)
     {
@@ -373,73 +281,4 @@ sealed partial class Demo(Options options, string work)
     private static void Step(string text) => Console.WriteLine($"\n== {text}");
 
     private static void Print(string text) => Console.WriteLine("   " + text.TrimEnd().Replace("\n", "\n   "));
-}
-
-/// <summary>CloudArchive.LocalHost as a child process.</summary>
-sealed class LocalHostProcess : IDisposable
-{
-    private readonly Process _process;
-    private readonly bool _keep;
-
-    private LocalHostProcess(Process process, bool keep, JsonObject ready) => (_process, _keep, Ready) = (process, keep, ready);
-
-    /// <summary>What it wrote when it was up: addresses, tokens, process ids.</summary>
-    public JsonObject Ready { get; }
-
-    public static async Task<LocalHostProcess> StartAsync(string work, bool keep)
-    {
-        string readyFile = Path.Combine(work, "ready.json");
-        string log = Path.Combine(work, "localhost.log");
-        File.Delete(readyFile);
-        // Its output goes to a file, so that one that is kept holds none of our pipes; its input is ours to close, so that one that
-        // is not kept ends with us even when we are killed.
-        List<string> arguments = [Setup.Assembly("src/CloudArchive.LocalHost", "CloudArchive.LocalHost"), "--data", Path.Combine(work, "data"), "--ready-file", readyFile, "--log-file", log];
-        if (!keep)
-        {
-            arguments.Add("--stop-with-stdin");
-        }
-
-        ProcessStartInfo info = new("dotnet", arguments) { WorkingDirectory = Setup.Root, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        Process process = Process.Start(info) ?? throw new SetupException("LocalHost did not start.");
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        Stopwatch watch = Stopwatch.StartNew();
-        while (!File.Exists(readyFile))
-        {
-            if (process.HasExited)
-            {
-                throw new SetupException($"LocalHost did not start: {(await errors).Trim()}");
-            }
-
-            if (watch.Elapsed > TimeSpan.FromMinutes(1))
-            {
-                process.Kill(entireProcessTree: true);
-                throw new SetupException($"LocalHost was not ready within a minute; its log is {log}.");
-            }
-
-            await Task.Delay(50);
-        }
-
-        return new LocalHostProcess(process, keep, JsonNode.Parse(await File.ReadAllTextAsync(readyFile))!.AsObject());
-    }
-
-    public void Stop()
-    {
-        if (_process.HasExited)
-        {
-            return;
-        }
-
-        _process.StandardInput.Close();
-        if (_keep || !_process.WaitForExit(TimeSpan.FromSeconds(20)))
-        {
-            _process.Kill(entireProcessTree: true);
-        }
-    }
-
-    public void Dispose() => _process.Dispose();
-}
-
-static class Json
-{
-    public static JsonSerializerOptions Indented { get; } = new() { WriteIndented = true };
 }

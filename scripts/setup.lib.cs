@@ -135,8 +135,8 @@ static class Setup
 
     public static Process Start(string program, IReadOnlyList<string> arguments, string? directory = null, bool redirect = false, bool redirectInput = false, IReadOnlyDictionary<string, string>? environment = null)
     {
-        // npm is a batch file on Windows, which CreateProcess only finds through the command interpreter.
-        bool batch = OperatingSystem.IsWindows() && program is "npm" or "npx";
+        // npm and az are batch files on Windows, which CreateProcess only finds through the command interpreter.
+        bool batch = OperatingSystem.IsWindows() && program is "npm" or "npx" or "az";
         ProcessStartInfo info = new(batch ? "cmd.exe" : program, batch ? ["/c", program, .. arguments] : arguments)
         {
             WorkingDirectory = directory ?? Root,
@@ -161,6 +161,14 @@ static class Setup
         {
             throw new SetupException($"'{program}' is not on the PATH. Install it and try again.");
         }
+    }
+
+    /// <summary>A project of nothing but this, in a folder of its own.</summary>
+    public static async Task<string> WriteProjectAsync(params XElement[] content)
+    {
+        string file = Path.Combine(Directory.CreateTempSubdirectory("cloudarchive-project-").FullName, "only.csproj");
+        await File.WriteAllTextAsync(file, new XElement("Project", new XAttribute("Sdk", "Microsoft.NET.Sdk"), new XElement("PropertyGroup", new XElement("TargetFramework", "net10.0")), content).ToString());
+        return file;
     }
 
     private static async Task<string?> VersionOfAsync(string program, string argument)
@@ -253,9 +261,13 @@ static class Feed
                 throw new SetupException($"npm could not fetch {NpmPackage}; see above. Check that the npm registry can be reached and try again.");
             }
 
-            string assembly = Path.Combine(folder.FullName, Keys + ".dll");
-            await ExtractAsync(folder.EnumerateFiles("*.tgz").Single().FullName, assembly);
-            if (!File.Exists(assembly) || AssemblyName.GetAssemblyName(assembly).Version?.ToString(3) != version)
+            await using (GZipStream unzipped = new(folder.EnumerateFiles("*.tgz").Single().OpenRead(), CompressionMode.Decompress))
+            {
+                await TarFile.ExtractToDirectoryAsync(unzipped, folder.FullName, overwriteFiles: false);
+            }
+
+            string? assembly = Directory.EnumerateFiles(folder.FullName, Keys + ".dll", SearchOption.AllDirectories).FirstOrDefault();
+            if (assembly is null || AssemblyName.GetAssemblyName(assembly).Version?.ToString(3) != version)
             {
                 throw new SetupException($"{NpmPackage} does not carry {Keys} {version}; a NuGet source with it is needed.");
             }
@@ -265,20 +277,6 @@ static class Feed
         finally
         {
             folder.Delete(recursive: true);
-        }
-    }
-
-    private static async Task ExtractAsync(string archive, string assembly)
-    {
-        await using GZipStream unzipped = new(File.OpenRead(archive), CompressionMode.Decompress);
-        await using TarReader tar = new(unzipped);
-        while (await tar.GetNextEntryAsync() is { } entry)
-        {
-            if (Path.GetFileName(entry.Name) == Path.GetFileName(assembly))
-            {
-                await entry.ExtractToFileAsync(assembly, overwrite: false);
-                return;
-            }
         }
     }
 
