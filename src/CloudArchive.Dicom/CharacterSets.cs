@@ -8,6 +8,9 @@ namespace CloudArchive.Dicom;
 /// </summary>
 internal static class CharacterSets
 {
+    /// <summary>What stands for bytes that their character set does not explain.</summary>
+    public const char Unexplained = '\uFFFD';
+
     private const byte Escape = 0x1B;
     private const int Ascii = 20127;
     private const int JisX0201 = 0;
@@ -19,9 +22,23 @@ internal static class CharacterSets
     private static readonly DecoderFallback s_replace = new DecoderReplacementFallback("\uFFFD");
 
     // Code pages come with .NET but have to be asked for; registering them would change Encoding for the whole process.
-    private static Encoding Page(int page) =>
-        CodePagesEncodingProvider.Instance.GetEncoding(page, EncoderFallback.ReplacementFallback, s_replace)
-        ?? Encoding.GetEncoding(page, EncoderFallback.ReplacementFallback, s_replace);
+    private static Encoding Page(int page) => Page(page, EncoderFallback.ReplacementFallback);
+
+    private static Encoding Page(int page, EncoderFallback unwritable) =>
+        CodePagesEncodingProvider.Instance.GetEncoding(page, unwritable, s_replace) ?? Encoding.GetEncoding(page, unwritable, s_replace);
+
+    /// <summary>The bytes of a text in a code page; null where that cannot write it.</summary>
+    public static byte[]? TryEncode(string text, int page)
+    {
+        try
+        {
+            return Page(page, EncoderFallback.ExceptionFallback).GetBytes(text);
+        }
+        catch (EncoderFallbackException)
+        {
+            return null;
+        }
+    }
 
     public static string Decode(ReadOnlySpan<byte> bytes, string characterSet)
     {
@@ -132,7 +149,8 @@ internal static class CharacterSets
     private static int Append(StringBuilder text, ReadOnlySpan<byte> bytes, int set)
     {
         byte first = bytes[0];
-        bool pair = set is JisX0208 or JisX0212 or KsX1001 or Gb2312 && (first & 0x7F) is >= 0x21 and <= 0x7E && bytes.Length > 1;
+        bool pair = set is JisX0208 or JisX0212 or KsX1001 or Gb2312 && bytes.Length > 1 && (first & 0x7F) is >= 0x21 and <= 0x7E && (bytes[1] & 0x7F) is >= 0x21 and <= 0x7E
+            && ((first ^ bytes[1]) & 0x80) == 0; // halves of one set: else two texts would become one
         if (!pair)
         {
             // Half-width katakana stand in one row; below 0x80 everything that is left is ASCII, or near enough (yen sign, overline).

@@ -25,6 +25,13 @@ public readonly struct DicomText : IEquatable<DicomText>
     /// <summary>The text. What its character set does not explain becomes U+FFFD; this never throws.</summary>
     public string Decode() => CharacterSets.Decode(_bytes, CharacterSet ?? "");
 
+    /// <summary>The text, where its character set explains every byte of it.</summary>
+    public bool TryDecode(out string text)
+    {
+        text = Decode();
+        return !text.Contains(CharacterSets.Unexplained);
+    }
+
     /// <inheritdoc/>
     public bool Equals(DicomText other) => Bytes.Span.SequenceEqual(other.Bytes.Span) && (CharacterSet ?? "") == (other.CharacterSet ?? "");
 

@@ -233,7 +233,7 @@ public sealed class OneBadItemTests(SharedStorage shared)
         (Archive archive, _, TroubledVault vault) = Create();
         TestClinic clinic = await TestClinic.CreateAsync(archive);
         SealedPack[] packs = [await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault), await BackUpAsync(archive, clinic, vault)];
-        Hold hold = await archive.Holds.SetAsync(clinic.Id, null, packs[0].Sidecar.PatientHmac, "case", Archive.Admin, Cancel);
+        Hold hold = await archive.Holds.SetAsync(clinic.Id, null, [packs[0].Sidecar.PatientHmac!.Value], "case", Archive.Admin, Cancel);
         BlobName failing = BlobName.Pack(clinic.Id, packs[0].Opened.Pack);
         vault.Failing.Add(failing);
         RetentionResult run = await archive.Retention.RunAsync(clinic.Id, 100, _timer, Cancel);

@@ -44,15 +44,15 @@ internal static class CatalogEndpoints
             throw new DeniedException(Problems.Forbidden("Only an admin may look for a patient or visit."));
         }
 
-        StudyFilter filter = new(query.Study, query.PatientHmac, query.AccessionHmac, Date(query.From, "from"), Date(query.To, "to"));
+        StudyFilter filter = new(query.Study, One(query.PatientHmac), One(query.AccessionHmac), Date(query.From, "from"), Date(query.To, "to"));
         return TypedResults.Ok(await FindAsync(clinic, filter, query.After, query.Take, catalog, log, context, cancellationToken));
     }
 
     private static async Task<Ok<Page<StudyResponse>>> SearchAsync(
         ClinicId clinic, StudySearchRequest body, IdentifierLookup lookup, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
     {
-        (Sha256Digest? patient, Sha256Digest? accession) = await lookup.HmacAsync(clinic, body.PatientId, body.Accession, cancellationToken);
-        StudyFilter filter = new(null, patient, accession, Date(body.From, "from"), Date(body.To, "to"));
+        (IdentifierHmacs? patient, IdentifierHmacs? accession) = await lookup.HmacAsync(clinic, body.PatientId, body.Accession, cancellationToken);
+        StudyFilter filter = new(null, patient?.Own, accession?.Own, Date(body.From, "from"), Date(body.To, "to"));
         return TypedResults.Ok(await FindAsync(clinic, filter, body.After, body.Take, catalog, log, context, cancellationToken));
     }
 
@@ -90,6 +90,8 @@ internal static class CatalogEndpoints
         { From: null, To: null } => "all",
         _ => "date",
     };
+
+    private static IReadOnlyList<Sha256Digest>? One(Sha256Digest? hmac) => hmac is { } one ? [one] : null;
 
     private static string? Date(string? text, string name) =>
         text is null || DicomValues.ParseDate(text) is not null

@@ -73,10 +73,10 @@ internal static class RetentionEndpoints
 
     private static async Task<Created<HoldResponse>> SetHoldAsync(ClinicId clinic, HoldRequest body, IdentifierLookup lookup, Holds holds, CatalogReader catalog, HttpContext context, CancellationToken cancellationToken)
     {
-        (Sha256Digest? patient, _) = await lookup.HmacAsync(clinic, body.PatientId, null, cancellationToken);
-        Hold hold = await holds.SetAsync(clinic, body.Study, patient, body.Reason, context.Requester(), cancellationToken);
+        (IdentifierHmacs? patient, _) = await lookup.HmacAsync(clinic, body.PatientId, null, cancellationToken);
+        Hold hold = await holds.SetAsync(clinic, body.Study, patient?.All, body.Reason, context.Requester(), cancellationToken);
         int studies = hold.Study is { } study ? (await catalog.PacksOfAsync(clinic, study, cancellationToken)).Count > 0 ? 1 : 0
-            : hold.Patient is { } of ? (await catalog.StudiesOfAsync(clinic, of, cancellationToken)).Count : 0;
+            : hold.Patients is { } of ? (await catalog.StudiesOfAsync(clinic, of, cancellationToken)).Count : 0;
         return TypedResults.Created($"/v1/clinics/{clinic}/holds/{hold.Id}", hold.ToResponse() with { Studies = studies });
     }
 

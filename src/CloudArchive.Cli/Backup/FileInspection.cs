@@ -94,7 +94,9 @@ public static class FileInspection
         return (info.Length, FileTimes.ModifiedTicks(info));
     }
 
-    private static Sha256Digest? Hmac(IdentifierSecret secret, DicomText? text) => text is { } value ? secret.Hmac(value.Decode()) : null;
+    /// <summary>Of the text; of the bytes as they stand where nobody knows the text, so that two identifiers never become one.</summary>
+    private static Sha256Digest? Hmac(IdentifierSecret secret, DicomText? identifier) =>
+        identifier is not { } value ? null : value.TryDecode(out string text) ? secret.Hmac(text) : secret.Hmac(value.Bytes.Span);
 
     private static async Task<(long Length, Sha256Digest Sha256)> HashAsync(FileStream stream, Action<long> read, CancellationToken cancellationToken)
     {

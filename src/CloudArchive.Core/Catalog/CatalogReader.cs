@@ -11,17 +11,19 @@ namespace CloudArchive.Core.Catalog;
 
 /// <summary>Which studies. All that is given must fit.</summary>
 /// <param name="Study">This one.</param>
-/// <param name="Patient">Of this patient.</param>
-/// <param name="Accession">With this accession number.</param>
+/// <param name="Patient">Of this patient: any of these HMACs.</param>
+/// <param name="Accession">With this accession number: any of these HMACs.</param>
 /// <param name="From">From this study date on, <c>yyyyMMdd</c>.</param>
 /// <param name="To">To this study date, inclusive.</param>
-public sealed record StudyFilter(Uid? Study = null, Sha256Digest? Patient = null, Sha256Digest? Accession = null, string? From = null, string? To = null)
+public sealed record StudyFilter(Uid? Study = null, IReadOnlyList<Sha256Digest>? Patient = null, IReadOnlyList<Sha256Digest>? Accession = null, string? From = null, string? To = null)
 {
-    /// <summary>Whether a study fits.</summary>
-    public bool Fits(StudyResponse study) =>
+    /// <summary>Whether a study fits. Its packs may know its patient by different HMACs.</summary>
+    internal bool Fits(FoundStudy found) => Fits(found.Study)
+        && (Patient is null || found.Shares.Any(share => share.Facts.Patient is { } of && Patient.Contains(of)))
+        && (Accession is null || found.Shares.Any(share => share.Accession is { } of && Accession.Contains(of)));
+
+    private bool Fits(StudyResponse study) =>
         (Study is null || study.Study == Study)
-        && (Patient is null || study.PatientHmac == Patient)
-        && (Accession is null || study.AccessionHmac == Accession)
         && (From is null || string.CompareOrdinal(study.StudyDate, From) >= 0)
         && (To is null || (study.StudyDate is not null && string.CompareOrdinal(study.StudyDate, To) <= 0));
 }
@@ -154,17 +156,27 @@ public sealed class CatalogReader(IRowStore rows)
         }
     }
 
-    /// <summary>The studies of a patient.</summary>
-    public async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, Sha256Digest patient, CancellationToken cancellationToken) =>
-        await rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Patient}{patient}:"), cancellationToken)
-            .Select(row => Uid.TryParse(row.Key[(row.Key.LastIndexOf(':') + 1)..], null, out Uid study) ? study : (Uid?)null)
-            .Where(study => study is not null)
-            .Select(study => study!.Value)
-            .ToListAsync(cancellationToken);
+    /// <summary>The studies of a patient, whom the catalogue may know by several HMACs.</summary>
+    public async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, IReadOnlyList<Sha256Digest> patient, CancellationToken cancellationToken)
+    {
+        HashSet<Uid> studies = [];
+        foreach (Sha256Digest hmac in patient)
+        {
+            await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Patient}{hmac}:"), cancellationToken))
+            {
+                if (Uid.TryParse(row.Key[(row.Key.LastIndexOf(':') + 1)..], null, out Uid study))
+                {
+                    studies.Add(study);
+                }
+            }
+        }
+
+        return [.. studies];
+    }
 
     /// <summary>The study, or null.</summary>
     public async Task<StudyResponse?> FindStudyAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
-        await FindStudyAsync(clinic, study, await LostAsync(clinic, cancellationToken), cancellationToken);
+        (await FindStudyAsync(clinic, study, await LostAsync(clinic, cancellationToken), cancellationToken))?.Study;
 
     /// <summary>The clinic's packs that do not count any more: as a rule none.</summary>
     public Task<IReadOnlyDictionary<PackId, LostPack>> LostAsync(ClinicId clinic, CancellationToken cancellationToken) => LossRows.ListAsync(rows, clinic, cancellationToken);
@@ -179,13 +191,17 @@ public sealed class CatalogReader(IRowStore rows)
 
         if (filter.Study is { } one)
         {
-            return new Page<StudyResponse>(await FindStudyAsync(clinic, one, cancellationToken) is { } study && filter.Fits(study) ? [study] : []);
+            FoundStudy? study = await FindStudyAsync(clinic, one, await LostAsync(clinic, cancellationToken), cancellationToken);
+            return new Page<StudyResponse>(study is not null && filter.Fits(study) ? [study.Study] : []);
+        }
+
+        if ((filter.Patient ?? filter.Accession) is { } hmacs)
+        {
+            return await LookUpAsync(clinic, filter, filter.Patient is null ? CatalogRows.Accession : CatalogRows.Patient, hmacs, after, take, cancellationToken);
         }
 
         (string prefix, RowRange range) = filter switch
         {
-            { Patient: { } patient } => Look($"{CatalogRows.Patient}{patient}:", after),
-            { Accession: { } accession } => Look($"{CatalogRows.Accession}{accession}:", after),
             { From: null, To: null } => (CatalogRows.Study, RowRange.Prefix(CatalogRows.Study)),
             _ => (CatalogRows.Date, new RowRange(
                 CatalogRows.Date + (after is null ? filter.From ?? "" : after + "!"),
@@ -364,10 +380,37 @@ public sealed class CatalogReader(IRowStore rows)
 
     private static bool Same(object one, object? other) => one is byte[] bytes ? other is byte[] others && bytes.AsSpan().SequenceEqual(others) : one.Equals(other);
 
-    private static (string Prefix, RowRange Range) Look(string prefix, string? after) => (prefix, RowRange.After(prefix, after));
+    private async Task<FoundStudy?> FindStudyAsync(ClinicId clinic, Uid study, IReadOnlyDictionary<PackId, LostPack> lost, CancellationToken cancellationToken) =>
+        await SharesAsync(clinic, study, cancellationToken) is { Count: > 0 } shares
+            ? new FoundStudy(CatalogRows.Sum(study, shares, lost), [.. shares.Select(CatalogRows.TryReadShare).OfType<StudyShare>()])
+            : null;
 
-    private async Task<StudyResponse?> FindStudyAsync(ClinicId clinic, Uid study, IReadOnlyDictionary<PackId, LostPack> lost, CancellationToken cancellationToken) =>
-        await SharesAsync(clinic, study, cancellationToken) is { Count: > 0 } shares ? CatalogRows.Sum(study, shares, lost) : null;
+    /// <summary>Under one HMAC after the other: <paramref name="after"/> is the last study, and before it and a colon the HMAC's number where that is not the first.</summary>
+    private async Task<Page<StudyResponse>> LookUpAsync(
+        ClinicId clinic, StudyFilter filter, string kind, IReadOnlyList<Sha256Digest> hmacs, string? after, int take, CancellationToken cancellationToken)
+    {
+        string[] token = after?.Split(':') ?? [];
+        int at = token.Length > 1 && int.TryParse(token[0], NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : 0;
+        string? last = token.Length > 0 && token[^1].Length > 0 ? token[^1] : null;
+        List<StudyResponse> studies = [];
+        for (; at < hmacs.Count; at++, last = null)
+        {
+            string prefix = $"{kind}{hmacs[at]}:";
+            Page<StudyResponse> page = await FoundStudiesAsync(clinic, filter, prefix, RowRange.After(prefix, last), take, cancellationToken);
+            studies.AddRange(page.Items.Where(study => !studies.Any(before => before.Study == study.Study)));
+            if (page.Next is { } next)
+            {
+                return new Page<StudyResponse>(studies, at == 0 ? next : string.Create(CultureInfo.InvariantCulture, $"{at}:{next}"));
+            }
+
+            if (studies.Count >= take && at + 1 < hmacs.Count)
+            {
+                return new Page<StudyResponse>(studies, string.Create(CultureInfo.InvariantCulture, $"{at + 1}:"));
+            }
+        }
+
+        return new Page<StudyResponse>(studies);
+    }
 
     private async Task<Page<StudyResponse>> AllStudiesAsync(ClinicId clinic, string? after, int take, CancellationToken cancellationToken)
     {
@@ -407,13 +450,13 @@ public sealed class CatalogReader(IRowStore rows)
         List<StudyResponse> studies = [];
         foreach (Row[] some in index.Chunk(StudiesAtOnce))
         {
-            StudyResponse?[] found = await Task.WhenAll(some.Select(row =>
-                Uid.TryParse(row.Key[(row.Key.LastIndexOf(':') + 1)..], null, out Uid study) ? FindStudyAsync(clinic, study, lost, cancellationToken) : Task.FromResult<StudyResponse?>(null)));
+            FoundStudy?[] found = await Task.WhenAll(some.Select(row =>
+                Uid.TryParse(row.Key[(row.Key.LastIndexOf(':') + 1)..], null, out Uid study) ? FindStudyAsync(clinic, study, lost, cancellationToken) : Task.FromResult<FoundStudy?>(null)));
 
             // A study whose packs disagree on its date stands in the index twice; it counts where its own date is.
             studies.AddRange(found.Zip(some)
-                .Where(pair => pair.First is not null && filter.Fits(pair.First) && (prefix != CatalogRows.Date || pair.Second.Key.StartsWith($"{CatalogRows.Date}{pair.First.StudyDate}:", StringComparison.Ordinal)))
-                .Select(pair => pair.First!));
+                .Where(pair => pair.First is not null && filter.Fits(pair.First) && (prefix != CatalogRows.Date || pair.Second.Key.StartsWith($"{CatalogRows.Date}{pair.First.Study.StudyDate}:", StringComparison.Ordinal)))
+                .Select(pair => pair.First!.Study));
         }
 
         return new Page<StudyResponse>(studies, index.Count == take ? index[^1].Key[prefix.Length..] : null);

@@ -305,3 +305,6 @@ internal static class CatalogRows
 
 /// <summary>What a pack adds to its study.</summary>
 internal sealed record StudyShare(PackFacts Facts, int Instances, long Length, IReadOnlyList<string> Modalities, Sha256Digest? Accession);
+
+/// <summary>A study, and what its packs say.</summary>
+internal sealed record FoundStudy(StudyResponse Study, IReadOnlyList<StudyShare> Shares);

@@ -25,10 +25,10 @@ public sealed class DisclosureLog(IRowStore rows, IdentifierLookup identifiers, 
     /// <summary>Looks a patient up. That somebody looked is in the log; for whom is not.</summary>
     public async Task<DisclosuresResponse> FindAsync(ClinicId clinic, string patientId, Requester by, CancellationToken cancellationToken)
     {
-        (Sha256Digest? patient, _) = await identifiers.HmacAsync(clinic, patientId, null, cancellationToken);
+        (IdentifierHmacs? patient, _) = await identifiers.HmacAsync(clinic, patientId, null, cancellationToken);
         DateTimeOffset to = clock.GetUtcNow(), from = to.AddYears(-Years);
         List<DisclosedPack> packs = [];
-        if (patient is { } hmac)
+        foreach (Sha256Digest hmac in patient?.Own ?? [])
         {
             await foreach (Row row in rows.ReadAllAsync(RowTable.Work, clinic.Value, DisclosureRows.Of(hmac), cancellationToken))
             {

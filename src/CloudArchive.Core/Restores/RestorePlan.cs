@@ -98,13 +98,13 @@ public sealed partial class RestorePlanner(
 
     private async Task<RestorePlan> OfPatientAsync(ClinicId clinic, string patientId, CancellationToken cancellationToken)
     {
-        (Sha256Digest? patient, _) = await identifiers.HmacAsync(clinic, patientId, null, cancellationToken);
-        if (patient is not { } hmac)
+        (IdentifierHmacs? patient, _) = await identifiers.HmacAsync(clinic, patientId, null, cancellationToken);
+        if (patient is not { Own: var hmacs })
         {
             return RestorePlan.OfPacks("patient", []); // no ID at all is nobody's
         }
 
-        HashSet<Uid> studies = [.. await StudiesOfAsync(clinic, hmac, cancellationToken)];
+        HashSet<Uid> studies = [.. await StudiesOfAsync(clinic, hmacs, cancellationToken)];
         (IReadOnlyList<CommittedPack> all, bool catalogueOnly) = await ReadAsync(clinic, () => committed.ReadAsync(clinic, cancellationToken), null, cancellationToken);
         List<CommittedPack> packs = [.. all.Where(pack => pack.Study is { } study && studies.Contains(study))];
 
@@ -112,7 +112,7 @@ public sealed partial class RestorePlanner(
         HashSet<Uid> known = [.. all.Select(pack => pack.Catalogued?.Study).OfType<Uid>()];
         CommittedPack[] strays = [.. all.Where(pack => pack.Catalogued is null && !(pack.Study is { } study && (known.Contains(study) || studies.Contains(study))))];
         (IReadOnlyList<(CommittedPack Pack, Sidecar Sidecar)> found, bool whole) = await SidecarsAsync(clinic, strays, cancellationToken);
-        packs.AddRange(found.Where(stray => stray.Sidecar.PatientHmac == hmac).Select(stray => stray.Pack with { Study = stray.Sidecar.Study }));
+        packs.AddRange(found.Where(stray => stray.Sidecar.PatientHmac is { } of && hmacs.Contains(of)).Select(stray => stray.Pack with { Study = stray.Sidecar.Study }));
         return RestorePlan.OfPacks("patient", packs, catalogueOnly || !whole);
     }
 
@@ -192,7 +192,7 @@ public sealed partial class RestorePlanner(
         }
     }
 
-    private async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, Sha256Digest patient, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, IReadOnlyList<Sha256Digest> patient, CancellationToken cancellationToken)
     {
         StudyFilter filter = new(Patient: patient);
         List<Uid> studies = [];

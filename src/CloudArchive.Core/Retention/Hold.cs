@@ -8,7 +8,7 @@ namespace CloudArchive.Core.Retention;
 /// <param name="Id">Its id.</param>
 /// <param name="Clinic">Whose.</param>
 /// <param name="Study">The study that it names; or null.</param>
-/// <param name="Patient">The patient that it names, as HMAC; or null.</param>
+/// <param name="Patients">The patient that it names, as all the HMACs that the catalogue may have; or null.</param>
 /// <param name="Reason">Why, for people. May name a case: it is not in the audit log.</param>
 /// <param name="Statement">SHA-256 of salt and reason, which the log has.</param>
 /// <param name="Salt">So that the statement tells nothing of the reason.</param>
@@ -28,7 +28,7 @@ public sealed record Hold(
     WorkId Id,
     ClinicId Clinic,
     Uid? Study,
-    Sha256Digest? Patient,
+    IReadOnlyList<Sha256Digest>? Patients,
     string Reason,
     Sha256Digest Statement,
     byte[] Salt,
@@ -52,11 +52,11 @@ public sealed record Hold(
     public bool Keeps(StudyFacts study) => Keeps(study.Study, null) || study.Packs.Any(pack => Keeps(study.Study, pack.Patient));
 
     /// <summary>Whether it names this study or patient.</summary>
-    public bool Keeps(Uid study, Sha256Digest? patient) => IsOn && (Unreadable || Study == study || (Patient is not null && Patient == patient));
+    public bool Keeps(Uid study, Sha256Digest? patient) => IsOn && (Unreadable || Study == study || (patient is { } one && Patients?.Contains(one) == true));
 
     /// <summary>As an admin or compliance sees it: never the patient.</summary>
     public HoldResponse ToResponse() => new(
-        Id.ToString(), Clinic, Study, Patient is not null, Reason, Status, SetBy, SetAt, EnforcedAt, Packs, ClearRequestedBy, ClearRequestedAt, ClearedBy, ClearedAt);
+        Id.ToString(), Clinic, Study, Patients is not null, Reason, Status, SetBy, SetAt, EnforcedAt, Packs, ClearRequestedBy, ClearRequestedAt, ClearedBy, ClearedAt);
 }
 
 /// <summary>Holds, in <see cref="RowTable.Clinics"/>: <c>hold:{id}</c>. They stay when they are cleared.</summary>
@@ -77,7 +77,7 @@ internal static class HoldRows
             ["packs"] = (long)hold.Packs,
         };
         Add(values, "study", hold.Study?.Value);
-        Add(values, "patient", hold.Patient?.Hex);
+        Add(values, "patient", hold.Patients is { } patients ? string.Join(' ', patients.Select(patient => patient.Hex)) : null);
         Add(values, "enforcedAt", hold.EnforcedAt);
         Add(values, "clearRequestedBy", hold.ClearRequestedBy);
         Add(values, "clearRequestedAt", hold.ClearRequestedAt);
@@ -117,7 +117,7 @@ internal static class HoldRows
         WorkId.Parse(row.Key[Prefix.Length..]),
         ClinicId.Parse(row.Partition),
         row.Text("study") is { } study ? Uid.Parse(study) : null,
-        row.Text("patient") is { } patient ? Sha256Digest.Parse(patient) : null,
+        row.Text("patient") is { } patients ? [.. patients.Split(' ').Select(patient => Sha256Digest.Parse(patient))] : null,
         row.Text("reason")!,
         Sha256Digest.Parse(row.Text("statement")!),
         row.Bytes("salt")!,

@@ -22,12 +22,12 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
     private const int MostReasonCharacters = 500;
 
     /// <summary>
-    /// Sets a hold on a study, archived already or not, or on a patient. Repeating it answers the hold that is there.
+    /// Sets a hold on a study, archived already or not, or on a patient, by all that the catalogue may know the patient by. Repeating it answers the hold that is there.
     /// </summary>
-    public async Task<Hold> SetAsync(ClinicId id, Uid? study, Sha256Digest? patient, string reason, Requester by, CancellationToken cancellationToken)
+    public async Task<Hold> SetAsync(ClinicId id, Uid? study, IReadOnlyList<Sha256Digest>? patients, string reason, Requester by, CancellationToken cancellationToken)
     {
         await clinics.GetAsync(id, cancellationToken);
-        if ((study is null) == (patient is null))
+        if ((study is null) == (patients is null))
         {
             throw new RefusedException(Refusal.RequestInvalid, "Give either study or patientId.");
         }
@@ -37,14 +37,14 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
             throw new RefusedException(Refusal.RequestInvalid, $"reason: 1 to {MostReasonCharacters} characters.");
         }
 
-        if ((await ActiveAsync(id, cancellationToken)).FirstOrDefault(hold => hold.Study == study && hold.Patient == patient && hold.Reason == reason) is { } there)
+        if ((await ActiveAsync(id, cancellationToken)).FirstOrDefault(hold => hold.Study == study && Same(hold.Patients, patients) && hold.Reason == reason) is { } there)
         {
             return there;
         }
 
         byte[] salt = RandomNumberGenerator.GetBytes(16);
         Sha256Digest statement = Sha256Digest.Of([.. salt, .. Encoding.UTF8.GetBytes(reason)]);
-        Hold hold = new(WorkId.New(clock), id, study, patient, reason, statement, salt, HoldStatus.Active, by.Actor.Id, clock.GetUtcNow());
+        Hold hold = new(WorkId.New(clock), id, study, patients, reason, statement, salt, HoldStatus.Active, by.Actor.Id, clock.GetUtcNow());
         AuditEvent entry = Entry(hold, AuditActions.HoldSet, by, $"hold-set:{hold.Id}");
         await outbox.SubmitAsync(RowTable.Clinics, id.Value, [new RowWrite.Insert(HoldRows.Prefix + hold.Id, HoldRows.Values(hold))], entry, cancellationToken);
         return await GetAsync(id, hold.Id, cancellationToken);
@@ -162,6 +162,9 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
         return new AuditEvent(
             hold.Clinic.Value, action, AuditOutcome.Success, by.Actor, new AuditSubject(hold.Clinic.Value, hold.Study?.Value, Other: hold.Id.ToString()), by.Origin, Details: details, Once: once);
     }
+
+    private static bool Same(IReadOnlyList<Sha256Digest>? one, IReadOnlyList<Sha256Digest>? other) =>
+        one is null || other is null ? one is null && other is null : one.SequenceEqual(other);
 
     private bool IsStale(Hold hold) => hold.ClearRequestedAt + ClearLifetime < clock.GetUtcNow();
 

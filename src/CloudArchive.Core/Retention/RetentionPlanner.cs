@@ -32,7 +32,7 @@ public sealed class RetentionPlanner(ClinicDirectory clinics, CatalogReader cata
         {
             foreach (Sha256Digest patient in facts.Packs.Select(pack => pack.Patient).OfType<Sha256Digest>().Distinct())
             {
-                foreach (Uid other in await catalog.StudiesOfAsync(id, patient, cancellationToken))
+                foreach (Uid other in await catalog.StudiesOfAsync(id, [patient], cancellationToken))
                 {
                     ofPatients.Add(await catalog.FactsOfAsync(id, other, cancellationToken));
                 }

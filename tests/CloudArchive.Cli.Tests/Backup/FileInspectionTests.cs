@@ -33,6 +33,26 @@ public sealed class FileInspectionTests : IDisposable
         Assert.Equal(System.IO.File.GetLastWriteTimeUtc(File).Ticks, dicom.ModifiedTicks);
     }
 
+    /// <summary>ISO 8859-1 in a file that declares nothing, or UTF-8: common where software is older than its settings.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("ISO_IR 192")]
+    [InlineData("ISO 2022 IR 149")]
+    public async Task Two_IDs_whose_bytes_do_not_decode_stay_two_patients(string? declared)
+    {
+        Sha256Digest? müller = await PatientAsync("Müller1", declared), möller = await PatientAsync("Möller1", declared);
+        Assert.NotEqual(müller, möller);
+        Assert.Equal(_secret.Hmac(System.Text.Encoding.Latin1.GetBytes("Müller1")), müller);
+        Assert.NotEqual(_secret.Hmac("M\uFFFDller1"), müller);
+    }
+
+    [Fact]
+    public async Task An_ID_that_decodes_has_the_HMAC_of_its_text()
+    {
+        Assert.Equal(_secret.Hmac("Müller1"), await PatientAsync("Müller1", "ISO_IR 100"));
+        Assert.Equal(_secret.Hmac("Muller1"), await PatientAsync("Muller1", null));
+    }
+
     [Theory]
     [InlineData("just text")]
     [InlineData("")]
@@ -170,4 +190,24 @@ public sealed class FileInspectionTests : IDisposable
     private Task<Inspection> ReadAsync(bool wasDicom = false) => FileInspection.ReadAsync(Seen(wasDicom), _secret, _ => { }, TestContext.Current.CancellationToken);
 
     private async Task<Inspection.Skip> SkippedAsync(bool wasDicom = false) => Assert.IsType<Inspection.Skip>(await ReadAsync(wasDicom));
+
+    private async Task<Sha256Digest?> PatientAsync(string id, string? declared)
+    {
+        using (FileStream stream = System.IO.File.Create(File))
+        using (DicomWriter writer = new(stream, TransferSyntaxes.ExplicitVrLittleEndian))
+        {
+            writer.Meta("1.2.840.10008.5.1.4.1.1.1.3", "1.2.3");
+            if (declared is not null)
+            {
+                writer.Text(0x0008_0005, "CS", declared);
+            }
+
+            writer.Text(0x0008_0016, "UI", "1.2.840.10008.5.1.4.1.1.1.3");
+            writer.Text(0x0008_0018, "UI", "1.2.3");
+            writer.Text(0x0010_0020, "LO", id);
+            writer.Text(0x0020_000D, "UI", "1.2");
+        }
+
+        return Assert.IsType<Inspection.Dicom>(await ReadAsync()).Content.Study.Patient;
+    }
 }

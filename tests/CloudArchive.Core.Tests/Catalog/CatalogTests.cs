@@ -34,19 +34,19 @@ public sealed class CatalogTests(SharedStorage shared)
         (SealedPack bert, _) = await clinic.BackUpAsync(studyDate: null, patientId: "bert");
         await other.BackUpAsync(studyDate: "20250101", patientId: "anna");
 
-        Assert.Equal(Order(anna, anna2), await FindAsync(new StudyFilter(Patient: clinic.Secret.Hmac("anna"))));
-        Assert.Equal(Order(bert), await FindAsync(new StudyFilter(Patient: clinic.Secret.Hmac("bert"))));
-        Assert.Equal(Order(anna), await FindAsync(new StudyFilter(Accession: clinic.Secret.Hmac("ACC-" + anna.Sidecar.Study))));
+        Assert.Equal(Order(anna, anna2), await FindAsync(new StudyFilter(Patient: [clinic.Secret.Hmac("anna")!.Value])));
+        Assert.Equal(Order(bert), await FindAsync(new StudyFilter(Patient: [clinic.Secret.Hmac("bert")!.Value])));
+        Assert.Equal(Order(anna), await FindAsync(new StudyFilter(Accession: [clinic.Secret.Hmac("ACC-" + anna.Sidecar.Study)!.Value])));
         Assert.Equal(Order(anna), await FindAsync(new StudyFilter(From: "20250101", To: "20250101")));
         Assert.Equal(Order(anna, anna2), await FindAsync(new StudyFilter(From: "20240101")));
         Assert.Equal(Order(anna), await FindAsync(new StudyFilter(To: "20260629")));
-        Assert.Equal(Order(anna2), await FindAsync(new StudyFilter(Patient: clinic.Secret.Hmac("anna"), From: "20260101")));
-        Assert.Equal(Order(), await FindAsync(new StudyFilter(Patient: clinic.Secret.Hmac("bert"), From: "20260101")));
+        Assert.Equal(Order(anna2), await FindAsync(new StudyFilter(Patient: [clinic.Secret.Hmac("anna")!.Value], From: "20260101")));
+        Assert.Equal(Order(), await FindAsync(new StudyFilter(Patient: [clinic.Secret.Hmac("bert")!.Value], From: "20260101")));
         Assert.Equal(Order(), await FindAsync(new StudyFilter(From: "20260701", To: "20250101")));
         Assert.Equal(Order(anna, anna2, bert), await FindAsync(new StudyFilter()));
         Assert.Equal(Order(bert), await FindAsync(new StudyFilter(Study: bert.Sidecar.Study)));
-        Assert.Equal(Order(), await FindAsync(new StudyFilter(Study: bert.Sidecar.Study, Patient: clinic.Secret.Hmac("anna"))));
-        Assert.Equal(Order(), await FindAsync(new StudyFilter(Patient: other.Secret.Hmac("anna"))));
+        Assert.Equal(Order(), await FindAsync(new StudyFilter(Study: bert.Sidecar.Study, Patient: [clinic.Secret.Hmac("anna")!.Value])));
+        Assert.Equal(Order(), await FindAsync(new StudyFilter(Patient: [other.Secret.Hmac("anna")!.Value])));
 
         async Task<string[]> FindAsync(StudyFilter filter) =>
             [.. (await clinic.Archive.Catalog.ListStudiesAsync(clinic.Id, filter, null, 100, Cancel)).Items.Select(s => s.Study.Value).Order(StringComparer.Ordinal)];
@@ -73,7 +73,7 @@ public sealed class CatalogTests(SharedStorage shared)
         StudyFilter filter = by switch
         {
             "date" => new StudyFilter(From: "20260101", To: "20261231"),
-            "patient" => new StudyFilter(Patient: clinic.Secret.Hmac("PID-7")),
+            "patient" => new StudyFilter(Patient: [clinic.Secret.Hmac("PID-7")!.Value]),
             _ => new StudyFilter(),
         };
         List<string> listed = [];

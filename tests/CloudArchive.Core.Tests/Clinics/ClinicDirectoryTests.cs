@@ -103,8 +103,9 @@ public sealed class ClinicDirectoryTests(SharedStorage shared)
         Assert.DoesNotContain(row.Values.Values, value => value is string text && text.Contains(secret, StringComparison.Ordinal));
         Archive ingest = new(shared.Storage.Rows, shared.Storage.Vault, shared.Keys, null, shared.Keys, clinic.Archive.Clock);
         Assert.Equal(Refusal.RecoveryOnly, (await Assert.ThrowsAsync<RefusedException>(() => ingest.Identifiers.HmacAsync(clinic.Id, "PID", null, Cancel))).Refusal);
-        (Sha256Digest? patient, Sha256Digest? accession) = await clinic.Archive.Identifiers.HmacAsync(clinic.Id, "PID-7 ", null, Cancel);
-        Assert.Equal((clinic.Secret.Hmac("PID-7"), null), (patient, accession));
+        (IdentifierHmacs? patient, IdentifierHmacs? accession) = await clinic.Archive.Identifiers.HmacAsync(clinic.Id, "PID-7 ", null, Cancel);
+        Assert.Equal([clinic.Secret.Hmac("PID-7")!.Value], patient!.All);
+        Assert.Null(accession);
     }
 
     private static async Task<List<ClinicId>> ListAsync(Archive archive)

@@ -44,11 +44,16 @@ internal sealed class MemoryArchive
     }
 
     /// <summary>Seals, uploads, commits; the sidecar says what an agent with the current policy says.</summary>
-    public async Task<SealedPack> BackUpAsync(Uid? study = null, string? studyDate = "20260102", string? patientId = "PID-7", int? bornIn = null, bool knowsPolicy = true, Func<SealedPack, Task>? beforeCommit = null, IReadOnlyList<TestFile>? files = null)
+    public async Task<SealedPack> BackUpAsync(Uid? study = null, string? studyDate = "20260102", string? patientId = "PID-7", int? bornIn = null, bool knowsPolicy = true, Func<SealedPack, Task>? beforeCommit = null, IReadOnlyList<TestFile>? files = null, Sha256Digest? patient = null)
     {
         SealedPack pack = files is null
             ? await Clinic.SealAsync(study, files: 1, studyDate, patientId)
             : await Clinic.SealAsync(await Core.Intake.OpenAsync(Clinic.Agent, study!.Value, files.Sum(file => (long)file.Content.Length), Clinic.AsAgent, Cancel), study.Value, files, studyDate, patientId);
+        if (patient is not null)
+        {
+            pack = pack with { Sidecar = pack.Sidecar with { PatientHmac = patient } };
+        }
+
         if (knowsPolicy)
         {
             RetentionPolicy policy = (await Core.Clinics.GetAsync(Clinic.Id, Cancel)).Retention;

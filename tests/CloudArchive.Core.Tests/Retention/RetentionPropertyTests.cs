@@ -221,7 +221,7 @@ public sealed class RetentionPropertyTests(SharedStorage shared)
 
         private async Task HoldAsync(Study? study, int? patient)
         {
-            Sha256Digest? hmac = patient is { } p ? archive.Clinic.Secret.Hmac($"P{p}") : null;
+            Sha256Digest[]? hmac = patient is { } p ? [archive.Clinic.Secret.Hmac($"P{p}")!.Value] : null;
             Hold hold = await archive.Core.Holds.SetAsync(archive.Clinic.Id, study?.Uid, hmac, "case", Archive.Admin, Cancel);
             if (_holds.All(there => there.Id != hold.Id))
             {

@@ -125,8 +125,8 @@ public sealed class RetentionTests(SharedStorage shared)
         SealedPack there = await archive.BackUpAsync(patientId: "A");
         SealedPack other = await archive.BackUpAsync(patientId: "B");
         Sha256Digest patient = archive.Clinic.Secret.Hmac("A")!.Value;
-        Hold hold = await archive.Core.Holds.SetAsync(archive.Clinic.Id, null, patient, "Letter of 2026-03-01", Archive.Admin, Cancel);
-        Assert.Equal(hold.Id, (await archive.Core.Holds.SetAsync(archive.Clinic.Id, null, patient, "Letter of 2026-03-01", Archive.Admin, Cancel)).Id);
+        Hold hold = await archive.Core.Holds.SetAsync(archive.Clinic.Id, null, [patient], "Letter of 2026-03-01", Archive.Admin, Cancel);
+        Assert.Equal(hold.Id, (await archive.Core.Holds.SetAsync(archive.Clinic.Id, null, [patient], "Letter of 2026-03-01", Archive.Admin, Cancel)).Id);
         SealedPack between = await archive.BackUpAsync(patientId: "A");
         Assert.True(IsHeld(archive, between));
         Assert.False(IsHeld(archive, there));
@@ -165,7 +165,7 @@ public sealed class RetentionTests(SharedStorage shared)
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
         SealedPack pack = await archive.BackUpAsync(patientId: "A");
-        Hold ofPatient = await archive.Core.Holds.SetAsync(archive.Clinic.Id, null, archive.Clinic.Secret.Hmac("A"), "one", Archive.Admin, Cancel);
+        Hold ofPatient = await archive.Core.Holds.SetAsync(archive.Clinic.Id, null, [archive.Clinic.Secret.Hmac("A")!.Value], "one", Archive.Admin, Cancel);
         Hold ofStudy = await archive.Core.Holds.SetAsync(archive.Clinic.Id, pack.Sidecar.Study, null, "two", Archive.Admin, Cancel);
         await archive.RunAsync(alsoPlan: false);
         Assert.Equal(HoldStatus.Cleared, (await archive.Core.Holds.ClearAsync(archive.Clinic.Id, ofPatient.Id, Archive.Admin, Cancel)).Status);

@@ -27,7 +27,7 @@ public sealed class RetentionThroughStorageTests(SharedStorage shared)
         Uid plain = await BackUpAsync(archive, clinic, TestClinic.NewStudy(), "A");
         Uid late = await BackUpAsync(archive, clinic, TestClinic.NewStudy(), "B");
         Uid held = await BackUpAsync(archive, clinic, TestClinic.NewStudy(), "C");
-        Hold hold = await archive.Holds.SetAsync(clinic.Id, null, clinic.Secret.Hmac("C"), "case", Archive.Admin, Cancel);
+        Hold hold = await archive.Holds.SetAsync(clinic.Id, null, [clinic.Secret.Hmac("C")!.Value], "case", Archive.Admin, Cancel);
         Dictionary<Uid, int> goneIn = [];
         for (int year = 1; year <= 30; year++)
         {

@@ -238,7 +238,7 @@ public sealed class StudyDestructionTests(SharedStorage shared)
             Assert.Equal(Sha256Digest.Of(Encoding.UTF8.GetBytes(issued.Certificate)).Hex, destroyed.Details!["certificate"]);
             Assert.Equal(3, archive.Vault.All(VaultArea.Packs).Count);
             Assert.All(archive.Vault.All(VaultArea.Packs), left => Assert.True(left.State.LegalHold));
-            Assert.Equal([stays.Sidecar.Study], await archive.Core.Catalog.StudiesOfAsync(archive.Clinic.Id, archive.Clinic.Secret.Hmac("A")!.Value, Cancel));
+            Assert.Equal([stays.Sidecar.Study], await archive.Core.Catalog.StudiesOfAsync(archive.Clinic.Id, [archive.Clinic.Secret.Hmac("A")!.Value], Cancel));
             Assert.Empty(await archive.Rows.QueryAsync(RowTable.Catalog, archive.Clinic.Id.Value, RowRange.Prefix($"k:{gone.Sidecar.Study}:"), 10, Cancel));
             if (!doom.Struck)
             {

@@ -63,8 +63,8 @@ internal static class RetentionPages
         Uid? study = context.Field("study") is not { } text ? null
             : Uid.TryParse(text, null, out Uid uid) ? uid
             : throw new RefusedException(Refusal.RequestInvalid, "Study: a Study Instance UID is digits and dots.");
-        (Sha256Digest? patient, _) = await lookup.HmacAsync(clinic, context.Field("patientId"), null, cancellationToken);
-        await holds.SetAsync(clinic, study, patient, context.Field("reason") ?? "", context.Requester(), cancellationToken);
+        (IdentifierHmacs? patient, _) = await lookup.HmacAsync(clinic, context.Field("patientId"), null, cancellationToken);
+        await holds.SetAsync(clinic, study, patient?.All, context.Field("reason") ?? "", context.Requester(), cancellationToken);
         return Back(clinic);
     }
 

@@ -50,8 +50,8 @@ internal static class StudyPages
             throw new RefusedException(Refusal.RequestInvalid, "Fill in a patient ID or an accession number, exactly as it stands in the images.");
         }
 
-        (Sha256Digest? patientHmac, Sha256Digest? accessionHmac) = await lookup.HmacAsync(clinic, patient, accession, cancellationToken);
-        Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, new StudyFilter(null, patientHmac, accessionHmac), null, 200, catalog, log, context, cancellationToken);
+        (IdentifierHmacs? patients, IdentifierHmacs? accessions) = await lookup.HmacAsync(clinic, patient, accession, cancellationToken);
+        Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, new StudyFilter(null, patients?.Own, accessions?.Own), null, 200, catalog, log, context, cancellationToken);
         return Page(new StudiesModel(page.Items, null, false, "", "", "", patient is null ? Searched.Accession : accession is null ? Searched.Patient : Searched.Both));
     }
 
