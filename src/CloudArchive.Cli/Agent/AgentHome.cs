@@ -15,6 +15,9 @@ public sealed class AgentHome(string path)
     /// <summary>The key that the agent is changing to, protected: there only while it does, or where a crash came between.</summary>
     public string NextAgentKey => System.IO.Path.Combine(Path, "agent.key.next");
 
+    /// <summary>The key that an enrollment under way sent, with the code's hash, protected: gone once it is answered.</summary>
+    public string EnrollingKey => System.IO.Path.Combine(Path, "agent.key.enrolling");
+
     /// <summary>The clinic's identifier secret, protected.</summary>
     public string IdentifierSecret => System.IO.Path.Combine(Path, "identifier.key");
 

@@ -50,10 +50,5 @@ public sealed record AgentIdentity(
     public static AgentIdentity Load(AgentHome home) => TryLoad(home) ?? throw new NotEnrolledException(home.Path);
 
     /// <summary>Writes it, whole or not at all.</summary>
-    public void Save(AgentHome home)
-    {
-        string temporary = home.Identity + ".new";
-        File.WriteAllBytes(temporary, JsonSerializer.SerializeToUtf8Bytes(this, FormatJson.Options));
-        File.Move(temporary, home.Identity, overwrite: true);
-    }
+    public void Save(AgentHome home) => ProtectedFile.WritePlain(home.Identity, JsonSerializer.SerializeToUtf8Bytes(this, FormatJson.Options));
 }

@@ -11,6 +11,13 @@ public static class ProtectedFile
     public static void Write(string path, ReadOnlySpan<byte> secret)
     {
         byte[] content = Protect(secret);
+        WritePlain(path, content);
+        CryptographicOperations.ZeroMemory(content);
+    }
+
+    /// <summary>Writes a file that is no secret and that only this user can read, whole or not at all: its bytes are on the disk before they have its name.</summary>
+    public static void WritePlain(string path, ReadOnlySpan<byte> content)
+    {
         string temporary = path + ".new";
         File.Delete(temporary);
         FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write };
@@ -21,7 +28,6 @@ public static class ProtectedFile
             file.Flush(flushToDisk: true);
         }
 
-        CryptographicOperations.ZeroMemory(content);
         File.Move(temporary, path, overwrite: true);
     }
 

@@ -53,12 +53,12 @@ internal static class EnrollCommand
 
     private static async Task<AgentIdentity> EnrollAsync(CliEnvironment environment, AgentHome home, Uri service, EnrollmentCode code, string name, EscrowChoice? escrow, CancellationToken cancellationToken)
     {
-        using ECDsa agentKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using ECDsa agentKey = KeyFor(home, code);
         using ArchiveClient client = new(service, null, environment);
         EnrollResponse answer;
         try
         {
-            answer = await client.PostAsync<EnrollResponse>("v1/enrollments", new EnrollRequest(code.Reveal(), name, JwkKeys.FromEcdsa(agentKey), escrow?.Key), repeatable: false, cancellationToken);
+            answer = await client.PostAsync<EnrollResponse>("v1/enrollments", new EnrollRequest(code.Reveal(), name, JwkKeys.FromEcdsa(agentKey), escrow?.Key), repeatable: true, cancellationToken);
         }
         catch (ServiceRefusedException error)
         {
@@ -69,7 +69,7 @@ internal static class EnrollCommand
         }
         catch (ServiceUnreachableException error) when (escrow is not null)
         {
-            // The request may have arrived, and the service pinned this very key: its private half must not be lost.
+            // The request may have arrived, and the service pinned this very key: its private half must not be lost. The agent's own is kept beside.
             throw new ServiceUnreachableException(service.Authority, $"{error.Message.TrimEnd('.')}; keep {escrow.Path}, and repeat the command with it", error);
         }
 
@@ -95,7 +95,54 @@ internal static class EnrollCommand
             identity.Save(home);
         }
 
+        File.Delete(home.EnrollingKey);
         return identity;
+    }
+
+    /// <summary>
+    /// The key for a code: the one that an earlier try with it sent, where its answer never came, or a new one, which is on the disk before it is sent.
+    /// The service gives the same key the same answer, and another none: a code is good for one.
+    /// </summary>
+    private static ECDsa KeyFor(AgentHome home, EnrollmentCode code)
+    {
+        byte[] hash = code.Hash.ToBytes();
+        ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        if (TryReadEnrolling(home) is { } kept && kept.AsSpan().StartsWith(hash))
+        {
+            try
+            {
+                key.ImportPkcs8PrivateKey(kept.AsSpan(hash.Length), out _);
+                return key;
+            }
+            catch (CryptographicException)
+            {
+                key.Dispose();
+                key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            }
+            finally
+            {
+                CryptographicOperations.ZeroMemory(kept);
+            }
+        }
+
+        byte[] secret = key.ExportPkcs8PrivateKey();
+        byte[] content = [.. hash, .. secret];
+        ProtectedFile.Write(home.EnrollingKey, content);
+        CryptographicOperations.ZeroMemory(secret);
+        CryptographicOperations.ZeroMemory(content);
+        return key;
+    }
+
+    private static byte[]? TryReadEnrolling(AgentHome home)
+    {
+        try
+        {
+            return ProtectedFile.Read(home.EnrollingKey);
+        }
+        catch (LocalFailureException)
+        {
+            return null; // none, or another user's
+        }
     }
 
     private static IdentifierSecret OpenSecret(byte[] sealedSecret, EnrollmentCode code)

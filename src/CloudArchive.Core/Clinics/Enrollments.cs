@@ -14,13 +14,20 @@ public sealed record IssuedCode(EnrollmentCode Code, DateTimeOffset ExpiresAt);
 /// <summary>What an agent gets for its code.</summary>
 public sealed record Enrolled(Clinic Clinic, Agent Agent, Jwk WrappingKey, byte[] SealedIdentifierSecret);
 
-/// <summary>Codes that bind agents' keys to a clinic. A code is used once: it, the agent and the escrow key change in one transaction.</summary>
+/// <summary>
+/// Codes that bind agents' keys to a clinic. A code is good for one agent's key: code, agent and escrow key change in one transaction. That key may ask
+/// again as long as the code lives, and is answered the same, so that an answer that got lost does not use the code up.
+/// </summary>
 public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, IdentifierSecrets secrets, IWrappingKeys keys, Outbox outbox, TimeProvider clock)
 {
     /// <summary>How long a code is good for.</summary>
     public static readonly TimeSpan CodeLifetime = TimeSpan.FromHours(24);
 
     private const int MostNameCharacters = 100;
+
+    // In a code's row, once it was used: by whom, and the thumbprint of the key.
+    private const string UsedBy = "usedBy";
+    private const string UsedKey = "usedKey";
 
     /// <summary>Makes a code. The identifier secret is sealed under it, so that the host which enrolls hands out what it cannot read.</summary>
     public async Task<IssuedCode> CreateCodeAsync(ClinicId id, Requester by, CancellationToken cancellationToken)
@@ -39,7 +46,7 @@ public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, Identif
         return new IssuedCode(code, expiresAt);
     }
 
-    /// <summary>Uses a code up and makes the agent. The first agent's escrow key is pinned for good; a later one's is ignored.</summary>
+    /// <summary>Uses a code up and makes the agent; repeating it with the same key answers the agent that is there. The first agent's escrow key is pinned for good; a later one's is ignored.</summary>
     public async Task<Enrolled> EnrollAsync(string typedCode, string agentName, Jwk agentKey, Jwk? escrowKey, AuditOrigin origin, CancellationToken cancellationToken)
     {
         if (!EnrollmentCode.TryParse(typedCode, out EnrollmentCode? code)
@@ -64,13 +71,19 @@ public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, Identif
         Jwk wrapping = await keys.GetCurrentAsync(ClinicId.Parse(clinicId), cancellationToken);
         while (true)
         {
+            if (codeRow.Text(UsedBy) is not null)
+            {
+                return await AnswerAgainAsync(ClinicId.Parse(clinicId), codeRow, signing, wrapping, cancellationToken);
+            }
+
             Clinic clinic = await clinics.GetAsync(ClinicId.Parse(clinicId), cancellationToken);
             Jwk escrow = clinic.EscrowKey
                 ?? PinEscrowKey(escrowKey ?? throw new RefusedException(Refusal.EscrowKeyMissing, "The clinic's first agent must send an escrow key. Update the agent and enroll again with the same code."));
             Agent agent = new(AgentId.New(clinic.Id), agentName, signing, clock.GetUtcNow(), null, Revoked: false);
 
-            // Deleting the code by its ETag is what makes it single-use: of two that enroll at once with one code, one transaction fails.
-            List<RowWrite> writes = [new RowWrite.Delete(codeKey, codeRow.ETag!), new RowWrite.Insert(ClinicRows.AgentPrefix + agent.Id, ClinicRows.Values(agent))];
+            // Writing to the code under its ETag is what makes it single-use: of two that enroll at once with one code, one transaction fails.
+            Dictionary<string, object> used = new(codeRow.Values) { [UsedBy] = agent.Id.ToString(), [UsedKey] = signing.Kid! };
+            List<RowWrite> writes = [new RowWrite.Replace(codeKey, used, codeRow.ETag!), new RowWrite.Insert(ClinicRows.AgentPrefix + agent.Id, ClinicRows.Values(agent))];
             if (clinic.EscrowKey is null)
             {
                 writes.Add(new RowWrite.Replace(ClinicRows.ClinicKey, ClinicRows.Values(clinic with { EscrowKey = escrow }), clinic.ETag));
@@ -88,24 +101,29 @@ public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, Identif
             {
                 await outbox.SubmitAsync(RowTable.Clinics, clinicId, writes, entry, cancellationToken);
             }
-            catch (RowConflictException) when (clinic.EscrowKey is null)
-            {
-                // Either the code is gone, or another first agent pinned its escrow key a moment ago: look again.
-                if (await rows.FindAsync(RowTable.Clinics, clinicId, codeKey, cancellationToken) is null)
-                {
-                    throw CodeInvalid();
-                }
-
-                continue;
-            }
             catch (RowConflictException)
             {
-                throw CodeInvalid();
+                // Either the code was used in this moment, or another first agent pinned its escrow key: look again.
+                codeRow = await rows.FindAsync(RowTable.Clinics, clinicId, codeKey, cancellationToken) ?? throw CodeInvalid();
+                continue;
             }
 
-            await rows.TryDeleteAsync(RowTable.Clinics, ClinicRows.CodeIndex, [index], cancellationToken);
             return new Enrolled(clinic with { EscrowKey = escrow }, agent, wrapping, codeRow.Bytes("sealedSecret")!);
         }
+    }
+
+    /// <summary>The answer that the key of a used code got before; every other key gets what it would for a code that never was.</summary>
+    private async Task<Enrolled> AnswerAgainAsync(ClinicId id, Row code, Jwk signing, Jwk wrapping, CancellationToken cancellationToken)
+    {
+        if (code.Text(UsedKey) != signing.Kid
+            || !AgentId.TryParse(code.Text(UsedBy), null, out AgentId agentId)
+            || await rows.FindAsync(RowTable.Clinics, id.Value, ClinicRows.AgentPrefix + agentId, cancellationToken) is not { } row
+            || ClinicRows.Agent(row) is not { Revoked: false } agent)
+        {
+            throw CodeInvalid();
+        }
+
+        return new Enrolled(await clinics.GetAsync(id, cancellationToken), agent, wrapping, code.Bytes("sealedSecret")!);
     }
 
     /// <summary>Deletes codes that expired: at most 100 of the index and of a clinic. Returns how many.</summary>

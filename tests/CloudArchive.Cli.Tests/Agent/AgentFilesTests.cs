@@ -34,6 +34,20 @@ public sealed class AgentFilesTests : IDisposable
     }
 
     [Fact]
+    public void An_identity_is_written_whole_for_this_user_alone()
+    {
+        AgentHome home = new(_folder.Path);
+        Format.Signing.Jwk key = new("RSA", N: "AQAB", E: "AQAB");
+        AgentIdentity identity = new(new Uri("https://archive.example/"), Format.ClinicId.Parse("c-1"), "Praxis", "c-1.0123456789abcdef", "a", key, key, new([key]), DateTimeOffset.UnixEpoch);
+        File.WriteAllText(home.Identity + ".new", "what a crash left, and others could read");
+        identity.Save(home);
+        identity.Save(home);
+        Assert.Equal("Praxis", AgentIdentity.Load(home).ClinicName);
+        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(home.Identity));
+        Assert.Single(Directory.GetFiles(_folder.Path));
+    }
+
+    [Fact]
     public void A_missing_secret_says_what_to_do() => Assert.Contains("enroll again", Assert.Throws<LocalFailureException>(() => ProtectedFile.Read(_folder["none"])).Message, StringComparison.Ordinal);
 
     [Fact]

@@ -28,6 +28,29 @@ public sealed class EnrollmentsTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task The_same_key_with_the_same_code_gets_the_same_answer_as_long_as_the_code_lives_and_no_other_key_does()
+    {
+        (Archive archive, ClinicId clinic) = await NewAsync();
+        string code = (await archive.Enrollments.CreateCodeAsync(clinic, Archive.Admin, Cancel)).Code.Reveal();
+        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        Task<Enrolled> AskAsync() => archive.Enrollments.EnrollAsync(code, "reception", JwkKeys.FromEcdsa(key), _escrow, _origin, Cancel);
+        Enrolled first = await AskAsync();
+        archive.Clock.Advance(TimeSpan.FromHours(1));
+        await archive.Enrollments.SweepAsync(Cancel);
+        Enrolled again = await AskAsync(); // its answer got lost on the way
+        Assert.Equal((first.Agent.Id, first.Clinic.EscrowKey, first.WrappingKey), (again.Agent.Id, again.Clinic.EscrowKey, again.WrappingKey));
+        Assert.Equal(IdentifierSecret.Open(first.SealedIdentifierSecret, code).ToBytes(), IdentifierSecret.Open(again.SealedIdentifierSecret, code).ToBytes());
+        Assert.Single(await archive.Agents.ListAsync(clinic, null, 10, Cancel));
+        Assert.Single(await TestClinic.LogAsync(archive, clinic.Value), entry => entry.Action == AuditActions.AgentEnrolled);
+
+        Assert.Equal(Refusal.CodeInvalid, (await Assert.ThrowsAsync<RefusedException>(() => EnrollAsync(archive, code))).Refusal);
+        await archive.Agents.RevokeAsync(first.Agent.Id, Archive.Admin, Cancel);
+        Assert.Equal(Refusal.CodeInvalid, (await Assert.ThrowsAsync<RefusedException>(AskAsync)).Refusal);
+        archive.Clock.Advance(Enrollments.CodeLifetime);
+        Assert.Equal(Refusal.CodeInvalid, (await Assert.ThrowsAsync<RefusedException>(AskAsync)).Refusal);
+    }
+
+    [Fact]
     public async Task Of_many_that_enroll_at_once_with_one_code_one_gets_in()
     {
         (Archive archive, ClinicId clinic) = await NewAsync();
