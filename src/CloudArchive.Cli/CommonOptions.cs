@@ -10,6 +10,12 @@ internal static class CommonOptions
 {
     private static readonly JsonSerializerOptions Indented = new(FormatJson.Options) { WriteIndented = true };
 
+    /// <summary>So many of a list are in a document of <c>--json</c>; beside it stands how many are not. Who has a million of something needs no list of them.</summary>
+    public const int MostListed = 10_000;
+
+    /// <summary>How many of a list of so many are not in the document.</summary>
+    public static long NotListed(long count) => Math.Max(0, count - MostListed);
+
     /// <summary><c>--json</c>.</summary>
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON document on standard output and nothing else there" };
 

@@ -64,7 +64,22 @@ public static class Failures
         OperationCanceledException => (ExitCode.Cancelled, "Interrupted. What has a receipt is safe; run the command again to go on."),
         Format.Packs.PackException or Format.Signing.JwsException => (ExitCode.Integrity, error.Message),
         UnauthorizedAccessException or IOException => (ExitCode.Local, error.Message),
-        Microsoft.Data.Sqlite.SqliteException e => (ExitCode.Local, $"The agent's state cannot be used: {e.Message} It can be deleted: the next backup rebuilds it from the service."),
+        Microsoft.Data.Sqlite.SqliteException e => (ExitCode.Local, OfState(e)),
         _ => (ExitCode.Unexpected, $"Unexpected {error.GetType().Name}: {error.Message} Set CLOUDARCHIVE_DEBUG=1 to see where, and report it."),
     };
+
+    /// <summary>What is the matter with the agent's state, and what to do. Deleting it is the advice where it is damaged, and nowhere else: it would be read and sent anew for nothing.</summary>
+    private static string OfState(Microsoft.Data.Sqlite.SqliteException error) => error.SqliteErrorCode switch
+    {
+        FullState => "The disk that the agent's state lies on is full. Make room, then run the command again: nothing is lost, and the state is as it was.",
+        BusyState or LockedState => "Another program holds the agent's state: a copy, a virus scanner, or another run. Run the command again once it is done: nothing is lost.",
+        ReadOnlyState or NoRightToState or CannotOpenState =>
+            $"The agent's state cannot be written: {error.Message} Look whether its disk is read-only, and whether folder and file belong to the user who runs this. Nothing is lost.",
+        FaultyDisk => $"The disk that the agent's state lies on reports a fault: {error.Message} Look after the disk first; nothing that has a receipt is lost.",
+        DamagedState or NoState => $"The agent's state is damaged: {error.Message} It can be deleted: the next backup rebuilds it from the service, and reads every file once.",
+        _ => $"The agent's state cannot be used: {error.Message} Run the command again; if that does not help, report it.",
+    };
+
+    // https://sqlite.org/rescode.html
+    private const int NoRightToState = 3, BusyState = 5, LockedState = 6, ReadOnlyState = 8, FaultyDisk = 10, DamagedState = 11, FullState = 13, CannotOpenState = 14, NoState = 26;
 }

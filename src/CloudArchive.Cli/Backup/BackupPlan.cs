@@ -75,6 +75,9 @@ public sealed record PackLimitsChosen(long TargetBytes = 64L * 1024 * 1024, int 
 /// </summary>
 public static class BackupPlan
 {
+    /// <summary>The packs for some files, that of the newest file first: what has just come does not wait for what lay there.</summary>
+    public static IEnumerable<PlannedPack> NewestFirst(IReadOnlyList<PendingFile> files) => For(files).OrderByDescending(pack => pack.Files.Max(file => file.File.ModifiedTicks));
+
     /// <summary>The packs for files that come ordered by study, then by instance, then by content.</summary>
     public static IEnumerable<PlannedPack> For(IEnumerable<PendingFile> files, PackLimitsChosen? limits = null)
     {

@@ -9,9 +9,6 @@ internal static class BackupReport
 {
     private const int MostPaths = 20;
 
-    /// <summary>Who skips a million files needs no list of them; the numbers are whole.</summary>
-    private const int MostListed = 10_000;
-
     public static void WriteJson(CliEnvironment environment, AgentState state, BackupOutcome outcome, bool dryRun, string? alarm, AgentVerdict? verdict) => environment.WriteJson(new
     {
         dryRun,
@@ -33,17 +30,21 @@ internal static class BackupReport
         packs = outcome.Packs.Count,
         receipts = outcome.Packs.Count,
         bytes = outcome.UploadedBytes,
-        packIds = outcome.Packs,
+        packIds = outcome.Packs.Take(CommonOptions.MostListed),
+        packIdsNotListed = CommonOptions.NotListed(outcome.Packs.Count),
         plan = dryRun ? outcome.Plan : null,
+        planNotListed = dryRun ? (long?)(outcome.PlannedPacks - outcome.Plan.Count) : null,
         skipped = outcome.Counts.SkippedFiles,
         skippedByReason = outcome.Counts.Skipped.ToDictionary(s => SkipReasons.Name(s.Key), s => s.Value.Files),
-        skippedFiles = Skipped(state, outcome).Take(MostListed).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason), f.Detail }),
-        skippedNotListed = Math.Max(0, outcome.Counts.SkippedFiles - MostListed),
-        unreadableFolders = outcome.UnreadableFolders.Take(MostListed),
-        unreadableNotListed = Math.Max(0, outcome.UnreadableFolders.Count - MostListed),
-        failedPacks = outcome.FailedPacks.Count > 0 ? outcome.FailedPacks.Take(MostListed) : null,
+        skippedFiles = Skipped(state, outcome).Take(CommonOptions.MostListed).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason), f.Detail }),
+        skippedNotListed = CommonOptions.NotListed(outcome.Counts.SkippedFiles),
+        unreadableFolders = outcome.UnreadableFolders.Take(CommonOptions.MostListed),
+        unreadableNotListed = CommonOptions.NotListed(outcome.UnreadableFolders.Count),
+        failedPacks = outcome.FailedPacks.Count > 0 ? outcome.FailedPacks.Take(CommonOptions.MostListed) : null,
+        failedPacksNotListed = outcome.FailedPacks.Count > 0 ? (long?)CommonOptions.NotListed(outcome.FailedPacks.Count) : null,
         impossibleTimes = outcome.ImpossibleTimes > 0 ? (long?)outcome.ImpossibleTimes : null,
-        unprovenPacks = outcome.Sync.Unproven is { Count: > 0 } unproven ? unproven : null,
+        unprovenPacks = outcome.Sync.Unproven is { Count: > 0 } unproven ? unproven.Take(CommonOptions.MostListed) : null,
+        unprovenNotListed = outcome.Sync.Unproven is { Count: > 0 } all ? (long?)CommonOptions.NotListed(all.Count) : null,
         lostPacks = outcome.Sync.Lost > 0 ? (int?)outcome.Sync.Lost : null,
         destroyedPacks = outcome.Sync.Destroyed > 0 ? (int?)outcome.Sync.Destroyed : null,
         notLearned = outcome.Sync.NotLearned,
@@ -176,7 +177,9 @@ internal static class BackupReport
             return;
         }
 
-        output.WriteLine($"A backup would upload {Texts.Count(outcome.Plan.Count, "pack")} of {Texts.Count(outcome.Plan.Select(p => p.Study).Distinct().Count(), "study", "studies")}:");
+        output.WriteLine(outcome.PlannedPacks > outcome.Plan.Count
+            ? $"A backup would upload {Texts.Count(outcome.PlannedPacks, "pack")}; the first {outcome.Plan.Count:N0}:"
+            : $"A backup would upload {Texts.Count(outcome.Plan.Count, "pack")} of {Texts.Count(outcome.Plan.Select(p => p.Study).Distinct().Count(), "study", "studies")}:");
         foreach (PlanLine line in outcome.Plan.Take(verbose ? int.MaxValue : MostPaths))
         {
             string versions = line.NewVersions > 0 ? $", {line.NewVersions:N0} beside an older version" : "";

@@ -5,7 +5,6 @@ using CloudArchive.Cli.Terminal;
 using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
-using Begun = System.Collections.Generic.IReadOnlyList<(CloudArchive.Cli.Backup.UploadPlan Plan, System.Collections.Generic.IReadOnlyList<CloudArchive.Cli.Backup.PendingFile> Files)>;
 
 namespace CloudArchive.Cli.Backup;
 
@@ -45,6 +44,9 @@ public sealed record BackupOutcome(
     /// <summary>Packs that did not get their receipts in this run.</summary>
     public IReadOnlyList<FailedPack> FailedPacks { get; init; } = [];
 
+    /// <summary>Packs that were planned: <see cref="Plan"/> has the first of them.</summary>
+    public int PlannedPacks { get; init; }
+
     /// <summary>Files that were read again to make sure that they are what they were.</summary>
     public long Checked { get; init; }
 
@@ -72,6 +74,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
     private readonly List<FailedPack> _failed = [];
     private readonly List<PlanLine> _plan = [];
     private readonly Lock _gate = new();
+    private int _planned;
     private long _uploaded;
     private long _uploadedBytes;
 
@@ -102,7 +105,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
 
             Slices slices = new(session, environment, view, options, folders);
             List<long> first = Scan(scope, folders, cancellationToken);
-            Begun begun = options.DryRun ? [] : [.. new UnfinishedUploads(session).ToResume()]; // what cannot go on is given up, and lined up with the rest
+            IReadOnlyList<BegunPack> begun = options.DryRun ? [] : [.. new UnfinishedUploads(session).ToResume()]; // what cannot go on is given up, and lined up with the rest
             slices.LineUp(first, scope);
             if (options.DryRun)
             {
@@ -111,7 +114,8 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             }
             else
             {
-                await UploadAsync(slices, begun, cancellationToken);
+                // What may be part of an attack waits until its folder is read; the second try has it where it was none.
+                await UploadAsync(slices, [.. begun.Where(pack => !slices.IsAside(pack.Files))], begunLast: !scope.IsWhole, cancellationToken);
             }
 
             if (options.AcceptChanges)
@@ -183,18 +187,18 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
     }
 
     /// <summary>Uploads what was begun and what the slices bring; what changed meanwhile gets one more try.</summary>
-    private async Task UploadAsync(Slices slices, Begun begun, CancellationToken cancellationToken)
+    private async Task UploadAsync(Slices slices, IReadOnlyList<BegunPack> begun, bool begunLast, CancellationToken cancellationToken)
     {
         Uplink uplink = new(environment.Clock, Uplink.Parse(session.State.Get("uplink")));
         PackUploads uploads = new(session, uplink, options.Packs);
         try
         {
-            await UploadAsync(slices, begun, uploads, cancellationToken);
+            await UploadAsync(slices, begun, begunLast, uploads, cancellationToken);
             begun = uploads.Stopped is null ? [.. new UnfinishedUploads(session).ToResume().Where(b => !uploads.HasTried(b.Plan.Header.Pack))] : [];
             if (uploads.Stopped is null && (slices.LineUpAgain() || begun.Count > 0))
             {
                 await Task.Delay(BeforeSecondTry, environment.Clock, cancellationToken);
-                await UploadAsync(slices, begun, uploads, cancellationToken);
+                await UploadAsync(slices, begun, begunLast, uploads, cancellationToken);
                 slices.GiveUpChanging();
             }
         }
@@ -213,12 +217,12 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
         }
     }
 
-    private async Task UploadAsync(Slices slices, Begun begun, PackUploads uploads, CancellationToken cancellationToken)
+    private async Task UploadAsync(Slices slices, IReadOnlyList<BegunPack> begun, bool begunLast, PackUploads uploads, CancellationToken cancellationToken)
     {
-        using PackQueue queue = new(options.Packs) { IsOpenWhileBusy = options.Arrivals is not null };
+        using PackQueue queue = new(options.Packs) { IsOpenWhileBusy = options.Arrivals is not null, Begun = begun, BegunLast = begunLast };
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using IProgressStep step = view.Begin("Uploading", ProgressUnit.Bytes, slices.Ahead.AllBytes + begun.Sum(b => b.Plan.Bytes));
-        Task uploading = Task.Run(() => uploads.RunAsync(begun, queue, step, Note, Note, stop.Token), CancellationToken.None);
+        Task uploading = Task.Run(() => uploads.RunAsync(queue, step, Note, Note, stop.Token), CancellationToken.None);
         try
         {
             await slices.RunAsync(queue, stop.Token);
@@ -256,6 +260,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             _scan.Unreadable, _scan.Unsettled, sync)
         {
             FailedPacks = _failed,
+            PlannedPacks = _planned,
             Checked = slices.Checked,
             ImpossibleTimes = _scan.ImpossibleTimes,
         };
@@ -284,6 +289,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
         lock (_gate)
         {
             // The plan is told to people and scripts; who has ten thousand packs to go needs no list of them.
+            _planned++;
             if (_plan.Count < MostPlanLines)
             {
                 _plan.Add(new PlanLine(

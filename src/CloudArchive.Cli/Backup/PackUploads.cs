@@ -57,22 +57,20 @@ public sealed class PackUploads(AgentSession session, Uplink uplink, int atOnce)
     /// <summary>Whether a pack that an earlier run began was taken up in this one.</summary>
     public bool HasTried(PackId pack) => _tried.Contains(pack);
 
-    /// <summary>Uploads packs: first those that were begun before. What is in one that fails goes into no other of this run.</summary>
-    /// <param name="begun">Begun by earlier runs.</param>
-    /// <param name="queue">To be made; closed on return, so that whoever fills it need not wait for room.</param>
+    /// <summary>Uploads packs. What is in one that fails goes into no other of this run.</summary>
+    /// <param name="queue">Those to be made and those to go on with; closed on return, so that whoever fills it need not wait for room.</param>
     /// <param name="step">Told of bytes.</param>
     /// <param name="taken">Told of each pack that is to be made.</param>
     /// <param name="done">Told of each receipt.</param>
     /// <param name="cancellationToken">Stops.</param>
     public async Task RunAsync(
-        IReadOnlyList<(UploadPlan Plan, IReadOnlyList<PendingFile> Files)> begun, PackQueue queue, IProgressStep step, Action<PlannedPack> taken, Action<UploadedPack> done, CancellationToken cancellationToken)
+        PackQueue queue, IProgressStep step, Action<PlannedPack> taken, Action<UploadedPack> done, CancellationToken cancellationToken)
     {
         PackUpload upload = new(session, _buffers, uplink, step);
-        _tried.UnionWith(begun.Select(b => b.Plan.Header.Pack));
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = atOnce, CancellationToken = cancellationToken };
         try
         {
-            await Parallel.ForEachAsync(JobsAsync(begun, queue, upload, cancellationToken), parallel, async (job, cancellation) =>
+            await Parallel.ForEachAsync(JobsAsync(queue, upload, cancellationToken), parallel, async (job, cancellation) =>
             {
                 try
                 {
@@ -90,10 +88,7 @@ public sealed class PackUploads(AgentSession session, Uplink uplink, int atOnce)
                 }
                 finally
                 {
-                    if (job.Planned is not null)
-                    {
-                        queue.Done();
-                    }
+                    queue.Done();
                 }
             });
         }
@@ -103,26 +98,23 @@ public sealed class PackUploads(AgentSession session, Uplink uplink, int atOnce)
         }
     }
 
-    private async IAsyncEnumerable<Job> JobsAsync(
-        IReadOnlyList<(UploadPlan Plan, IReadOnlyList<PendingFile> Files)> begun, PackQueue queue, PackUpload upload, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<Job> JobsAsync(PackQueue queue, PackUpload upload, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        foreach ((UploadPlan plan, IReadOnlyList<PendingFile> files) in begun)
+        await foreach (QueuedPack queued in queue.TakeAllAsync(cancellationToken))
         {
             if (_stopped is not null)
             {
                 yield break;
             }
 
-            yield return new Job(plan.Study.Study, files, null, cancellation => upload.ResumeAsync(plan, files, cancellation));
-        }
-
-        await foreach (PlannedPack planned in queue.TakeAllAsync(cancellationToken))
-        {
-            if (_stopped is not null)
+            if (queued.Begun is { } begun)
             {
-                yield break;
+                _tried.Add(begun.Plan.Header.Pack);
+                yield return new Job(begun.Plan.Study.Study, begun.Files, null, cancellation => upload.ResumeAsync(begun.Plan, begun.Files, cancellation));
+                continue;
             }
 
+            PlannedPack planned = queued.Planned!;
             yield return new Job(planned.Study.Study, [.. planned.Files.Select(f => f.File)], planned, cancellation => upload.RunAsync(planned, cancellation));
         }
     }

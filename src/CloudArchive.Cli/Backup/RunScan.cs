@@ -72,7 +72,7 @@ public sealed class RunScan(AgentSession session, CliEnvironment environment, IP
         {
             if (Directory.Exists(directory)) // what is gone is for a whole scan to say
             {
-                Compare(folder, directory, folder.IsMoved, step, cancellationToken);
+                Compare(folder, directory, folder.IsMoved || IsElsewhere(folder), step, cancellationToken);
             }
         }
     }
@@ -96,6 +96,9 @@ public sealed class RunScan(AgentSession session, CliEnvironment environment, IP
 
         return toRead;
     }
+
+    /// <summary>Whether another drive or share stands under the folder's path since the last scan of all of it: of what is not on it, nothing is gone.</summary>
+    private bool IsElsewhere(FolderRecord folder) => folder.Volume is { } known && environment.VolumeOf(folder.Path) is { } now && now != known;
 
     private FolderDifference Compare(FolderRecord folder, string? start, bool isMoved, IProgressStep step, CancellationToken cancellationToken)
     {

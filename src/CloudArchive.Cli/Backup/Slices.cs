@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
@@ -17,6 +18,7 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
     private readonly long[] _folders = [.. folders.Select(folder => folder.Id)];
     private readonly HashSet<long> _aside = [];
     private readonly HashSet<long> _held = [.. folders.Where(folder => folder.HeldSince is not null).Select(folder => folder.Id)];
+    private readonly ConcurrentDictionary<long, bool> _away = new();
     private readonly Lock _gate = new();
     private HashSet<long>? _only;
     private long _read;
@@ -94,10 +96,17 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
         return again.Length > 0 || Ahead.AllBytes > 0 || (_only is not null && State.Pending(_only).Count > 0);
     }
 
+    /// <summary>Whether a pack that was begun has to wait: of a folder that is set aside, until all of it is read.</summary>
+    public bool IsAside(IEnumerable<PendingFile> files)
+    {
+        HashSet<string> of = [.. files.Select(file => file.Folder)];
+        return folders.Any(folder => of.Contains(folder.Path) && IsAside(folder));
+    }
+
     /// <summary>What is to be read still kept changing.</summary>
     public void GiveUpChanging()
     {
-        foreach (long file in StillToRead())
+        foreach (long file in StillToRead().Where(file => !_away.ContainsKey(file)))
         {
             State.NoteSkipped(file, SkipReason.Changing, null, environment.Clock.GetUtcNow());
         }
@@ -125,7 +134,7 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
 
             await HoldAsync(cancellationToken);
             goesOn = open is not null || aside is not null;
-            foreach (PlannedPack pack in open is null ? [] : BackupPlan.For(State.Pending(open.All)))
+            foreach (PlannedPack pack in open is null ? [] : BackupPlan.NewestFirst(State.Pending(open.All)))
             {
                 State.NoteTaken(pack);
                 if (!await queue.AddAsync(pack, cancellationToken))
@@ -167,7 +176,7 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
                 await HoldAsync(cancellationToken);
 
                 // Where it may be an attack, the next scan of the whole folder decides.
-                foreach (PlannedPack pack in IsAside(folder) ? [] : BackupPlan.For(State.Pending(files)))
+                foreach (PlannedPack pack in IsAside(folder) ? [] : BackupPlan.NewestFirst(State.Pending(files)))
                 {
                     State.NoteTaken(pack);
                     if (!queue.AddUrgent(pack))
@@ -278,8 +287,42 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
                 State.NoteChanged(file.Id, changed.Length, changed.ModifiedTicks);
                 break;
             default:
-                State.NoteGone(file.Id);
+                if (IsAway(file.Path))
+                {
+                    _away[file.Id] = true; // its row stays as it is, and is read when the drive is back
+                }
+                else
+                {
+                    State.NoteGone(file.Id);
+                }
+
                 break;
+        }
+    }
+
+    /// <summary>Whether it is not a file that is gone but the drive or share that it lies on: then nothing of the folder is known, and nothing is forgotten.</summary>
+    private bool IsAway(string path)
+    {
+        if (folders.Where(folder => FolderScan.IsBelow(path, folder.Path)).MaxBy(folder => folder.Path.Length) is not { } of)
+        {
+            return false;
+        }
+
+        string? volume = State.FindFolder(of.Path)?.Volume;
+        return !State.IsThere(of.Path)
+            || (volume is not null && environment.VolumeOf(of.Path) is { } now && now != volume)
+            || IsEmpty(of.Path);
+    }
+
+    private static bool IsEmpty(string folder)
+    {
+        try
+        {
+            return !Directory.EnumerateFileSystemEntries(folder).Any();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return true;
         }
     }
 }

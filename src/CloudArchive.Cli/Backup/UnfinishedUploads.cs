@@ -45,8 +45,8 @@ public sealed class UnfinishedUploads(AgentSession session)
         });
     }
 
-    /// <summary>The packs that were cut off in the middle and can go on now. Those whose files are no longer what they were are given up.</summary>
-    public IEnumerable<(UploadPlan Plan, IReadOnlyList<PendingFile> Files)> ToResume()
+    /// <summary>The packs that were cut off in the middle and can go on now: not those with changes that are held back, which wait. Those whose files are no longer what they were are given up.</summary>
+    public IEnumerable<BegunPack> ToResume()
     {
         foreach (UploadPlan plan in session.State.PacksUnderWay())
         {
@@ -59,9 +59,11 @@ public sealed class UnfinishedUploads(AgentSession session)
             List<PendingFile> files = [];
             bool isRead = true;
             bool isSame = true;
+            bool isHeld = false;
             foreach (UploadFile file in plan.Files)
             {
-                (long id, bool read, bool same) = session.State.FindFor(file) ?? (0, true, false);
+                (long id, bool read, bool same, bool held) = session.State.FindFor(file) ?? (0, true, false, false);
+                isHeld |= held;
                 isRead &= read;
                 isSame &= same || !read;
                 files.Add(new PendingFile(id, file.Path, file.Folder, file.Length, file.ModifiedTicks, file.Instance, plan.Study, HasOtherVersion: false));
@@ -71,9 +73,9 @@ public sealed class UnfinishedUploads(AgentSession session)
             {
                 session.State.ForgetUpload(plan.Header.Pack);
             }
-            else if (isRead)
+            else if (isRead && !isHeld) // what a person has to look at first waits, begun or not
             {
-                yield return (plan, files);
+                yield return new BegunPack(plan, files);
             }
         }
     }

@@ -22,7 +22,7 @@ internal static class CatalogRebuildCommand
             (int packs, int instances, List<string> problems) = await ProgressViews.RunAsync(environment, parsed.GetValue(json), view => RebuildAsync(client, clinic, view, cancellationToken));
             if (parsed.GetValue(json))
             {
-                environment.WriteJson(new { clinic, packs, instances, problems });
+                environment.WriteJson(new { clinic, packs, instances, problems = problems.Take(CommonOptions.MostListed), problemsNotListed = CommonOptions.NotListed(problems.Count) });
             }
             else
             {

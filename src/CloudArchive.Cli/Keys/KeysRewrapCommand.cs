@@ -23,7 +23,7 @@ internal static class KeysRewrapCommand
                 await ProgressViews.RunAsync(environment, parsed.GetValue(json), view => RewrapAsync(client, clinic, view, cancellationToken));
             if (parsed.GetValue(json))
             {
-                environment.WriteJson(new { clinic, keyId, packs, rewrapped, problems });
+                environment.WriteJson(new { clinic, keyId, packs, rewrapped, problems = problems.Take(CommonOptions.MostListed), problemsNotListed = CommonOptions.NotListed(problems.Count) });
             }
             else
             {

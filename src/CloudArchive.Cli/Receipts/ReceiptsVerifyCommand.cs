@@ -28,7 +28,7 @@ internal static class ReceiptsVerifyCommand
 
             if (parsed.GetValue(json))
             {
-                environment.WriteJson(new { verified, problems = problems.Select(p => new { p.Pack, p.Problem }) });
+                environment.WriteJson(new { verified, problems = problems.Take(CommonOptions.MostListed).Select(p => new { p.Pack, p.Problem }), problemsNotListed = CommonOptions.NotListed(problems.Count) });
             }
             else
             {

@@ -52,7 +52,7 @@ internal sealed class RecoverCommand
 
         if (json)
         {
-            _environment.WriteJson(new { folder = target.Root, tally.Restored, tally.Skipped, tally.Failed, tally.Bytes, leftAlone, files = tally.Files });
+            _environment.WriteJson(new { folder = target.Root, tally.Restored, tally.Skipped, tally.Failed, tally.Bytes, leftAlone, files = tally.Listed, filesNotListed = CommonOptions.NotListed(tally.Files.Count) });
         }
         else
         {

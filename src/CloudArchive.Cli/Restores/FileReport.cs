@@ -63,6 +63,9 @@ public sealed class RestoreTally(IProgressView view)
         : _files.Any(f => f.Outcome is FileOutcome.Failed or FileOutcome.Exists) ? ExitCode.Incomplete
         : ExitCode.Ok;
 
+    /// <summary>For <c>--json</c>: what failed first, so that it is among those that are listed.</summary>
+    public IEnumerable<FileReport> Listed => _files.OrderByDescending(file => file.Outcome).Take(CommonOptions.MostListed);
+
     /// <summary>Takes a file's report, and tells it.</summary>
     public void Add(FileReport file)
     {

@@ -131,21 +131,21 @@ public sealed partial class AgentState
         }
     }
 
-    /// <summary>How the file stands that a pack under way needs: its row, and whether what was read from it last is what the pack holds; null where it is unknown.</summary>
-    public (long Id, bool IsRead, bool IsSame)? FindFor(UploadFile file)
+    /// <summary>How the file stands that a pack under way needs: its row, and whether what was read from it last is what the pack holds, and whether it is held back; null where it is unknown.</summary>
+    public (long Id, bool IsRead, bool IsSame, bool IsHeld)? FindFor(UploadFile file)
     {
         lock (_gate)
         {
             using SqliteCommand command = Command(
-                """
-                SELECT f.id, f.state IN (1, 3), coalesce(f.length = $length AND f.modified = $modified AND f.sha256 = $sha256 AND c.pack IS NULL, 0)
+                $"""
+                SELECT f.id, f.state IN (1, 3), {IsHeld}, coalesce(f.length = $length AND f.modified = $modified AND f.sha256 = $sha256 AND c.pack IS NULL, 0)
                 FROM folders d JOIN directories r ON r.folder = d.id AND r.path = $directory JOIN files f ON f.directory = r.id AND f.name = $name
                 LEFT JOIN contents c ON c.sha256 = f.sha256 WHERE d.path = $folder
                 """,
                 ("$folder", file.Folder), ("$directory", DirectoryOf(file.Folder, file.Path)), ("$name", Path.GetFileName(file.Path)),
                 ("$length", file.Length), ("$modified", file.ModifiedTicks), ("$sha256", Bytes(file.Instance.Sha256)));
             using SqliteDataReader row = command.ExecuteReader();
-            return row.Read() ? (row.GetInt64(0), row.GetBoolean(1), row.GetBoolean(2)) : null;
+            return row.Read() ? (row.GetInt64(0), row.GetBoolean(1), row.GetBoolean(3), row.GetBoolean(2)) : null;
         }
     }
 

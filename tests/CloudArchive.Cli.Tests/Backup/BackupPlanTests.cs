@@ -13,6 +13,13 @@ public class BackupPlanTests
     public void Nothing_to_upload_makes_no_pack() => Assert.Empty(BackupPlan.For([]));
 
     [Fact]
+    public void The_pack_with_the_newest_file_goes_first_whatever_its_study_is_called()
+    {
+        PendingFile[] files = [File("1", 10) with { ModifiedTicks = 5 }, File("2", 10) with { ModifiedTicks = 1 }, File("2", 10) with { ModifiedTicks = 9 }, File("3", 10) with { ModifiedTicks = 7 }];
+        Assert.Equal(["2", "3", "1"], BackupPlan.NewestFirst(files).Select(pack => pack.Study.Study.Value));
+    }
+
+    [Fact]
     public void A_pack_holds_one_study_and_ends_with_it()
     {
         PlannedPack[] packs = [.. BackupPlan.For([File("1", 10), File("1", 10), File("2", 10)], Small)];

@@ -2,6 +2,7 @@ using System.Net;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Status;
+using CloudArchive.Format;
 using CloudArchive.Format.Verdicts;
 using CloudArchive.Testing;
 
@@ -114,6 +115,104 @@ public sealed class BackupRunTests : IDisposable
         }
 
         Assert.Null(_computer.Folder.HeldSince);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_drive_that_goes_away_while_its_files_are_read_loses_no_row(bool leavesAnEmptyFolder)
+    {
+        _computer.Write(Names(6));
+        await _computer.BackUpAsync();
+        _computer.Rewrite(Names(6)[0]);
+        _computer.Write("new");
+        Hooked view = new(title =>
+        {
+            if (title.StartsWith("Reading", StringComparison.Ordinal) && Directory.Exists(_computer.Path("study")))
+            {
+                Directory.Move(_computer.Images, _computer["away"]);
+                if (leavesAnEmptyFolder)
+                {
+                    Directory.CreateDirectory(_computer.Images);
+                    _computer.Volume = "disk-2";
+                }
+            }
+        });
+        BackupOutcome outcome = await RunAsync(view);
+        Assert.Equal((ExitCode.Incomplete, 7), (outcome.Code(false), _computer.Counts.Files));
+
+        if (leavesAnEmptyFolder)
+        {
+            Directory.Delete(_computer.Images);
+            _computer.Volume = "disk-1";
+        }
+
+        Directory.Move(_computer["away"], _computer.Images);
+        outcome = await _computer.BackUpAsync();
+        Assert.Equal((ExitCode.Ok, 7), (outcome.Code(false), outcome.Counts.Archived.Files));
+    }
+
+    [Fact]
+    public async Task Another_drive_under_the_same_path_loses_no_row_in_a_run_over_some_directories()
+    {
+        _computer.Write(Names(6));
+        await _computer.BackUpAsync();
+        Directory.Move(_computer.Images, _computer["away"]);
+        Directory.CreateDirectory(_computer.Path("study"));
+        _computer.Volume = "disk-2";
+        _computer.Write("study/other");
+        await _computer.RunAsync(scope: new BackupScope([_computer.Images], Directories: [_computer.Path("study")]));
+        Assert.Equal(7, _computer.Counts.Files);
+    }
+
+    [Fact]
+    public async Task A_file_that_is_really_gone_is_forgotten()
+    {
+        _computer.Write(Names(3));
+        Hooked view = new(title =>
+        {
+            if (title.StartsWith("Reading", StringComparison.Ordinal))
+            {
+                File.Delete(_computer.Path(Names(3)[0]));
+            }
+        });
+        try
+        {
+            await new BackupRun(_computer.Session, _computer.Environment, view, new BackupOptions()).RunAsync(new BackupScope([_computer.Images]), TestContext.Current.CancellationToken);
+        }
+        catch (CliException)
+        {
+            // There is no archive to send the others to.
+        }
+
+        Assert.Equal(2, _computer.Counts.Files);
+    }
+
+    [Fact]
+    public async Task A_pack_that_was_begun_with_changes_that_are_held_back_waits_for_the_person_who_looks_at_them()
+    {
+        _computer.Write(Names(100));
+        await _computer.BackUpAsync();
+        _computer.Rewrite(Names(100)[0]);
+        await _computer.RunAsync();
+        PendingFile file = Assert.Single(_computer.Pending);
+        PackId pack = PackId.New(_computer.Clock);
+        using (Format.Sealing.ContentKey key = Format.Sealing.ContentKey.Create())
+        {
+            Format.Packs.PackHeader header = new(Packs.Clinic, pack, file.Study.Study, _computer.Clock.GetUtcNow());
+            Format.Sealing.WrappedContentKey wrapped = Format.Sealing.KeyWrapping.Wrap(key, Format.Signing.JwkKeys.FromRsa(_computer.Sealed.Wrapping));
+            UploadFile begun = new(file.Path, file.Folder, file.Length, file.ModifiedTicks, file.Instance);
+            _computer.State.BeginUpload(new UploadPlan(header, file.Study, wrapped, wrapped, null, [begun]), key);
+        }
+
+        Assert.Single(new UnfinishedUploads(_computer.Session).ToResume());
+        foreach (string name in Names(30).Skip(1)) _computer.Rewrite(name);
+        await _computer.RunAsync();
+        Assert.NotNull(_computer.Folder.HeldSince);
+        Assert.Empty(new UnfinishedUploads(_computer.Session).ToResume());
+        Assert.Equal(pack, Assert.Single(_computer.State.PacksUnderWay()).Header.Pack); // kept: it goes on once somebody said so
+        _computer.State.Accept(_computer.Folder.Id, _computer.Clock.GetUtcNow());
+        Assert.Single(new UnfinishedUploads(_computer.Session).ToResume());
     }
 
     [Fact]
@@ -310,5 +409,41 @@ public sealed class BackupRunTests : IDisposable
         writer.Text(0x0010_0020, "LO", name);
         writer.Text(0x0010_0030, "DA", birthDate);
         writer.Text(0x0020_000D, "UI", SampleStudies.UidOf("study of " + name));
+    }
+
+    /// <summary>A run, whose waits pass as fast as they are asked for.</summary>
+    private async Task<BackupOutcome> RunAsync(CloudArchive.Cli.Terminal.IProgressView view)
+    {
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        Task<BackupOutcome> run = Task.Run(() => new BackupRun(_computer.Session, _computer.Environment, view, new BackupOptions()).RunAsync(new BackupScope([_computer.Images]), cancel), cancel);
+        while (!run.IsCompleted)
+        {
+            _computer.Clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.WhenAny(run, Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, cancel));
+        }
+
+        return await run;
+    }
+
+    /// <summary>Told of each step as it begins.</summary>
+    private sealed class Hooked(Action<string> begins) : CloudArchive.Cli.Terminal.IProgressView, CloudArchive.Cli.Terminal.IProgressStep
+    {
+        public CloudArchive.Cli.Terminal.IProgressStep Begin(string title, CloudArchive.Cli.Terminal.ProgressUnit unit, long? total)
+        {
+            begins(title);
+            return this;
+        }
+
+        public void Add(long amount)
+        {
+        }
+
+        public void Note(string line)
+        {
+        }
+
+        public void Dispose()
+        {
+        }
     }
 }

@@ -27,9 +27,9 @@ public class PackQueueTests
         queue.AddUrgent(Pack(100));
         queue.AddUrgent(Pack(101));
         Assert.False(second.IsCompleted);
-        await using IAsyncEnumerator<PlannedPack> packs = queue.TakeAllAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        await using IAsyncEnumerator<QueuedPack> packs = queue.TakeAllAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
         List<long> taken = [];
-        for (int i = 0; i < 4 && await packs.MoveNextAsync(); i++) taken.Add(packs.Current.Bytes);
+        for (int i = 0; i < 4 && await packs.MoveNextAsync(); i++) taken.Add(packs.Current.Planned!.Bytes);
         Assert.True(await second);
         Assert.Equal([100, 101, 1, 2], taken);
     }
@@ -40,7 +40,7 @@ public class PackQueueTests
         using PackQueue queue = new(room: 5) { IsOpenWhileBusy = true };
         await queue.AddAsync(Pack(1), TestContext.Current.CancellationToken);
         queue.Complete();
-        await using IAsyncEnumerator<PlannedPack> packs = queue.TakeAllAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        await using IAsyncEnumerator<QueuedPack> packs = queue.TakeAllAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
         Assert.True(await packs.MoveNextAsync());
         Task<bool> next = packs.MoveNextAsync().AsTask();
         Assert.False(queue.IsOver);
@@ -51,6 +51,20 @@ public class PackQueueTests
         Assert.False(next.IsCompleted);
         queue.Done();
         Assert.False(await next);
+        Assert.True(queue.IsOver);
+    }
+
+    [Theory]
+    [InlineData(false, new long[] { 100, 0, 1 })]
+    [InlineData(true, new long[] { 100, 1, 0 })]
+    public async Task What_an_earlier_run_began_delays_nothing_that_has_just_come(bool begunLast, long[] expected)
+    {
+        using PackQueue queue = new(room: 5) { Begun = [new BegunPack(null!, [])], BegunLast = begunLast };
+        await queue.AddAsync(Pack(1), TestContext.Current.CancellationToken);
+        Assert.True(queue.AddUrgent(Pack(100)));
+        Assert.False(queue.IsOver);
+        queue.Complete();
+        Assert.Equal(expected, await TakeAllAsync(queue));
         Assert.True(queue.IsOver);
     }
 
@@ -70,9 +84,9 @@ public class PackQueueTests
     private static async Task<long[]> TakeAllAsync(PackQueue queue)
     {
         List<long> taken = [];
-        await foreach (PlannedPack pack in queue.TakeAllAsync(TestContext.Current.CancellationToken))
+        await foreach (QueuedPack pack in queue.TakeAllAsync(TestContext.Current.CancellationToken))
         {
-            taken.Add(pack.Bytes);
+            taken.Add(pack.Planned?.Bytes ?? -pack.Begun!.Files.Count);
             queue.Done();
         }
 
