@@ -110,6 +110,7 @@ public static class CloudArchiveServices
         services.AddSingleton<KeyAnnouncement>();
         services.AddSingleton<IdentifierSecrets>();
         services.AddSingleton<IdentifierLookup>();
+        services.AddSingleton<ReportedDamage>();
         services.AddSingleton<Enrollments>();
         services.AddSingleton<UsedAssertions>();
         services.AddSingleton<ContentKeys>();

@@ -55,6 +55,9 @@ internal static class RestoreEndpoints
     }
 
     private static async Task<Ok<RestoreResponse>> ReportAsync(
-        ClinicId clinic, WorkId restore, RestoreReport body, RestoreDesk desk, TimeProvider clock, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok((await desk.ReportAsync(clinic, restore, body, context.Requester(), cancellationToken)).ToResponse(clock.GetUtcNow()));
+        ClinicId clinic, WorkId restore, RestoreReport body, RestoreDesk desk, ReportedDamage damage, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
+    {
+        await damage.CheckAsync(clinic, restore, body.Damaged, context.Requester(), cancellationToken);
+        return TypedResults.Ok((await desk.ReportAsync(clinic, restore, body, context.Requester(), cancellationToken)).ToResponse(clock.GetUtcNow()));
+    }
 }

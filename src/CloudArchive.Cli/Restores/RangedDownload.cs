@@ -19,6 +19,9 @@ public sealed class RangedDownload(Network network)
     private const int RangeLength = 8 * 1024 * 1024;
     private const int AtOnce = 4;
 
+    /// <summary>An answer that brought so much before it was cut off is no failure of which too many end a restore: it is gone on with at once.</summary>
+    private const int WorthGoingOn = 64 * 1024;
+
     /// <summary>Downloads <paramref name="length"/> bytes into the file.</summary>
     /// <param name="url">A URL that works now; asked for again when the last one no longer does.</param>
     /// <param name="length">The blob's length, as committed.</param>
@@ -32,30 +35,36 @@ public sealed class RangedDownload(Network network)
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(offsets, parallel, async (offset, cancellation) =>
         {
-            int count = (int)Math.Min(RangeLength, length - offset);
+            DownloadRange range = new(offset, (int)Math.Min(RangeLength, length - offset));
             try
             {
-                await GetAsync(refused: false, offset, count, cancellation);
+                await GetAsync(refused: false, range, cancellation);
             }
             catch (DownloadRefusedException error) when (error.Status == HttpStatusCode.Forbidden)
             {
                 // The SAS ran out: once, with a fresh one.
-                await GetAsync(refused: true, offset, count, cancellation);
+                await GetAsync(refused: true, range, cancellation);
             }
         });
 
-        async Task GetAsync(bool refused, long offset, int count, CancellationToken cancellation)
+        async Task GetAsync(bool refused, DownloadRange range, CancellationToken cancellation)
         {
             Uri at = await url(refused, cancellation);
-            await network.ExchangeAsync(
-                Exchange.WithStorage(at),
-                async attempt => new HttpRequestMessage(HttpMethod.Get, await url(false, attempt)) { Headers = { Range = new RangeHeaderValue(offset, offset + count - 1) } },
-                (answer, attempt) => ReadAsync(answer, file, offset, count, attempt),
-                cancellation);
+            bool whole;
+            do
+            {
+                whole = await network.ExchangeAsync(
+                    Exchange.WithStorage(at),
+                    async attempt => new HttpRequestMessage(HttpMethod.Get, await url(false, attempt)) { Headers = { Range = new RangeHeaderValue(range.Next, range.Last) } },
+                    (answer, attempt) => ReadAsync(answer, file, range, attempt),
+                    cancellation);
+            }
+            while (!whole);
         }
     }
 
-    private static async Task<bool> ReadAsync(HttpResponseMessage answer, SafeFileHandle file, long offset, int count, CancellationToken cancellationToken)
+    /// <returns>Whether it came to its end.</returns>
+    private static async Task<bool> ReadAsync(HttpResponseMessage answer, SafeFileHandle file, DownloadRange range, CancellationToken cancellationToken)
     {
         if (answer.StatusCode is not (HttpStatusCode.PartialContent or HttpStatusCode.OK))
         {
@@ -64,17 +73,23 @@ public sealed class RangedDownload(Network network)
 
         // A blob that is shorter than it was committed says so here; the length check tells it. Fewer bytes than were announced are the network's fault.
         bool isRange = answer.StatusCode == HttpStatusCode.PartialContent;
-        long announced = isRange ? Math.Min(count, (answer.Content.Headers.ContentRange?.Length ?? long.MaxValue) - offset) : answer.Content.Headers.ContentLength ?? count;
-        if (!isRange && (offset != 0 || announced != count))
+        if (!isRange)
+        {
+            range.Got = 0; // all of it comes, from the beginning
+        }
+
+        int count = range.Count - range.Got;
+        long announced = isRange ? Math.Min(count, (answer.Content.Headers.ContentRange?.Length ?? long.MaxValue) - range.Next) : answer.Content.Headers.ContentLength ?? count;
+        if (isRange ? answer.Content.Headers.ContentRange?.From is { } from && from != range.Next : range.Offset != 0 || announced != count)
         {
             throw new DownloadRefusedException(HttpStatusCode.RequestedRangeNotSatisfiable);
         }
 
         await using Stream body = await answer.Content.ReadAsStreamAsync(cancellationToken);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
+        int got = 0;
         try
         {
-            int got = 0;
             while (got < announced)
             {
                 int read = await body.ReadAsync(buffer.AsMemory(0, (int)Math.Min(announced - got, buffer.Length)), cancellationToken);
@@ -83,15 +98,34 @@ public sealed class RangedDownload(Network network)
                     throw new ConnectionLostException($"an answer was cut off after {got} of {announced} bytes");
                 }
 
-                await RandomAccess.WriteAsync(file, buffer.AsMemory(0, read), offset + got, cancellationToken);
+                await RandomAccess.WriteAsync(file, buffer.AsMemory(0, read), range.Next, cancellationToken);
                 got += read;
+                range.Got += read;
             }
 
             return true;
+        }
+        catch (Exception error) when (isRange && got >= WorthGoingOn && Failure.Of(error, cancellationToken) is { Passes: true })
+        {
+            return false;
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    /// <summary>A range, and how much of it is in the file: an answer that is cut off is gone on with at the byte where it was.</summary>
+    private sealed class DownloadRange(long offset, int count)
+    {
+        public long Offset => offset;
+
+        public int Count => count;
+
+        public int Got { get; set; }
+
+        public long Next => offset + Got;
+
+        public long Last => offset + count - 1;
     }
 }

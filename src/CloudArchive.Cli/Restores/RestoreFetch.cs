@@ -38,7 +38,7 @@ internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient cli
         }
 
         bool complete = end.Packs >= restore.Packs && !restore.CatalogueOnly && end.Tally.Failed == 0 && end.Tally.Count(FileOutcome.Exists) == 0;
-        bool reported = await ReportAsync(restore, end.Tally, partial: !complete, cancellationToken);
+        bool reported = await ReportAsync(restore, end, partial: !complete, cancellationToken);
         if (complete)
         {
             journal.Remove();
@@ -86,11 +86,12 @@ internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient cli
         }
     }
 
-    private async Task<bool> ReportAsync(RestoreResponse restore, RestoreTally tally, bool partial, CancellationToken cancellationToken)
+    private async Task<bool> ReportAsync(RestoreResponse restore, RestoreEnd end, bool partial, CancellationToken cancellationToken)
     {
         try
         {
-            RestoreReport report = new(tally.Restored, tally.Skipped, tally.Failed, tally.Bytes, partial);
+            RestoreTally tally = end.Tally;
+            RestoreReport report = new(tally.Restored, tally.Skipped, tally.Failed, tally.Bytes, partial, end.Damaged.Count > 0 ? end.Damaged : null);
             await client.PostAsync<Nothing>($"v1/clinics/{restore.Clinic}/restores/{Uri.EscapeDataString(restore.Id)}/report", report, repeatable: true, cancellationToken);
             return true;
         }
@@ -123,7 +124,8 @@ internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient cli
                 restore.CatalogueOnly,
                 complete,
                 reported,
-                files = tally.Files,
+                files = tally.Listed,
+                filesNotListed = CommonOptions.NotListed(tally.Files.Count),
             });
             return;
         }

@@ -15,7 +15,8 @@ namespace CloudArchive.Cli.Restores;
 /// <param name="Tally">Its files, and those of the runs before.</param>
 /// <param name="Packs">Packs that are accounted for: done, in this run or before, or failed.</param>
 /// <param name="MayPass">Whether a failure may be none the next time.</param>
-internal sealed record RestoreEnd(RestoreTally Tally, int Packs, bool MayPass);
+/// <param name="Damaged">Packs that storage gave no more, or not as they were committed.</param>
+internal sealed record RestoreEnd(RestoreTally Tally, int Packs, bool MayPass, IReadOnlyList<PackId> Damaged);
 
 /// <summary>
 /// Brings down and unpacks what a restore that is ready holds, page by page: several packs come down at once, one is unpacked at a time, and each that is done
@@ -38,6 +39,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
     private int _fetched;
     private ServiceUnreachableException? _lastUnreachable;
     private bool _mayPass;
+    private readonly List<PackId> _damaged = [];
 
     /// <summary>Restores into the folder.</summary>
     /// <param name="target">Where to.</param>
@@ -77,7 +79,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
             }
         }
 
-        return new RestoreEnd(_tally, _accounted, _mayPass);
+        return new RestoreEnd(_tally, _accounted, _mayPass, _damaged);
     }
 
     /// <summary>Lists page by page; at the end asks again, for a while, for what the service could not hand out for now.</summary>
@@ -195,6 +197,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
         {
             PackUnpacking.Fail(fetched.Id, fetched.Files, fetched.Why!, _tally, fetched.Integrity);
             _mayPass |= fetched.MayPass;
+            Note(fetched.Pack, fetched.Integrity);
             _budget.Give(fetched.Pack?.Length ?? 0);
             return;
         }
@@ -209,7 +212,17 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
 
         _budget.Give(pack.Length);
         _mayPass |= files.Any(one => one.Outcome is FileOutcome.Failed or FileOutcome.Exists && !one.Integrity);
+        Note(pack, files.Any(one => one is { Outcome: FileOutcome.Failed, Integrity: true }));
         journal.NoteDone(pack.Pack, pack.Length, files);
+    }
+
+    /// <summary>The archive is told, looks for itself, and has the pack uploaded again where it is so.</summary>
+    private void Note(RestorePack? pack, bool damaged)
+    {
+        if (damaged && pack is not null && _damaged.Count < RestoreReport.MaxDamaged)
+        {
+            _damaged.Add(pack.Pack);
+        }
     }
 
     /// <summary>Ends what is handed over when everybody who hands over has ended; with the first error, of which all the others stop.</summary>

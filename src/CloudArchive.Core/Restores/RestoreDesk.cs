@@ -142,6 +142,8 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
             throw new RefusedException(Refusal.RequestInvalid, "Counts are not negative.");
         }
 
+        report = report with { Damaged = null }; // for ReportedDamage
+
         while (true)
         {
             Restore restore = await GetAsync(clinic, id, cancellationToken);

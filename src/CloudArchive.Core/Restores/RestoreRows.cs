@@ -40,8 +40,11 @@ internal static class RestoreRows
             }
         }
 
-        return new RowWrite.Upsert($"{Pack}{id}:{pack.Pack}", values);
+        return new RowWrite.Upsert(PackKey(id, pack.Pack), values);
     }
+
+    /// <summary>The row of a pack of a plan.</summary>
+    public static string PackKey(WorkId id, PackId pack) => $"{Pack}{id}:{pack}";
 
     /// <summary>Writes in groups that fit a transaction.</summary>
     public static IEnumerable<IReadOnlyList<RowWrite>> Batches(IEnumerable<RowWrite.Upsert> writes)

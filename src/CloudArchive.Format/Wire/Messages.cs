@@ -28,9 +28,17 @@ public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? Req
 /// <param name="Contact">The mail address that gets the clinic's alerts and its weekly letter; absent: none.</param>
 public sealed record ClinicContactRequest(string? Contact = null);
 
-/// <summary>A clinic as an admin sees it.</summary>
+/// <summary>A clinic as an admin sees it. In a list, one that could not be read has a <paramref name="Problem"/>, and nothing else of it is true but its id.</summary>
 public sealed record ClinicResponse(
-    ClinicId Clinic, string Name, int RetentionYears, DateTimeOffset CreatedAt, bool HasEscrowKey, DateTimeOffset? LastCommitAt, bool RequireApproval = true, string? Contact = null);
+    ClinicId Clinic,
+    string Name,
+    int RetentionYears,
+    DateTimeOffset CreatedAt,
+    bool HasEscrowKey,
+    DateTimeOffset? LastCommitAt,
+    bool RequireApproval = true,
+    string? Contact = null,
+    string? Problem = null);
 
 /// <summary><c>GET /v1/clinics/{clinic}/agents</c>: a page of these, for an admin. <c>POST .../agents/{id}/revoke</c> revokes one, for good.</summary>
 public sealed record AgentResponse(
@@ -213,7 +221,15 @@ public sealed record RestorePack(PackId Pack, Uid Study, string Url, DateTimeOff
 /// <param name="Failed">Files that did not come back.</param>
 /// <param name="Bytes">Bytes that were written.</param>
 /// <param name="Partial">Whether the caller goes on later: then the restore does not end, and lives on.</param>
-public sealed record RestoreReport(int Restored, int Skipped, int Failed, long Bytes, bool Partial = false);
+/// <param name="Damaged">
+/// Packs that storage did not have or that were not what was committed, at most <see cref="MaxDamaged"/>. The archive reads them itself; one that is lost is
+/// uploaded again. Not kept with the report.
+/// </param>
+public sealed record RestoreReport(int Restored, int Skipped, int Failed, long Bytes, bool Partial = false, IReadOnlyList<PackId>? Damaged = null)
+{
+    /// <summary>So many packs are named in one report.</summary>
+    public const int MaxDamaged = 100;
+}
 
 /// <summary><c>GET /v1/health</c>.</summary>
 public sealed record HealthResponse(string Status, string Version);
