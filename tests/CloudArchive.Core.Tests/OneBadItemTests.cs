@@ -1,10 +1,16 @@
+using System.Security.Cryptography;
+using CloudArchive.Core.Access;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.Records;
+using CloudArchive.Core.Reports;
+using CloudArchive.Core.Restores;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
@@ -12,9 +18,11 @@ using CloudArchive.Core.Tests.Audit;
 using CloudArchive.Core.Tests.Retention;
 using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
+using CloudArchive.Format.Access;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
+using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -333,6 +341,104 @@ public sealed class OneBadItemTests(SharedStorage shared)
         Assert.Equal(DoctorVerdict.Failed, checks.Single(check => check.Check == "clinics-readable").Verdict);
         DoctorCheck untested = checks.Single(check => check.Check == "restore-tests-run");
         Assert.Equal((DoctorVerdict.Failed, true), (untested.Verdict, untested.Found.Contains(good.Id.Value, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_disclosure_whose_restore_cannot_be_read_is_told_with_the_others_and_a_record_that_cannot_be_is_counted()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive, requireApproval: false);
+        List<Restore> restores = [];
+        for (int i = 0; i < 3; i++)
+        {
+            SealedPack pack = await BackUpAsync(archive, clinic, vault);
+            using RSA mine = RSA.Create(2048);
+            RestoreRequest request = new(JwkKeys.FromRsa(mine), $"purpose {i}", "Dr. Beispiel", [pack.Sidecar.Study]);
+            Restore restore = await archive.Restores.RequestAsync(clinic.Id, request, Archive.Admin, Cancel);
+            await archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
+            restores.Add(restore);
+        }
+
+        DisclosureLog disclosures = new(rows, archive.Identifiers, archive.Restores, archive.Log, _clock);
+        await rows.AlterAsync(RowTable.Work, clinic.Id.Value, $"restore:{restores[0].Id}", ("requestedAt", "a text"));
+        DisclosuresResponse found = await disclosures.FindAsync(clinic.Id, "PID-7", Archive.Admin, Cancel);
+        Assert.Equal((3, 0), (found.Items.Count, found.Unreadable));
+        Assert.Contains("could not be read", found.Items.Single(item => item.Restore == restores[0].Id.ToString()).Recipient, StringComparison.Ordinal);
+
+        Row record = (await rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix("disclosed:"), 10, Cancel)).Single(row => row.Key.Contains(restores[1].Id.ToString(), StringComparison.Ordinal));
+        await rows.AlterAsync(RowTable.Work, clinic.Id.Value, record.Key, ("at", "a text"));
+        found = await disclosures.FindAsync(clinic.Id, "PID-7", Archive.Admin, Cancel);
+        Assert.Equal((2, 1), (found.Items.Count, found.Unreadable));
+    }
+
+    [Fact]
+    public async Task Who_cannot_be_read_is_on_the_list_of_who_can_act_as_such_hides_no_other_and_lets_nobody_attest_it()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic good = await TestClinic.CreateAsync(archive), bad = await TestClinic.CreateAsync(archive);
+        (AgentId second, _) = await TestClinic.EnrollAsync(archive, bad.Id);
+        AccessReviews reviews = new(
+            new StaffRegister(rows, archive.Outbox, _clock), archive.Clinics, archive.Agents, new RecordStore(vault, archive.Stored, shared.Keys, _clock), archive.Log, _clock, NullLogger<AccessReviews>.Instance);
+        await reviews.AttestAsync(null, AccessReviewDocument.FingerprintOf(await reviews.ListAsync(null, Cancel)), Archive.Admin, Cancel);
+
+        await rows.AlterAsync(RowTable.Clinics, bad.Id.Value, $"agent:{second}", ("key", "no key"));
+        IReadOnlyList<AccessPrincipal> listed = await reviews.ListAsync(null, Cancel);
+        Assert.Equal([AccessReviews.UnreadRole], Assert.Single(listed, one => one.Id.Contains(second.ToString(), StringComparison.Ordinal)).Roles);
+        Assert.Contains(listed, one => one.Id == good.Agent.ToString());
+        Assert.Contains(listed, one => one.Id == bad.Agent.ToString());
+        RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => reviews.AttestAsync(null, AccessReviewDocument.FingerprintOf(listed), Archive.Admin, Cancel));
+        Assert.Contains(second.ToString(), refused.Message, StringComparison.Ordinal);
+
+        rows.Fails = (table, partition, key) => table == RowTable.Clinics && partition == bad.Id.Value && key.StartsWith("agent:", StringComparison.Ordinal);
+        listed = await reviews.ListAsync(null, Cancel);
+        Assert.Equal(2, listed.Count(one => one.Clinics is [var clinic] && (clinic == good.Id || clinic == bad.Id)));
+        await Assert.ThrowsAsync<RefusedException>(() => reviews.AttestAsync(null, AccessReviewDocument.FingerprintOf(listed), Archive.Admin, Cancel));
+        await reviews.AttestAsync(good.Id, AccessReviewDocument.FingerprintOf(await reviews.ListAsync(good.Id, Cancel)), Archive.Admin, Cancel);
+    }
+
+    [Fact]
+    public async Task A_report_counts_the_rows_that_say_what_cannot_be_and_is_made_of_the_others()
+    {
+        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        (AgentId second, _) = await TestClinic.EnrollAsync(archive, clinic.Id);
+        await BackUpAsync(archive, clinic, vault);
+        await rows.AlterAsync(RowTable.Clinics, clinic.Id.Value, $"agent:{second}", ("key", "no key"));
+        DisclosureLog disclosures = new(rows, archive.Identifiers, archive.Restores, archive.Log, _clock);
+        RollUps reports = new(
+            new RollUpLogs(new AuditSearch(archive.Reader), archive.Reader),
+            new RollUpRowReader(archive.Tests, archive.Agents, new StaffRegister(rows, archive.Outbox, _clock), archive.Holds, disclosures),
+            archive.Clinics,
+            archive.Log,
+            _clock);
+        _clock.Advance(TimeSpan.FromDays(1));
+        string csv = System.Text.Encoding.UTF8.GetString(await reports.MakeAsync(clinic.Id, ReportPeriod.Parse("2026-03"), ReportForm.Csv, Archive.Admin, Cancel));
+        Assert.Contains("rows-damaged,1,", csv, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_clinic_whose_key_cannot_be_looked_at_keeps_no_other_from_being_looked_at()
+    {
+        (Archive archive, _, _) = Create();
+        TestClinic bad = await TestClinic.CreateAsync(archive), good = await TestClinic.CreateAsync(archive);
+        KeyDoctor doctor = new(shared.Keys, new TroubledKeys(shared.Keys, bad.Id), new AllRights(), archive.Clinics);
+        DoctorCheck keys = (await doctor.ExamineAsync(new HostDuties(true, true), Cancel).ToArrayAsync(Cancel)).Single(check => check.Check == "clinic-keys");
+        Assert.Equal(DoctorVerdict.Failed, keys.Verdict);
+        Assert.Contains($"not looked at: {bad.Id} (IOException)", keys.Found, StringComparison.Ordinal);
+        Assert.DoesNotContain(good.Id.Value, keys.Found, StringComparison.Ordinal);
+    }
+
+    private sealed class AllRights : IKeyRights
+    {
+        public Task<bool> MayUnwrapAsync(string keyId, CancellationToken cancellationToken) => Task.FromResult(true);
+    }
+
+    private sealed class TroubledKeys(IWrappingKeys inner, ClinicId bad) : IWrappingKeys
+    {
+        public Task<Jwk> EnsureAsync(ClinicId clinic, CancellationToken cancellationToken) => inner.EnsureAsync(clinic, cancellationToken);
+
+        public Task<Jwk> GetCurrentAsync(ClinicId clinic, CancellationToken cancellationToken) =>
+            clinic == bad ? throw new IOException("The key store answers HTTP 500.") : inner.GetCurrentAsync(clinic, cancellationToken);
     }
 
     private (Archive Archive, TroubledRows Rows, TroubledVault Vault) Create()

@@ -6,11 +6,12 @@ using CloudArchive.Format;
 using CloudArchive.Format.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Api.Endpoints;
 
 /// <summary>Clinics, their settings, their agents.</summary>
-internal static class ClinicEndpoints
+internal static partial class ClinicEndpoints
 {
     private static readonly EndpointPolicy _create = new(Roles.Admin, Reach.AllClinics, ArchiveRole.Recovery, AuditActions.ClinicCreated);
     private static readonly EndpointPolicy _change = new(Roles.Admin, Reach.AllClinics, ArchiveRole.Recovery, AuditActions.ClinicSettingsChanged, Mfa: true);
@@ -38,7 +39,7 @@ internal static class ClinicEndpoints
         return TypedResults.Created($"/v1/clinics/{clinic.Id}", await ResponseAsync(clinic, clinics, cancellationToken));
     }
 
-    private static async Task<Ok<Page<ClinicResponse>>> ListAsync(string? after, int? take, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<Ok<Page<ClinicResponse>>> ListAsync(string? after, int? take, ClinicDirectory clinics, ILogger<ClinicResponse> logger, HttpContext context, CancellationToken cancellationToken)
     {
         int most = Paging.Take(take);
         ClinicId? last = Paging.After<ClinicId>(after);
@@ -46,14 +47,26 @@ internal static class ClinicEndpoints
         List<ClinicResponse> page = [];
         foreach (ClinicId id in ids)
         {
-            if (await clinics.FindAsync(id, cancellationToken) is { } clinic)
+            try
             {
-                page.Add(await ResponseAsync(clinic, clinics, cancellationToken));
+                if (await clinics.FindAsync(id, cancellationToken) is { } clinic)
+                {
+                    page.Add(await ResponseAsync(clinic, clinics, cancellationToken));
+                }
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // One clinic's trouble must not hide the others.
+                LogUnreadable(logger, e, id);
+                page.Add(new ClinicResponse(id, id.Value, 0, default, false, null, Problem: "It could not be read. The service's log says why; docs/operations.md, integrity, what to do."));
             }
         }
 
         return TypedResults.Ok(new Page<ClinicResponse>(page, ids.Count == most ? ids[^1].Value : null));
     }
+
+    [LoggerMessage(208, LogLevel.Error, "Clinic {Clinic} could not be read for the list of clinics.")]
+    private static partial void LogUnreadable(ILogger logger, Exception exception, ClinicId clinic);
 
     /// <summary>The clinics that the caller reaches, in order.</summary>
     internal static async Task<IReadOnlyList<ClinicId>> InReachAsync(Caller caller, ClinicId? after, int take, ClinicDirectory clinics, CancellationToken cancellationToken) => caller.Clinics is null

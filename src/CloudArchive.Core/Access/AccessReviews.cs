@@ -6,6 +6,7 @@ using CloudArchive.Core.Records;
 using CloudArchive.Format;
 using CloudArchive.Format.Access;
 using CloudArchive.Format.Audit;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Access;
 
@@ -13,18 +14,22 @@ namespace CloudArchive.Core.Access;
 public sealed record StoredReview(string Id, byte[] Document, string Signature);
 
 /// <summary>Who can act, and admins' attestations that they went through it (45 CFR 164.308(a)(4), 164.308(a)(3)(ii)(C)).</summary>
-public sealed class AccessReviews(StaffRegister staff, ClinicDirectory clinics, Agents agents, RecordStore records, IAuditLog log, TimeProvider clock)
+public sealed partial class AccessReviews(StaffRegister staff, ClinicDirectory clinics, Agents agents, RecordStore records, IAuditLog log, TimeProvider clock, ILogger<AccessReviews> logger)
 {
     /// <summary>The kind of these records.</summary>
     public const string Kind = "access-reviews";
 
-    private const int PageSize = 100;
+    /// <summary>Stands where roles do of whom or what could not be read.</summary>
+    public const string UnreadRole = "could not be read";
+
     private const int MostClinics = 500;
 
     /// <summary>Everyone and everything that can act in a clinic, or anywhere.</summary>
     public async Task<IReadOnlyList<AccessPrincipal>> ListAsync(ClinicId? clinic, CancellationToken cancellationToken)
     {
-        List<AccessPrincipal> all = [.. (await staff.ListAsync(cancellationToken)).Where(member => clinic is not { } id || member.Reaches(id)).Select(Principal)];
+        List<AccessPrincipal> all = [];
+        IReadOnlyList<StaffMember> members = await staff.ListAsync(row => all.Add(Unread(PrincipalKind.Staff, row.Key, null)), cancellationToken);
+        all.AddRange(members.Where(member => clinic is not { } id || member.Reaches(id)).Select(Principal));
         if (clinic is { } one)
         {
             await AddAgentsAsync((await clinics.GetAsync(one, cancellationToken)).Id, all, cancellationToken);
@@ -39,7 +44,16 @@ public sealed class AccessReviews(StaffRegister staff, ClinicDirectory clinics, 
 
             foreach (ClinicId id in ids)
             {
-                await AddAgentsAsync(id, all, cancellationToken);
+                try
+                {
+                    await AddAgentsAsync(id, all, cancellationToken);
+                }
+                catch (Exception e) when (e is not OperationCanceledException)
+                {
+                    // One clinic's trouble must not hide who can act in the others.
+                    LogUnreadable(logger, e, id);
+                    all.Add(Unread(PrincipalKind.Agent, $"{id}: all its computers", id));
+                }
             }
         }
 
@@ -54,6 +68,11 @@ public sealed class AccessReviews(StaffRegister staff, ClinicDirectory clinics, 
     public async Task<StoredReview> AttestAsync(ClinicId? clinic, Sha256Digest seen, Requester by, CancellationToken cancellationToken)
     {
         IReadOnlyList<AccessPrincipal> principals = await ListAsync(clinic, cancellationToken);
+        if (principals.FirstOrDefault(IsUnread) is { } unread)
+        {
+            throw new RefusedException(Refusal.RequestInvalid, $"{unread.Id} could not be read: nobody can attest what nobody can see. docs/operations.md, integrity, says what to do; meanwhile review access clinic by clinic.");
+        }
+
         if (AccessReviewDocument.FingerprintOf(principals) != seen)
         {
             throw new RefusedException(Refusal.AccessListChanged, "Somebody was added, changed or ended since the list was read. Read it again, then attest that one.");
@@ -96,19 +115,22 @@ public sealed class AccessReviews(StaffRegister staff, ClinicDirectory clinics, 
 
     private async Task AddAgentsAsync(ClinicId clinic, List<AccessPrincipal> all, CancellationToken cancellationToken)
     {
-        IReadOnlyList<Agent> page;
-        AgentId? after = null;
-        do
+        List<AccessPrincipal> found = [];
+        foreach (Agent agent in await agents.ReadEachAsync(clinic, row => found.Add(Unread(PrincipalKind.Agent, row.Key, clinic)), cancellationToken))
         {
-            page = await agents.ListAsync(clinic, after, PageSize, cancellationToken);
-            foreach (Agent agent in page)
-            {
-                // An agent that was revoked before the time was kept has none: the audit log has it.
-                DateTimeOffset? ended = agent.Revoked ? agent.RevokedAt ?? agent.LastSeenAt ?? agent.EnrolledAt : null;
-                all.Add(new AccessPrincipal(PrincipalKind.Agent, agent.Id.ToString(), ["agent"], [clinic], agent.EnrolledAt, agent.LastSeenAt, ended, agent.RevokedBy));
-                after = agent.Id;
-            }
+            // An agent that was revoked before the time was kept has none: the audit log has it.
+            DateTimeOffset? ended = agent.Revoked ? agent.RevokedAt ?? agent.LastSeenAt ?? agent.EnrolledAt : null;
+            found.Add(new AccessPrincipal(PrincipalKind.Agent, agent.Id.ToString(), ["agent"], [clinic], agent.EnrolledAt, agent.LastSeenAt, ended, agent.RevokedBy));
         }
-        while (page.Count == PageSize);
+
+        all.AddRange(found);
     }
+
+    /// <summary>Something that can act, or could, and of which nothing can be read.</summary>
+    private static AccessPrincipal Unread(PrincipalKind kind, string what, ClinicId? clinic) => new(kind, what, [UnreadRole], clinic is { } id ? [id] : null, null, null, null, null);
+
+    private static bool IsUnread(AccessPrincipal principal) => principal.Roles is [UnreadRole];
+
+    [LoggerMessage(317, LogLevel.Error, "The agents of clinic {Clinic} could not be read for the list of who can act.")]
+    private static partial void LogUnreadable(ILogger logger, Exception exception, ClinicId clinic);
 }

@@ -59,13 +59,13 @@ public sealed class StaffRegister(IRowStore rows, Outbox outbox, TimeProvider cl
     public async Task<StaffMember?> FindAsync(string subject, CancellationToken cancellationToken) =>
         await rows.FindAsync(RowTable.Clinics, StaffRows.Partition, StaffRows.Key(subject), cancellationToken) is { } row ? StaffRows.Read(row) : null;
 
-    /// <summary>Everyone, sorted by id.</summary>
-    public async Task<IReadOnlyList<StaffMember>> ListAsync(CancellationToken cancellationToken)
+    /// <summary>Everyone whose row can be read, sorted by id; <paramref name="damaged"/> takes the other rows.</summary>
+    public async Task<IReadOnlyList<StaffMember>> ListAsync(Action<Row> damaged, CancellationToken cancellationToken)
     {
         List<StaffMember> all = [];
         await foreach (Row row in rows.ReadAllAsync(RowTable.Clinics, StaffRows.Partition, RowRange.Prefix(StaffRows.Prefix), cancellationToken))
         {
-            all.Add(StaffRows.Read(row));
+            all.AddRange(DamagedRow.ReadEach([row], StaffRows.Read, damaged));
         }
 
         return [.. all.OrderBy(member => member.Subject, StringComparer.Ordinal)];

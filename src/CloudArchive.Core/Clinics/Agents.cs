@@ -18,6 +18,18 @@ public sealed class Agents(IRowStore rows, Outbox outbox, TimeProvider clock)
     public async Task<IReadOnlyList<Agent>> ListAsync(ClinicId clinic, AgentId? after, int take, CancellationToken cancellationToken) =>
         [.. (await rows.QueryAsync(RowTable.Clinics, clinic.Value, RowRange.After(ClinicRows.AgentPrefix, after?.ToString()), take, cancellationToken)).Select(ClinicRows.Agent)];
 
+    /// <summary>All of a clinic's agents whose rows can be read; <paramref name="damaged"/> takes the others.</summary>
+    public async Task<IReadOnlyList<Agent>> ReadEachAsync(ClinicId clinic, Action<Row> damaged, CancellationToken cancellationToken)
+    {
+        List<Agent> all = [];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Clinics, clinic.Value, RowRange.Prefix(ClinicRows.AgentPrefix), cancellationToken))
+        {
+            all.AddRange(DamagedRow.ReadEach([row], ClinicRows.Agent, damaged));
+        }
+
+        return all;
+    }
+
     /// <summary>Notes that the agent got a token now. A hint for people: gives way to every other change of the agent.</summary>
     public async Task NoteSeenAsync(AgentId id, CancellationToken cancellationToken)
     {

@@ -18,9 +18,14 @@ public sealed class DisclosureLog(IRowStore rows, IdentifierLookup identifiers, 
     /// <summary>45 CFR 164.528(a)(1): the six years before the request.</summary>
     private const int Years = 6;
 
+    private const string NotReadable = "(could not be read: the row of the restore was changed past the service)";
+
     /// <summary>All that was ever handed out of a clinic's, whosever it was.</summary>
-    internal IAsyncEnumerable<DisclosedPack> ReadAllAsync(ClinicId clinic, CancellationToken cancellationToken) =>
-        rows.ReadAllAsync(RowTable.Work, clinic.Value, DisclosureRows.All, cancellationToken).Select(DisclosureRows.Read);
+    /// <param name="clinic">The clinic.</param>
+    /// <param name="damaged">Told of each row that says what cannot be.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    internal IAsyncEnumerable<DisclosedPack> ReadAllAsync(ClinicId clinic, Action<Row> damaged, CancellationToken cancellationToken) =>
+        rows.ReadAllAsync(RowTable.Work, clinic.Value, DisclosureRows.All, cancellationToken).SelectMany(row => DamagedRow.ReadEach([row], DisclosureRows.Read, damaged));
 
     /// <summary>Looks a patient up. That somebody looked is in the log; for whom is not.</summary>
     public async Task<DisclosuresResponse> FindAsync(ClinicId clinic, string patientId, Requester by, CancellationToken cancellationToken)
@@ -28,32 +33,47 @@ public sealed class DisclosureLog(IRowStore rows, IdentifierLookup identifiers, 
         (IdentifierHmacs? patient, _) = await identifiers.HmacAsync(clinic, patientId, null, cancellationToken);
         DateTimeOffset to = clock.GetUtcNow(), from = to.AddYears(-Years);
         List<DisclosedPack> packs = [];
+        int unreadable = 0;
         foreach (Sha256Digest hmac in patient?.Own ?? [])
         {
             await foreach (Row row in rows.ReadAllAsync(RowTable.Work, clinic.Value, DisclosureRows.Of(hmac), cancellationToken))
             {
-                packs.Add(DisclosureRows.Read(row));
+                packs.AddRange(DamagedRow.ReadEach([row], DisclosureRows.Read, _ => unreadable++));
             }
         }
 
         List<DisclosureResponse> found = [];
         foreach (IGrouping<WorkId, DisclosedPack> one in packs.Where(pack => pack.At >= from).GroupBy(pack => pack.Restore))
         {
-            Restore restore = await restores.GetAsync(clinic, one.Key, cancellationToken);
+            Restore? restore = await TryGetAsync(clinic, one.Key, cancellationToken);
             found.Add(new DisclosureResponse(
-                restore.Id.ToString(),
+                one.Key.ToString(),
                 one.Min(pack => pack.At),
-                restore.Recipient,
-                restore.Purpose,
-                restore.RequestedBy,
-                restore.ApprovedBy,
+                restore?.Recipient ?? NotReadable,
+                restore?.Purpose ?? NotReadable,
+                restore?.RequestedBy ?? NotReadable,
+                restore?.ApprovedBy,
                 [.. one.GroupBy(pack => pack.Study).Select(study => new DisclosedStudy(study.Key, study.Count(), study.Sum(pack => pack.Instances)))],
-                restore.Report));
+                restore?.Report));
         }
 
         Dictionary<string, string> details = new() { ["disclosures"] = found.Count.ToString(CultureInfo.InvariantCulture) };
         await log.AppendAsync(
             new AuditEvent(clinic.Value, AuditActions.DisclosuresQueried, AuditOutcome.Success, by.Actor, new AuditSubject(clinic.Value), by.Origin, Details: details), cancellationToken);
-        return new DisclosuresResponse(from, to, [.. found.OrderByDescending(one => one.ReleasedAt)]);
+        return new DisclosuresResponse(from, to, [.. found.OrderByDescending(one => one.ReleasedAt)], unreadable);
+    }
+
+    /// <summary>The restore; null where its row is gone or says what cannot be: that something was handed out is told all the same.</summary>
+    private async Task<Restore?> TryGetAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await restores.GetAsync(clinic, id, cancellationToken);
+        }
+        catch (Exception e) when (e is IntegrityException or RefusedException { Refusal: Refusal.RestoreUnknown })
+        {
+            ArchiveMetrics.RowsDamaged.Add(1);
+            return null;
+        }
     }
 }

@@ -18,7 +18,7 @@ public sealed class KeyDoctor(ISigner signer, IWrappingKeys wrapping, IKeyRights
     {
         yield return await SigningAsync(cancellationToken);
         IReadOnlyList<ClinicId> some = await clinics.ListAsync(null, DoctorLimits.MostClinics, cancellationToken);
-        List<string> without = [];
+        List<string> without = [], notLooked = [];
         foreach (ClinicId clinic in some)
         {
             try
@@ -29,12 +29,19 @@ public sealed class KeyDoctor(ISigner signer, IWrappingKeys wrapping, IKeyRights
             {
                 without.Add(clinic.Value);
             }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // What was not looked at is not well, and keeps no other from being looked at.
+                notLooked.Add($"{clinic} ({e.GetType().Name})");
+                without.Add(clinic.Value);
+            }
         }
 
         yield return new DoctorCheck(
             "clinic-keys",
             without.Count == 0 ? DoctorVerdict.Ok : DoctorVerdict.Failed,
-            without.Count == 0 ? $"{DoctorLimits.Of(some.Count)}, each with a key" : $"no usable key: {string.Join(", ", without.Take(10))}{(without.Count > 10 ? ", ..." : "")}",
+            without.Count == 0 ? $"{DoctorLimits.Of(some.Count)}, each with a key"
+                : $"no usable key: {string.Join(", ", without.Take(10))}{(without.Count > 10 ? ", ..." : "")}{(notLooked.Count > 0 ? $"; of these not looked at: {string.Join(", ", notLooked.Take(10))}" : "")}",
             "every clinic has a key that can be used",
             without.Count == 0 ? null : $"Nothing of these clinics can be backed up. {See}");
         yield return await UnwrapAsync(some.FirstOrDefault(clinic => !without.Contains(clinic.Value)), some.Count > without.Count, duties, cancellationToken);

@@ -20,8 +20,10 @@ internal sealed record HandedOut(WorkId Restore, DateTimeOffset At, int Instance
 /// <param name="Staff">Everyone who was ever seen.</param>
 /// <param name="Holds">All, the cleared ones too.</param>
 /// <param name="HandedOut">All that was ever handed out.</param>
+/// <param name="Unreadable">Rows that say what cannot be, and are in none of these.</param>
 internal sealed record RollUpRows(
-    RollUpClinic Clinic, IReadOnlyList<RestoreTestResponse> Runs, IReadOnlyList<Agent> Agents, IReadOnlyList<StaffMember> Staff, IReadOnlyList<Hold> Holds, IReadOnlyList<HandedOut> HandedOut);
+    RollUpClinic Clinic, IReadOnlyList<RestoreTestResponse> Runs, IReadOnlyList<Agent> Agents, IReadOnlyList<StaffMember> Staff, IReadOnlyList<Hold> Holds, IReadOnlyList<HandedOut> HandedOut,
+    int Unreadable = 0);
 
 /// <summary>From when until when something was on; until null, it still is.</summary>
 internal sealed record Span(DateTimeOffset From, DateTimeOffset? Until);
@@ -37,8 +39,9 @@ internal sealed record Span(DateTimeOffset From, DateTimeOffset? Until);
 /// <param name="Agents">When there were agents that could be heard.</param>
 /// <param name="Holds">When holds were on.</param>
 /// <param name="HandedOut">What was handed out.</param>
+/// <param name="Unreadable">Rows that say what cannot be.</param>
 internal sealed record RollUpFacts(
-    RollUpClinic Clinic, RollUpLog Log, IReadOnlyList<EndedRun> Runs, IReadOnlyList<AccessEnding> Endings, IReadOnlyList<Span> Agents, IReadOnlyList<Span> Holds, IReadOnlyList<HandedOut> HandedOut)
+    RollUpClinic Clinic, RollUpLog Log, IReadOnlyList<EndedRun> Runs, IReadOnlyList<AccessEnding> Endings, IReadOnlyList<Span> Agents, IReadOnlyList<Span> Holds, IReadOnlyList<HandedOut> HandedOut, int Unreadable)
 {
     /// <summary>Puts together what the logs and the rows say.</summary>
     public static RollUpFacts Of(RollUpLog log, RollUpRows rows)
@@ -51,7 +54,8 @@ internal sealed record RollUpFacts(
             [.. log.Endings.Where(ending => ending.OfAgent || rows.Staff.Any(member => member.Subject == ending.Subject && member.Reaches(rows.Clinic.Id))).Select(ending => LetIn(ending, rows))],
             [.. rows.Agents.Select(agent => new Span(agent.EnrolledAt, agent.Revoked ? agent.RevokedAt ?? agent.LastSeenAt ?? agent.EnrolledAt : null))],
             Kept(log, rows.Holds),
-            rows.HandedOut);
+            rows.HandedOut,
+            rows.Unreadable);
     }
 
     /// <summary>A row is believed where it is of the evidence whose hash the log has.</summary>

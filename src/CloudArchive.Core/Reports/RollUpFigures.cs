@@ -132,7 +132,7 @@ internal sealed record DisclosureFigures(int Restores, int Packs, long Instances
 }
 
 /// <summary>The figures of a span of time: a pure function of what was recorded.</summary>
-internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Access, SilenceFigures Silence, HoldFigures Holds, DestructionFigures Destructions, DisclosureFigures Disclosures)
+internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Access, SilenceFigures Silence, HoldFigures Holds, DestructionFigures Destructions, DisclosureFigures Disclosures, int RowsUnreadable)
 {
     /// <summary>Works them out.</summary>
     /// <param name="facts">What was recorded.</param>
@@ -147,7 +147,8 @@ internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Acc
             SilenceFigures.Of(facts, from, until, IsIn),
             HoldFigures.Of(facts, until, IsIn),
             DestructionFigures.Of(facts, IsIn),
-            DisclosureFigures.Of(facts, IsIn));
+            DisclosureFigures.Of(facts, IsIn),
+            facts.Unreadable);
     }
 
     internal static int Count(RollUpFacts facts, string action, Func<DateTimeOffset, bool> isIn) => facts.Log.Counted.Count(entry => entry.Action == action && isIn(entry.At));

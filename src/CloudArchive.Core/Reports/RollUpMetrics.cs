@@ -10,7 +10,7 @@ internal sealed record RollUpMetric(string Name, string Unit, string Meaning, Fu
 /// <summary>Every figure, in the order of the CSV.</summary>
 internal static class RollUpMetrics
 {
-    private const string Runs = "runs", Packs = "packs", Percent = "percent", Seconds = "seconds", Days = "days", Holds = "holds", Studies = "studies", Files = "files", Accesses = "accesses";
+    private const string Runs = "runs", Packs = "packs", Percent = "percent", Seconds = "seconds", Days = "days", Holds = "holds", Studies = "studies", Files = "files", Accesses = "accesses", Rows = "rows";
 
     public static IReadOnlyList<RollUpMetric> All { get; } =
     [
@@ -53,5 +53,6 @@ internal static class RollUpMetrics
         new("disclosures", "restores", "Restores of which something was handed out for the first time in the span. Of whom and to whom is in the accounting of disclosures, not here.", f => f.Disclosures.Restores),
         new("disclosed-packs", Packs, "Packs that restores handed out, each once a restore.", f => f.Disclosures.Packs),
         new("disclosed-files", Files, "Instances that were asked for of those packs.", f => f.Disclosures.Instances),
+        new("rows-damaged", Rows, "Rows of agents, staff, holds and what was handed out that say what cannot be, at the time of the report: changed past the service, and counted in none of the other figures. Must be 0.", f => f.RowsUnreadable),
     ];
 }

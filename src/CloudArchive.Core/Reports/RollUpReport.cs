@@ -101,6 +101,11 @@ internal sealed class RollUpReport
             good.Add("The period is not over.");
         }
 
+        if (_whole.RowsUnreadable > 0)
+        {
+            warn.Add($"{ReportText.Count(_whole.RowsUnreadable, "row", "rows")} could not be read: changed past the service, and in none of these figures.");
+        }
+
         ReportVerdict verdict = bad.Count > 0 ? ReportVerdict.Bad("Failures")
             : tests.PacksTested == 0 ? ReportVerdict.Warn("Not shown")
             : warn.Count > 0 ? ReportVerdict.Warn("Look at this")
@@ -110,7 +115,7 @@ internal sealed class RollUpReport
 
     private void Tiles()
     {
-        (RestoreTestFigures tests, AccessFigures access, SilenceFigures silence, HoldFigures holds, DestructionFigures destroyed, DisclosureFigures disclosed) = _whole;
+        (RestoreTestFigures tests, AccessFigures access, SilenceFigures silence, HoldFigures holds, DestructionFigures destroyed, DisclosureFigures disclosed, _) = _whole;
         _boxes.Tiles(3,
         [
             new("Restore success", Percent(tests.SuccessPerMillion), tests.PacksTested == 0 ? "no pack was tested" : $"{ReportText.Count(tests.PacksRecovered)} of {ReportText.Count(tests.PacksTested, "tested pack", "tested packs")} came back"),

@@ -78,13 +78,20 @@ public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, StaffR
     /// <summary>A run that waits for packs of the archive tier ends days after it began, never months.</summary>
     private static readonly TimeSpan s_longestRun = TimeSpan.FromDays(100);
 
-    internal async Task<RollUpRows> ReadAsync(RollUpClinic clinic, ReportPeriod period, CancellationToken cancellationToken) => new(
-        clinic,
-        await RunsAsync(clinic.Id, period, cancellationToken),
-        await AgentsAsync(clinic.Id, cancellationToken),
-        await staff.ListAsync(cancellationToken),
-        await holds.AllAsync(clinic.Id, cancellationToken).ToListAsync(cancellationToken),
-        await disclosures.ReadAllAsync(clinic.Id, cancellationToken).Select(pack => new HandedOut(pack.Restore, pack.At, pack.Instances)).ToListAsync(cancellationToken));
+    /// <summary>A row that says what cannot be is counted, and leaves out nothing but itself.</summary>
+    internal async Task<RollUpRows> ReadAsync(RollUpClinic clinic, ReportPeriod period, CancellationToken cancellationToken)
+    {
+        int unreadable = 0;
+        RollUpRows read = new(
+            clinic,
+            await RunsAsync(clinic.Id, period, cancellationToken),
+            await agents.ReadEachAsync(clinic.Id, _ => unreadable++, cancellationToken),
+            await staff.ListAsync(_ => unreadable++, cancellationToken),
+            await holds.AllAsync(clinic.Id, cancellationToken).ToListAsync(cancellationToken),
+            await disclosures.ReadAllAsync(clinic.Id, _ => unreadable++, cancellationToken).Select(pack => new HandedOut(pack.Restore, pack.At, pack.Instances)).ToListAsync(cancellationToken));
+        Hold[] known = [.. read.Holds.Where(hold => !hold.Unreadable)];
+        return read with { Holds = known, Unreadable = unreadable + read.Holds.Count - known.Length };
+    }
 
     private async Task<List<RestoreTestResponse>> RunsAsync(ClinicId clinic, ReportPeriod period, CancellationToken cancellationToken)
     {
@@ -99,18 +106,5 @@ public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, StaffR
         }
         while (page.Count == PageSize && page[^1].RequestedAt < period.To);
         return runs;
-    }
-
-    private async Task<List<Agent>> AgentsAsync(ClinicId clinic, CancellationToken cancellationToken)
-    {
-        List<Agent> all = [];
-        IReadOnlyList<Agent> page;
-        do
-        {
-            page = await agents.ListAsync(clinic, all.Count == 0 ? null : all[^1].Id, PageSize, cancellationToken);
-            all.AddRange(page);
-        }
-        while (page.Count == PageSize);
-        return all;
     }
 }

@@ -55,7 +55,7 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
     {
         long years = (await clinics.GetAsync(id, cancellationToken)).Retention.ArchiveAfterYears ?? 0;
         Row? state = await rows.FindAsync(RowTable.Work, id.Value, StateKey, cancellationToken);
-        PackId[] before = [.. (state?.Text("failed") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries).Select(text => PackId.Parse(text))];
+        PackId[] before = [.. (state?.Text("failed") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries).Select(text => PackId.TryParse(text, null, out PackId pack) ? pack : (PackId?)null).OfType<PackId>()];
         Pass? pass = Next(state, years);
         if (pass is null && before.Length == 0)
         {

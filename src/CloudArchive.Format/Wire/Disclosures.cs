@@ -11,7 +11,10 @@ public sealed record DisclosureSearchRequest(string PatientId);
 /// <param name="From">How far back it was looked: six years.</param>
 /// <param name="To">When it was looked.</param>
 /// <param name="Items">The releases.</param>
-public sealed record DisclosuresResponse(DateTimeOffset From, DateTimeOffset To, IReadOnlyList<DisclosureResponse> Items);
+/// <param name="Unreadable">
+/// Rows of this patient's that say what cannot be, as they were changed past the service: what they recorded is not among the items. Must be 0.
+/// </param>
+public sealed record DisclosuresResponse(DateTimeOffset From, DateTimeOffset To, IReadOnlyList<DisclosureResponse> Items, int Unreadable = 0);
 
 /// <summary>A restore as far as it released something of the patient's.</summary>
 /// <param name="Restore">The restore.</param>

@@ -48,7 +48,7 @@ public sealed class RollUpTests
             ["silence-alerts"] = "1", ["days-watched"] = "30", ["days-unheard"] = "30", ["days-unheard-longest"] = "30",
             ["holds-set"] = "2", ["holds-cleared"] = "1", ["holds-on"] = "2",
             ["destructions-requested"] = "2", ["destructions-approved"] = "1", ["destructions-rejected"] = "1", ["studies-destroyed"] = "1", ["destroyed-packs"] = "3", ["destroyed-files"] = "40", ["destroyed-bytes"] = "5000000000",
-            ["disclosures"] = "1", ["disclosed-packs"] = "3", ["disclosed-files"] = "23",
+            ["disclosures"] = "1", ["disclosed-packs"] = "3", ["disclosed-files"] = "23", ["rows-damaged"] = "0",
         };
         Assert.Equal(expected.OrderBy(pair => pair.Key), values.OrderBy(pair => pair.Key));
         Assert.Equal(expected.Keys, RollUpMetrics.All.Select(metric => metric.Name));

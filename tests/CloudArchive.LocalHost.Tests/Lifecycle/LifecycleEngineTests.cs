@@ -1,3 +1,6 @@
+using Azure;
+using Azure.Core;
+using Azure.Core.Pipeline;
 using Azure.Storage;
 using Azure.Storage.Blobs;
 using CloudArchive.Core.Retention;
@@ -83,6 +86,42 @@ public sealed class LifecycleEngineTests
         clock.Advance(TimeSpan.FromDays(2));
         Assert.Equal(new LifecycleRun(1, 0, 1), await new LifecycleEngine(storage, rules, clock, NullLogger<LifecycleEngine>.Instance).RunAsync(Cancel));
         Assert.NotNull(await storage.Vault.FindAsync(pack, Cancel));
+    }
+
+    [Fact]
+    public async Task A_blob_that_storage_fails_at_keeps_no_other_where_it_is_nor_a_container_that_cannot_be_listed_the_other()
+    {
+        using TemporaryFolder folder = new();
+        FakeTimeProvider clock = new(TimeProvider.System.GetUtcNow());
+        await using LocalStorage storage = await LocalStorage.StartAsync(new LocalStorageOptions(folder.Path), clock, Cancel);
+        BlobName bad = new(VaultArea.Packs, "clinic/a"), good = new(VaultArea.Packs, "clinic/b"), record = new(VaultArea.Records, "clinic/evidence/1");
+        foreach (BlobName name in (BlobName[])[bad, good, record])
+        {
+            await storage.Vault.WriteNewAsync(name, "content"u8.ToArray(), "text/plain", Cancel);
+        }
+
+        clock.Advance(TimeSpan.FromDays(100));
+        BlobClientOptions options = new() { Retry = { MaxRetries = 0 } };
+        options.AddPolicy(new Refusing(request => request.Uri.ToUri().AbsolutePath.EndsWith("/clinic/a", StringComparison.Ordinal)), HttpPipelinePosition.PerCall);
+        Assert.Equal(new LifecycleRun(3, 2, 0, 1), await new LifecycleEngine(storage, LifecycleRules.Deployed(), clock, NullLogger<LifecycleEngine>.Instance, options).RunAsync(Cancel));
+        Assert.Equal(("Hot", "Cold", "Cool"), (await TierAsync(storage, bad), await TierAsync(storage, good), await TierAsync(storage, record)));
+
+        options = new BlobClientOptions { Retry = { MaxRetries = 0 } };
+        options.AddPolicy(new Refusing(request => request.Uri.ToUri().AbsolutePath.EndsWith("/packs", StringComparison.Ordinal)), HttpPipelinePosition.PerCall);
+        Assert.Equal(new LifecycleRun(1, 0, 0, 1), await new LifecycleEngine(storage, LifecycleRules.Deployed(), clock, NullLogger<LifecycleEngine>.Instance, options).RunAsync(Cancel));
+        Assert.Equal(new LifecycleRun(3, 1, 0), await new LifecycleEngine(storage, LifecycleRules.Deployed(), clock, NullLogger<LifecycleEngine>.Instance).RunAsync(Cancel));
+    }
+
+    /// <summary>Storage that answers some requests with a fault of its own.</summary>
+    private sealed class Refusing(Func<Request, bool> which) : HttpPipelineSynchronousPolicy
+    {
+        public override void OnSendingRequest(HttpMessage message)
+        {
+            if (which(message.Request))
+            {
+                throw new RequestFailedException(500, "Storage answers HTTP 500.");
+            }
+        }
     }
 
     private static async Task<string> TierAsync(LocalStorage storage, BlobName name)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core.Alerts;
@@ -7,11 +8,12 @@ using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Wire;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Api.Portal.Pages;
 
 /// <summary>What somebody must look at, who has it in hand, who was told, and the dead letters.</summary>
-internal static class AlertPages
+internal static partial class AlertPages
 {
     /// <summary>How many clinics a page about all of them looks into.</summary>
     private const int ClinicsAPage = 50;
@@ -56,14 +58,35 @@ internal static class AlertPages
     }
 
     /// <summary>Those about the archive as a whole, then some clinics': <c>after</c> is the last clinic of the page before.</summary>
-    private static async Task<PortalPage> ListAllAsync(string? after, ClinicDirectory clinics, AlertList alerts, TimeProvider clock, CancellationToken cancellationToken)
+    private static async Task<PortalPage> ListAllAsync(
+        string? after, ClinicDirectory clinics, AlertList alerts, TimeProvider clock, ILogger<AlertsModel> logger, CancellationToken cancellationToken)
     {
         DateTimeOffset now = clock.GetUtcNow();
         IReadOnlyList<ClinicId> some = await clinics.ListAsync(Paging.After<ClinicId>(after), ClinicsAPage, cancellationToken);
         IEnumerable<string> logs = some.Select(clinic => clinic.Value);
-        IReadOnlyList<AlertResponse>[] found = await Task.WhenAll((after is null ? logs.Prepend(AuditEntry.SystemLog) : logs).Select(log => RecentAsync(log, alerts, now, cancellationToken)));
-        return Page(PortalTable.Root + "/alerts", found.SelectMany(log => log).OrderByDescending(alert => alert.RaisedAt), some.Count == ClinicsAPage ? some[^1].Value : null);
+        ConcurrentBag<string> unreadable = [];
+        IReadOnlyList<AlertResponse>[] found = await Task.WhenAll((after is null ? logs.Prepend(AuditEntry.SystemLog) : logs).Select(LookAsync));
+        return Page(
+            PortalTable.Root + "/alerts", found.SelectMany(log => log).OrderByDescending(alert => alert.RaisedAt), some.Count == ClinicsAPage ? some[^1].Value : null, [.. unreadable.Order(StringComparer.Ordinal)]);
+
+        async Task<IReadOnlyList<AlertResponse>> LookAsync(string log)
+        {
+            try
+            {
+                return await RecentAsync(log, alerts, now, cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // One clinic's trouble must not hide the others' alerts.
+                LogUnreadable(logger, e, log);
+                unreadable.Add(log);
+                return [];
+            }
+        }
     }
+
+    [LoggerMessage(207, LogLevel.Error, "The alerts of {Log} could not be read for the page of all.")]
+    private static partial void LogUnreadable(ILogger logger, Exception exception, string log);
 
     private static async Task<IResult> RetryAsync(ClinicId clinic, AlertId alert, AlertList alerts, HttpContext context, CancellationToken cancellationToken)
     {
@@ -95,10 +118,10 @@ internal static class AlertPages
         return [.. found.Select(alert => alert.ToResponse(now)).OrderByDescending(alert => alert.RaisedAt)];
     }
 
-    private static PortalPage Page(string path, IEnumerable<AlertResponse> alerts, string? next)
+    private static PortalPage Page(string path, IEnumerable<AlertResponse> alerts, string? next, IReadOnlyList<string>? unreadable = null)
     {
         ILookup<bool, AlertResponse> byOpen = alerts.ToLookup(alert => alert.Open);
-        return PortalPage.Of<AlertsPage, AlertsModel>("Alerts", new AlertsModel(path, [.. byOpen[true]], [.. byOpen[false]], Recent: true, next));
+        return PortalPage.Of<AlertsPage, AlertsModel>("Alerts", new AlertsModel(path, [.. byOpen[true]], [.. byOpen[false]], Recent: true, next, unreadable));
     }
 }
 
@@ -108,4 +131,5 @@ internal static class AlertPages
 /// <param name="Past">The others; or a page of all.</param>
 /// <param name="Recent">Whether it is the last ninety days.</param>
 /// <param name="Next">Where the next page begins.</param>
-public sealed record AlertsModel(string Path, IReadOnlyList<AlertResponse> Open, IReadOnlyList<AlertResponse> Past, bool Recent, string? Next);
+/// <param name="Unreadable">The logs whose alerts could not be read.</param>
+public sealed record AlertsModel(string Path, IReadOnlyList<AlertResponse> Open, IReadOnlyList<AlertResponse> Past, bool Recent, string? Next, IReadOnlyList<string>? Unreadable = null);
