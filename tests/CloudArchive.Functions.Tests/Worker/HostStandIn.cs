@@ -29,7 +29,8 @@ public sealed class HostStandIn : IAsyncDisposable
     private readonly TaskCompletionSource<StartStream> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ConcurrentQueue<string> _said = new();
     private readonly Dictionary<string, RpcFunctionMetadata> _functions = new(StringComparer.Ordinal);
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false });
+    // A body that is announced waits for the answer, however long a machine that is busy takes for it: sent into a refusal, it breaks the connection.
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, Expect100ContinueTimeout = TimeSpan.FromMinutes(1) });
     private WebApplication _app = null!;
     private Process _worker = null!;
 
