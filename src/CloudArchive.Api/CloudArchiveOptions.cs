@@ -67,8 +67,9 @@ public sealed class CloudArchiveOptions
 /// <summary>An OpenID Connect issuer of staff tokens.</summary>
 /// <param name="Issuer">The <c>iss</c> that tokens must have.</param>
 /// <param name="Audience">The <c>aud</c> that tokens must have.</param>
+/// <param name="Tenant">The <c>tid</c> that tokens must have: the staff's directory.</param>
 /// <param name="GetKeysAsync">Its current signing keys. Asked every few minutes, and when a token names an unknown one.</param>
-public sealed record StaffIssuer(string Issuer, string Audience, Func<CancellationToken, Task<JwkSet>> GetKeysAsync)
+public sealed record StaffIssuer(string Issuer, string Audience, string Tenant, Func<CancellationToken, Task<JwkSet>> GetKeysAsync)
 {
     /// <summary>
     /// Values of <c>acrs</c> that count as <c>amr</c>'s <c>mfa</c> does: Entra ID's v2.0 access tokens have no <c>amr</c>, and state the

@@ -148,6 +148,7 @@ public static class CloudArchiveServices
         services.AddSingleton<DestructionDesk>();
         services.AddSingleton<DestructionCertificateStore>();
         services.AddSingleton<StudyDestruction>();
+        services.AddSingleton<DestroyedPacks>();
         services.AddSingleton<ClinicRetention>();
         services.AddSingleton<RetentionRun>();
         services.AddSingleton<TieringRun>();

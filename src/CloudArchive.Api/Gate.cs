@@ -100,7 +100,7 @@ internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegis
     // Asked on every request, as for agents: who was blocked is out at once, not when the token ends.
     private async Task AdmitAsync(Caller caller, CancellationToken cancellationToken)
     {
-        if (caller.Agent is null && !await staff.AcceptAsync(caller.Id, caller.RoleNames, caller.Clinics, cancellationToken))
+        if (caller.Staff is { } person && !await staff.AcceptAsync(person, caller.Formerly, caller.RoleNames, caller.Clinics, cancellationToken))
         {
             throw new DeniedException(Problems.Unauthenticated("Access was ended. Another admin of the archive can say why."));
         }

@@ -27,7 +27,7 @@ public sealed class Outbox(IRowStore rows, IAuditLog log, TimeProvider clock)
         };
         IReadOnlyList<string> etags = await rows.SubmitAsync(table, partition, [.. writes, new RowWrite.Insert(key, values)], cancellationToken);
         AuditPlace place = await log.AppendAsync(entry, cancellationToken);
-        await rows.TryDeleteAsync(table, partition, [new Row(partition, key, values, etags[^1])], cancellationToken);
+        await rows.DeleteUnchangedAsync(table, partition, [new Row(partition, key, values, etags[^1])], cancellationToken);
         return place;
     }
 
@@ -50,7 +50,7 @@ public sealed class Outbox(IRowStore rows, IAuditLog log, TimeProvider clock)
                 AuditEvent entry = DamagedRow.Read(row, one => JsonSerializer.Deserialize<AuditEvent>(one.Bytes("entry")!, FormatJson.Options))
                     ?? throw new IntegrityException($"Outbox row {row.Key} of {table}/{partition} holds no audit entry.");
                 await log.AppendAsync(entry, cancellationToken);
-                await rows.TryDeleteAsync(table, partition, [row], cancellationToken);
+                await rows.DeleteUnchangedAsync(table, partition, [row], cancellationToken);
                 drained++;
             }
             catch (Exception e) when (e is not OperationCanceledException)

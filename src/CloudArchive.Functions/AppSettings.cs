@@ -32,6 +32,9 @@ public sealed record AppSettings
     /// <summary>The staff's application.</summary>
     public required string StaffAudience { get; init; }
 
+    /// <summary>The staff's directory: the <c>tid</c> of their tokens.</summary>
+    public required string StaffTenant { get; init; }
+
     /// <summary>The authentication contexts in <c>acrs</c> that stand for a second factor; none where tokens have <c>amr</c>.</summary>
     public required string[] StaffMfaContexts { get; init; }
 
@@ -74,6 +77,7 @@ public sealed record AppSettings
             Vaults = new VaultPlaces(read.Url("CloudArchive:VaultUri"), read.Urls("CloudArchive:ClinicVaults"), read.Flag("CloudArchive:HsmKeys")),
             StaffAuthority = read.Url("CloudArchive:StaffAuthority"),
             StaffAudience = read.Text("CloudArchive:StaffAudience"),
+            StaffTenant = read.Find("CloudArchive:StaffTenant") ?? TenantOf(read.Url("CloudArchive:StaffAuthority")),
             StaffMfaContexts = Reader.Words(read.Find("CloudArchive:StaffMfaContexts") ?? ""),
             IdentityClientId = read.Text("AZURE_CLIENT_ID"),
             TelemetryConnection = read.Find("APPLICATIONINSIGHTS_CONNECTION_STRING"),
@@ -94,6 +98,11 @@ public sealed record AppSettings
             PlatformSignIn = read.Flag("WEBSITE_AUTH_ENABLED"),
         };
     }
+
+    /// <summary>Entra ID's issuers have the tenant as the first part of their path: https://login.microsoftonline.com/{tenant}/v2.0, https://sts.windows.net/{tenant}/.</summary>
+    private static string TenantOf(Uri authority) => authority.AbsolutePath.Split('/', StringSplitOptions.RemoveEmptyEntries) is [var tenant, ..]
+        ? tenant
+        : throw Reader.Wrong("CloudArchive:StaffTenant", "is not set, and the staff's authority names no tenant");
 
     /// <summary>Reads one setting, or says which is wrong.</summary>
     private sealed class Reader(IConfiguration configuration)

@@ -44,7 +44,7 @@ public static class FunctionsHost
         {
             Role = settings.Role,
             PublicUrl = settings.PublicUrl,
-            Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffMfaContexts),
+            Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffTenant, settings.StaffMfaContexts),
             Webhook = settings.Webhook,
             Mail = settings.Mail,
             PortalUrl = settings.PortalUrl,

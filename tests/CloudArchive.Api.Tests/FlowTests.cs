@@ -122,7 +122,7 @@ public sealed class FlowTests(SharedStorage shared)
         Answer over = await host.GetAsync($"{path}/result", host.Staff("admin"));
         Assert.Equal((409, "restore-over"), (over.Status, over.Problem));
         RestoreResponse listed = Assert.Single((await host.GetAsync(restores, host.Staff("compliance"))).As<Page<RestoreResponse>>().Items);
-        Assert.Equal((report, "bert", "Moves away"), (listed.Report, listed.ApprovedBy, listed.Purpose));
+        Assert.Equal((report, ApiHost.Id("bert"), "Moves away"), (listed.Report, listed.ApprovedBy, listed.Purpose));
     }
 
     [Fact]

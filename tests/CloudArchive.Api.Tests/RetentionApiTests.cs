@@ -21,7 +21,7 @@ public sealed class RetentionApiTests(SharedStorage shared)
         RetentionPolicy set = (await host.SendAsync("PUT", $"/v1/clinics/{clinic}/retention", host.Staff("admin"), wanted)).As<RetentionPolicy>();
         Assert.Equal(new RetentionPolicy(2, 12, 11, RetentionBasis.LastTreatment, 18, 7, 2), set);
         RetentionResponse stands = (await host.GetAsync($"/v1/clinics/{clinic}/retention", host.Staff("compliance"))).As<RetentionResponse>();
-        Assert.Equal((set, 2, "ada"), (stands.Policy, stands.Versions.Count, stands.Versions[1].ChangedBy));
+        Assert.Equal((set, 2, ApiHost.Id("ada")), (stands.Policy, stands.Versions.Count, stands.Versions[1].ChangedBy));
         AuditEntry entry = Assert.Single(await host.LogAsync(clinic), e => e.Action == AuditActions.RetentionPolicyChanged);
         Assert.Equal(("2", "12"), (entry.Details!["archiveAfterYears"], entry.Details["years"]));
 
@@ -36,7 +36,7 @@ public sealed class RetentionApiTests(SharedStorage shared)
         await using ApiHost host = await ApiHost.StartAsync(shared);
         (string clinic, Uid study) = await BackUpAsync(host);
         HoldResponse hold = (await host.PostAsync($"/v1/clinics/{clinic}/holds", host.Staff("admin"), new HoldRequest("Case 12", study))).As<HoldResponse>();
-        Assert.Equal((HoldStatus.Active, study, "ada"), (hold.Status, hold.Study, hold.SetBy));
+        Assert.Equal((HoldStatus.Active, study, ApiHost.Id("ada")), (hold.Status, hold.Study, hold.SetBy));
         host.Clock.Advance(_elevenYears);
         RetentionLineResponse line = await LineAsync(host, clinic);
         Assert.Equal(("keep", "held", hold.Hold), (line.Action, line.Reason, line.Hold));
@@ -61,13 +61,13 @@ public sealed class RetentionApiTests(SharedStorage shared)
         Assert.Equal("not-due", (await host.PostAsync(path, host.Staff("admin"), new DestructionRequest(study))).Problem);
         host.Clock.Advance(_elevenYears);
         DestructionResponse asked = (await host.PostAsync(path, host.Staff("admin"), new DestructionRequest(study))).As<DestructionResponse>();
-        Assert.Equal((DestructionStatus.PendingApproval, study, 1, "ada"), (asked.Status, asked.Study, asked.Packs, asked.RequestedBy));
+        Assert.Equal((DestructionStatus.PendingApproval, study, 1, ApiHost.Id("ada")), (asked.Status, asked.Study, asked.Packs, asked.RequestedBy));
         string one = $"{path}/{asked.Destruction}";
         Assert.Equal("approval-by-requester", (await host.PostAsync(one + "/approve", host.Staff("admin"))).Problem);
         Assert.Equal("destruction-unknown", (await host.GetAsync(one + "/certificate", host.Staff("compliance"))).Problem);
 
         DestructionResponse approved = (await host.PostAsync(one + "/approve", host.Staff("admin", subject: "bert"))).As<DestructionResponse>();
-        Assert.Equal((DestructionStatus.Approved, "bert"), (approved.Status, approved.DecidedBy));
+        Assert.Equal((DestructionStatus.Approved, ApiHost.Id("bert")), (approved.Status, approved.DecidedBy));
         DestructionResponse rejected = (await host.PostAsync(one + "/reject", host.Staff("admin", subject: "bert"))).As<DestructionResponse>();
         Assert.Equal((DestructionStatus.Rejected, "by-admin"), (rejected.Status, rejected.Why));
         Assert.Equal((409, "destruction-over"), (await host.PostAsync(one + "/approve", host.Staff("admin", subject: "carl"))) is var over ? (over.Status, over.Problem) : default);

@@ -130,7 +130,7 @@ public sealed class VerdictApiTests(SharedStorage shared)
         Answer empty = await host.PostAsync($"{path}/{open[0].Id}/acknowledge", host.Staff("admin"), new AcknowledgeAlertRequest(" "));
         Assert.Equal((400, "request-invalid"), (empty.Status, empty.Problem));
         AlertResponse taken = (await host.PostAsync($"{path}/{open[0].Id}/acknowledge", host.Staff("admin"), new AcknowledgeAlertRequest("Called the practice."))).As<AlertResponse>();
-        Assert.Equal((false, "ada", "Called the practice.", host.Clock.GetUtcNow()), (taken.Open, taken.AcknowledgedBy, taken.AcknowledgedReason, taken.AcknowledgedAt));
+        Assert.Equal((false, ApiHost.Id("ada"), "Called the practice.", host.Clock.GetUtcNow()), (taken.Open, taken.AcknowledgedBy, taken.AcknowledgedReason, taken.AcknowledgedAt));
 
         using PortalBrowser admin = await PortalBrowser.SignInAsync(host, host.Staff("admin", subject: "bob")), compliance = await PortalBrowser.SignInAsync(host, host.Staff("compliance"));
         PortalAnswer shown = await admin.GetAsync(page);
@@ -141,7 +141,7 @@ public sealed class VerdictApiTests(SharedStorage shared)
         Assert.Equal(page, done.Location);
         Assert.Contains("A &lt;b&gt;server&lt;/b&gt; moved.", (await admin.GetAsync(page)).Html, StringComparison.Ordinal);
         Assert.Contains("0 alerts are open", (await admin.GetAsync(page)).Text, StringComparison.Ordinal);
-        Assert.Equal(["ada", "bob"], (await host.LogAsync(clinic)).Where(entry => entry.Action == AuditActions.AlertAcknowledged && entry.Outcome == AuditOutcome.Success).Select(entry => entry.Actor.Id));
+        Assert.Equal([ApiHost.Id("ada"), ApiHost.Id("bob")], (await host.LogAsync(clinic)).Where(entry => entry.Action == AuditActions.AlertAcknowledged && entry.Outcome == AuditOutcome.Success).Select(entry => entry.Actor.Id));
     }
 
     [Fact]

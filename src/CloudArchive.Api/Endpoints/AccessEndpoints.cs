@@ -59,11 +59,11 @@ internal static class AccessEndpoints
     private static async Task<Ok<AccessReviewResponse>> ReviewAsync(WorkId review, AccessReviews reviews, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok(Response(await reviews.GetAsync(Clinic(context), review, cancellationToken)));
 
-    private static async Task<Ok<StaffAccessResponse>> BlockAsync(string subject, StaffRegister staff, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok(new StaffAccessResponse(AccessReviews.Principal(await staff.BlockAsync(subject, context.Requester(), cancellationToken))));
+    private static async Task<Ok<StaffAccessResponse>> BlockAsync(string subject, StaffRegister staff, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok(new StaffAccessResponse(AccessReviews.Principal(await staff.BlockAsync(subject, options.Staff?.Tenant, context.Requester(), cancellationToken))));
 
-    private static async Task<Ok<StaffAccessResponse>> UnblockAsync(string subject, StaffRegister staff, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok(new StaffAccessResponse(AccessReviews.Principal(await staff.UnblockAsync(subject, context.Requester(), cancellationToken))));
+    private static async Task<Ok<StaffAccessResponse>> UnblockAsync(string subject, StaffRegister staff, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok(new StaffAccessResponse(AccessReviews.Principal(await staff.UnblockAsync(subject, options.Staff?.Tenant, context.Requester(), cancellationToken))));
 
     private static ClinicId? Clinic(HttpContext context) => context.Request.RouteValues["clinic"] is string clinic ? ClinicId.Parse(clinic) : null;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CloudArchive.Core.Access;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Keys;
 using CloudArchive.Format;
@@ -64,22 +65,23 @@ public sealed class BearerTokens : IDisposable
         return await Jws.SignAsync(AgentTokenType, claims, keyId, (data, ct) => _signer.SignAsync(keyId, data, ct), cancellationToken);
     }
 
-    /// <summary>Who a bearer token says is calling.</summary>
+    /// <summary>Who a bearer token says is calling: an agent's, or a person's access token for this service.</summary>
     /// <exception cref="TokenException">It is malformed, expired, of another issuer or audience, not signed as it must be, or the agent is revoked.</exception>
     public async Task<Caller> ReadAsync(string token, CancellationToken cancellationToken)
     {
-        JsonWebToken unverified;
-        try
-        {
-            unverified = token.Length <= MostCharacters ? new JsonWebToken(token) : throw new TokenException("The token is too long.");
-        }
-        catch (Exception e) when (e is ArgumentException or SecurityTokenException or JsonException)
-        {
-            throw new TokenException("The token is malformed.", e);
-        }
-
+        JsonWebToken unverified = Parse(token);
         return unverified.Issuer == _options.AgentIssuer ? await ReadAgentAsync(token, unverified, cancellationToken)
-            : _options.Staff is { } staff && unverified.Issuer == staff.Issuer ? await ReadStaffAsync(unverified, staff, cancellationToken)
+            : _options.Staff is { } staff && unverified.Issuer == staff.Issuer ? await ReadStaffAsync(unverified, staff, TokenUse.Call, cancellationToken)
+            : throw new TokenException("The token is of an issuer that is not known here.");
+    }
+
+    /// <summary>Whom an ID token says that the platform has signed in to the portal.</summary>
+    /// <exception cref="TokenException">It is malformed, expired, of another issuer or audience, not signed as it must be, or no ID token.</exception>
+    public async Task<Caller> ReadSignInAsync(string token, CancellationToken cancellationToken)
+    {
+        JsonWebToken unverified = Parse(token);
+        return _options.Staff is { } staff && unverified.Issuer == staff.Issuer
+            ? await ReadStaffAsync(unverified, staff, TokenUse.SignIn, cancellationToken)
             : throw new TokenException("The token is of an issuer that is not known here.");
     }
 
@@ -88,6 +90,18 @@ public sealed class BearerTokens : IDisposable
     {
         _ownKeys.Dispose();
         _staffKeys?.Dispose();
+    }
+
+    private static JsonWebToken Parse(string token)
+    {
+        try
+        {
+            return token.Length <= MostCharacters ? new JsonWebToken(token) : throw new TokenException("The token is too long.");
+        }
+        catch (Exception e) when (e is ArgumentException or SecurityTokenException or JsonException)
+        {
+            throw new TokenException("The token is malformed.", e);
+        }
     }
 
     /// <summary>Verifies a JWT's signature, issuer, audience and life against one key.</summary>
@@ -146,10 +160,12 @@ public sealed class BearerTokens : IDisposable
             : throw new TokenException("The agent is revoked, or its key was renewed.");
     }
 
-    private async Task<Caller> ReadStaffAsync(JsonWebToken unverified, StaffIssuer staff, CancellationToken cancellationToken)
+    private async Task<Caller> ReadStaffAsync(JsonWebToken unverified, StaffIssuer staff, TokenUse use, CancellationToken cancellationToken)
     {
         Jwk key = await _staffKeys!.FindAsync(unverified.Kid ?? "", cancellationToken) ?? throw new TokenException("The token is signed with a key that its issuer does not publish.");
         JsonWebToken token = await ValidateAsync(unverified, key, staff.Issuer, staff.Audience, _clock.GetUtcNow());
+        CheckUse(token, use);
+        StaffId person = PersonOf(token, staff);
         string[] appRoles = [.. Values(token, "role"), .. Values(token, "roles")];
         Roles roles = appRoles.Aggregate(Roles.None, (all, role) => all | role switch
         {
@@ -159,15 +175,61 @@ public sealed class BearerTokens : IDisposable
         });
         // Entra ID sends a directory extension attribute as extn.<name>, whatever the application calls it.
         string[] clinics = [.. Values(token, "clinics"), .. Values(token, "extn.clinics"), .. appRoles.Where(role => role.StartsWith(ClinicRole, StringComparison.Ordinal)).Select(role => role[ClinicRole.Length..])];
-        string id = Values(token, "oid").FirstOrDefault() ?? token.Subject ?? throw new TokenException("The token names no subject.");
         return new Caller(
-            id,
+            person.ToString(),
             roles,
             clinics.Contains("*") ? null : [.. clinics.Select(c => ClinicId.TryParse(c, null, out ClinicId clinic) ? clinic : (ClinicId?)null).OfType<ClinicId>()],
-            Mfa: Values(token, "amr").Contains("mfa") || Values(token, "acrs").Intersect(staff.MfaContexts, StringComparer.Ordinal).Any());
+            Mfa: Values(token, "amr").Contains("mfa") || Values(token, "acrs").Intersect(staff.MfaContexts, StringComparer.Ordinal).Any())
+        {
+            Staff = person,
+            Formerly = [.. new[] { Values(token, "oid").First(), person.ObjectId, token.Subject }.OfType<string>().Distinct(StringComparer.Ordinal)],
+        };
+    }
+
+    /// <summary>
+    /// An access token is of no use to the portal, nor an ID token to the API, though one application may be the audience of both: what a client
+    /// holds to know who signed in must not be what opens the archive. Of Entra ID's, an access token that a person got states its scope
+    /// (<c>scp</c>), and an ID token has none; RFC 9068 calls it <c>scope</c>. One that an application got for itself has roles and no scope.
+    /// </summary>
+    private static void CheckUse(JsonWebToken token, TokenUse use)
+    {
+        bool scoped = Values(token, "scp").Concat(Values(token, "scope")).Any(scope => scope.Length > 0);
+        bool access = token.Typ is null or "" || token.Typ.Equals("JWT", StringComparison.OrdinalIgnoreCase) || token.Typ.Equals(AgentTokenType, StringComparison.OrdinalIgnoreCase);
+        bool id = token.Typ is null or "" || token.Typ.Equals("JWT", StringComparison.OrdinalIgnoreCase);
+        bool application = Values(token, "idtyp").Contains("app");
+        bool client = new[] { "appid", "appidacr", "azpacr" }.Any(name => Values(token, name).Any());
+        if (use == TokenUse.Call && (!access || !scoped || application))
+        {
+            throw new TokenException("The token is no access token of a person: ID tokens, and tokens that an application got for itself, open nothing here. "
+                + "Ask the staff's issuer for an access token for this application.");
+        }
+
+        if (use == TokenUse.SignIn && (!id || scoped || application || client))
+        {
+            throw new TokenException("The token is no ID token: the portal is entered by signing in.");
+        }
+    }
+
+    private static StaffId PersonOf(JsonWebToken token, StaffIssuer staff)
+    {
+        string[] tenants = [.. Values(token, "tid")], objects = [.. Values(token, "oid")];
+        return tenants is not [var tenant] || objects is not [var objectId] || !StaffId.TryCreate(tenant, objectId, out StaffId person)
+            ? throw new TokenException("The token does not name a person by tid and oid. An ID token has them with the scopes openid and profile.")
+            : !person.Tenant.Equals(staff.Tenant, StringComparison.OrdinalIgnoreCase) ? throw new TokenException("The token is of another tenant than the archive's staff.")
+            : person;
     }
 
     private static IEnumerable<string> Values(JsonWebToken token, string name) => token.Claims.Where(claim => claim.Type == name).SelectMany(claim => claim.Value.Split(' '));
+
+    /// <summary>What a token of the staff's issuer is for.</summary>
+    private enum TokenUse
+    {
+        /// <summary>To call the API.</summary>
+        Call,
+
+        /// <summary>To say who signed in.</summary>
+        SignIn,
+    }
 
     private sealed record AgentClaims(string Aud, string Sub, string Role, string Key, long Exp);
 }

@@ -1,4 +1,5 @@
 using CloudArchive.Core;
+using CloudArchive.Core.Access;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -24,13 +25,19 @@ public enum Roles
 }
 
 /// <summary>Who a token says is calling.</summary>
-/// <param name="Id">The token's <c>sub</c> (for staff <c>oid</c> where it is there).</param>
+/// <param name="Id">The agent's id, or <see cref="StaffId"/> of a person.</param>
 /// <param name="Roles">The roles in the token; more than one only for staff.</param>
 /// <param name="Clinics">The clinics in reach; null for all.</param>
 /// <param name="Agent">The agent, where it is one.</param>
 /// <param name="Mfa">Whether the token says that more than one factor was used.</param>
 public sealed record Caller(string Id, Roles Roles, IReadOnlyList<ClinicId>? Clinics, AgentId? Agent = null, bool Mfa = false)
 {
+    /// <summary>The person; null for an agent and for nobody.</summary>
+    public StaffId? Staff { get; init; }
+
+    /// <summary>What rows from before <see cref="StaffId"/> call the person: see <see cref="Core.Requester.Formerly"/>.</summary>
+    public IReadOnlyList<string> Formerly { get; init; } = [];
+
     /// <summary>A caller without a token.</summary>
     public static Caller Anonymous { get; } = new("anonymous", Roles.None, []);
 
@@ -83,7 +90,7 @@ public static class RequestInfoExtensions
     {
         RequestInfo info = context.Info();
         Caller caller = info.Caller ?? Identity.Caller.Anonymous;
-        return new Requester(new AuditActor(caller.Id, Identity.Caller.NameOf(info.ActingAs)), context.Origin());
+        return new Requester(new AuditActor(caller.Id, Identity.Caller.NameOf(info.ActingAs)), context.Origin()) { Formerly = caller.Formerly };
     }
 
     /// <summary>From where.</summary>

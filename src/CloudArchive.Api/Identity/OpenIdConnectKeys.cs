@@ -35,8 +35,9 @@ public sealed class OpenIdConnectKeys : IDisposable
 
     /// <summary>The issuer of tokens for that audience.</summary>
     /// <param name="audience">The <c>aud</c> that they must have.</param>
+    /// <param name="tenant">The <c>tid</c> that they must have.</param>
     /// <param name="mfaContexts">Authentication contexts that only who used a second factor gets: see <see cref="StaffIssuer.MfaContexts"/>.</param>
-    public StaffIssuer ForAudience(string audience, params string[] mfaContexts) => new(_issuer, audience, GetAsync) { MfaContexts = mfaContexts };
+    public StaffIssuer ForAudience(string audience, string tenant, params string[] mfaContexts) => new(_issuer, audience, tenant, GetAsync) { MfaContexts = mfaContexts };
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();

@@ -205,13 +205,22 @@ public sealed class BlobVault : IBlobVault
     /// <inheritdoc/>
     public async Task SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken)
     {
-        try
+        const int attempts = 3;
+        for (int attempt = 1; ; attempt++)
         {
-            await Blob(name).WithVersion(versionId).SetTagsAsync(new Dictionary<string, string>(tags), cancellationToken: cancellationToken);
-        }
-        catch (RequestFailedException e) when (IsMissing(e))
-        {
-            throw new BlobMissingException(name, e);
+            try
+            {
+                await Blob(name).WithVersion(versionId).SetTagsAsync(new Dictionary<string, string>(tags), cancellationToken: cancellationToken);
+                return;
+            }
+            catch (RequestFailedException e) when (IsMissing(e))
+            {
+                throw new BlobMissingException(name, e);
+            }
+            catch (RequestFailedException e) when (IsLeased(e) && attempt < attempts)
+            {
+                await BreakLeaseAsync(name, cancellationToken);
+            }
         }
     }
 
@@ -249,6 +258,10 @@ public sealed class BlobVault : IBlobVault
             {
                 throw new BlobProtectedException(name, e);
             }
+            catch (RequestFailedException e) when (IsLeased(e) && attempt < attempts)
+            {
+                await BreakLeaseAsync(name, cancellationToken);
+            }
             catch (RequestFailedException e) when ((e.Status == 412 || e.ErrorCode == "OperationNotAllowedOnRootBlob") && attempt < attempts)
             {
                 // Another version became the current one, or this one did. Look again.
@@ -276,6 +289,50 @@ public sealed class BlobVault : IBlobVault
         await foreach (BlobItem item in Container(area).GetBlobsAsync(BlobTraits.None, BlobStates.Version, prefix, cancellationToken))
         {
             yield return new ListedBlob(new BlobName(area, item.Name), item.VersionId, item.Properties.ContentLength ?? 0);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ListedSnapshot> ListSnapshotsAsync(VaultArea area, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (BlobItem item in Container(area).GetBlobsAsync(BlobTraits.None, BlobStates.Snapshots, prefix, cancellationToken))
+        {
+            if (!string.IsNullOrEmpty(item.Snapshot))
+            {
+                yield return new ListedSnapshot(new BlobName(area, item.Name), item.Snapshot);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Blob(name).WithSnapshot(snapshot).DeleteAsync(cancellationToken: cancellationToken);
+        }
+        catch (RequestFailedException e) when (IsMissing(e))
+        {
+            // Gone already.
+        }
+        catch (RequestFailedException e) when (IsProtected(e))
+        {
+            throw new BlobProtectedException(name, e);
+        }
+    }
+
+    private static bool IsLeased(RequestFailedException e) => e.Status == 412 && (e.ErrorCode == BlobErrorCode.LeaseIdMissing || e.ErrorCode == BlobErrorCode.LeaseIdMismatchWithBlobOperation);
+
+    /// <summary>Ends whoever's lease at once.</summary>
+    private async Task BreakLeaseAsync(BlobName name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Blob(name).GetBlobLeaseClient().BreakAsync(TimeSpan.Zero, cancellationToken: cancellationToken);
+        }
+        catch (RequestFailedException e) when (IsMissing(e) || e.ErrorCode == BlobErrorCode.LeaseNotPresentWithLeaseOperation)
+        {
+            // Ended by itself, or gone with the blob: the caller looks again.
         }
     }
 

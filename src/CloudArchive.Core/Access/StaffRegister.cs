@@ -17,35 +17,42 @@ public sealed class StaffRegister(IRowStore rows, Outbox outbox, TimeProvider cl
     private const int MostSubjectCharacters = 200;
 
     /// <summary>Notes that a request of a person is let in; false where it must not be. What it notes gives way to a block.</summary>
-    /// <param name="subject">The id in the token.</param>
+    /// <param name="id">The person.</param>
+    /// <param name="formerly">What rows may call them that are older than <see cref="StaffId"/>: a block under such a name stands.</param>
     /// <param name="roles">The token's roles.</param>
     /// <param name="clinics">The clinics that it reaches; null for all.</param>
     /// <param name="cancellationToken">Stops.</param>
-    public async Task<bool> AcceptAsync(string subject, IEnumerable<string> roles, IReadOnlyList<ClinicId>? clinics, CancellationToken cancellationToken)
+    public async Task<bool> AcceptAsync(
+        StaffId id, IReadOnlyList<string> formerly, IEnumerable<string> roles, IReadOnlyList<ClinicId>? clinics, CancellationToken cancellationToken)
     {
+        string subject = id.ToString();
         string[] sortedRoles = [.. roles.Order(StringComparer.Ordinal)];
         ClinicId[]? sortedClinics = clinics is null ? null : [.. clinics.Distinct().OrderBy(clinic => clinic.Value, StringComparer.Ordinal)];
         while (true)
         {
             DateTimeOffset now = clock.GetUtcNow();
             StaffMember? member = await FindAsync(subject, cancellationToken);
-            if (member?.BlockedAt is not null)
+            StaffMember[] former = await FindAllAsync(formerly.Where(name => name != subject), cancellationToken);
+            if (member?.BlockedAt is not null || former.Any(row => row.BlockedAt is not null))
             {
                 return false;
             }
 
-            if (member?.LastAcceptedAt is { } last && now - last < Resolution && member.Roles.SequenceEqual(sortedRoles) && SameClinics(member.Clinics, sortedClinics))
+            if (former is [] && member?.LastAcceptedAt is { } last && now - last < Resolution && member.Roles.SequenceEqual(sortedRoles) && SameClinics(member.Clinics, sortedClinics))
             {
                 return true;
             }
 
-            StaffMember seen = new(subject, sortedRoles, sortedClinics, member?.FirstAcceptedAt ?? now, now, null, null, "");
+            // Rows under former names go: a list of people has each once.
+            DateTimeOffset? first = former.Append(member).Min(row => row?.FirstAcceptedAt);
+            StaffMember seen = new(subject, sortedRoles, sortedClinics, first ?? now, now, null, null, "");
             RowWrite write = member is null
                 ? new RowWrite.Insert(StaffRows.Key(subject), StaffRows.Values(seen))
                 : new RowWrite.Replace(StaffRows.Key(subject), StaffRows.Values(seen), member.ETag);
             try
             {
-                await rows.SubmitAsync(RowTable.Clinics, StaffRows.Partition, [write], cancellationToken);
+                await rows.SubmitAsync(
+                    RowTable.Clinics, StaffRows.Partition, [write, .. former.Select(row => new RowWrite.Delete(StaffRows.Key(row.Subject), row.ETag))], cancellationToken);
                 return true;
             }
             catch (RowConflictException)
@@ -72,38 +79,64 @@ public sealed class StaffRegister(IRowStore rows, Outbox outbox, TimeProvider cl
     }
 
     /// <summary>Ends a person's access, seen before or not. Repeating it changes nothing.</summary>
-    public Task<StaffMember> BlockAsync(string subject, Requester by, CancellationToken cancellationToken) => subject == by.Actor.Id
-        ? throw new RefusedException(Refusal.AccessOfSelf, "Nobody blocks themselves. Another admin has to.")
-        : ChangeAsync(subject, by, AuditActions.SubjectBlocked, member => member.BlockedAt is null ? member with { BlockedAt = clock.GetUtcNow(), BlockedBy = by.Actor.Id } : null, cancellationToken);
+    /// <param name="subject">As the list has it, or an object id alone.</param>
+    /// <param name="tenant">Whose object ids those alone are.</param>
+    /// <param name="by">Who ends it.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public Task<StaffMember> BlockAsync(string subject, string? tenant, Requester by, CancellationToken cancellationToken) =>
+        NamesOf(subject, tenant).Any(by.Is)
+            ? throw new RefusedException(Refusal.AccessOfSelf, "Nobody blocks themselves. Another admin has to.")
+            : ChangeAsync(
+                subject, tenant, everyName: false, by, AuditActions.SubjectBlocked, member => member.BlockedAt is null ? member with { BlockedAt = clock.GetUtcNow(), BlockedBy = by.Actor.Id } : null, cancellationToken);
 
     /// <summary>Lets a person in again whose tokens the issuer still vouches for. Repeating it changes nothing.</summary>
-    public Task<StaffMember> UnblockAsync(string subject, Requester by, CancellationToken cancellationToken) =>
-        ChangeAsync(subject, by, AuditActions.SubjectUnblocked, member => member.BlockedAt is null ? null : member with { BlockedAt = null, BlockedBy = null }, cancellationToken);
+    public Task<StaffMember> UnblockAsync(string subject, string? tenant, Requester by, CancellationToken cancellationToken) =>
+        ChangeAsync(
+            subject, tenant, everyName: true, by, AuditActions.SubjectUnblocked, member => member.BlockedAt is null ? null : member with { BlockedAt = null, BlockedBy = null }, cancellationToken);
 
-    private async Task<StaffMember> ChangeAsync(string subject, Requester by, string action, Func<StaffMember, StaffMember?> change, CancellationToken cancellationToken)
+    /// <summary>What rows may call a person: <see cref="StaffId"/>, and what was written, which a row from before it may have. The first is for a new row.</summary>
+    private static string[] NamesOf(string subject, string? tenant)
     {
         if (string.IsNullOrWhiteSpace(subject) || subject.Length > MostSubjectCharacters || subject.Any(char.IsControl))
         {
             throw new RefusedException(Refusal.RequestInvalid, $"subject: 1 to {MostSubjectCharacters} characters.");
         }
 
+        return StaffId.TryParse(subject, tenant, out StaffId id) ? [.. new[] { id.ToString(), subject, id.ObjectId }.Distinct(StringComparer.Ordinal)] : [subject];
+    }
+
+    private async Task<StaffMember[]> FindAllAsync(IEnumerable<string> names, CancellationToken cancellationToken) =>
+        [.. (await Task.WhenAll(names.Distinct(StringComparer.Ordinal).Select(name => FindAsync(name, cancellationToken)))).OfType<StaffMember>()];
+
+    /// <param name="subject">Who.</param>
+    /// <param name="tenant">Of an object id alone.</param>
+    /// <param name="everyName">Whether every row of that person is changed, or the one that there is.</param>
+    /// <param name="by">Who changes it.</param>
+    /// <param name="action">What the log calls it.</param>
+    /// <param name="change">The row as it should be; null where it is.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    private async Task<StaffMember> ChangeAsync(
+        string subject, string? tenant, bool everyName, Requester by, string action, Func<StaffMember, StaffMember?> change, CancellationToken cancellationToken)
+    {
+        string[] names = NamesOf(subject, tenant);
         while (true)
         {
-            StaffMember? known = await FindAsync(subject, cancellationToken);
-            StaffMember before = known ?? new StaffMember(subject, [], [], null, null, null, null, "");
-            if (change(before) is not { } after)
+            StaffMember[] known = await FindAllAsync(names, cancellationToken);
+            StaffMember[] before = known is [] ? [new StaffMember(names[0], [], [], null, null, null, null, "")] : everyName ? known : known[..1];
+            StaffMember[] after = [.. before.Select(change).OfType<StaffMember>()];
+            if (after is [])
             {
-                return before;
+                return before[0];
             }
 
-            RowWrite write = known is null
-                ? new RowWrite.Insert(StaffRows.Key(subject), StaffRows.Values(after))
-                : new RowWrite.Replace(StaffRows.Key(subject), StaffRows.Values(after), known.ETag);
-            AuditEvent entry = new(AuditEntry.SystemLog, action, AuditOutcome.Success, by.Actor, new AuditSubject(Other: subject), by.Origin);
+            RowWrite[] writes = [.. after.Select(member => member.ETag.Length == 0
+                ? (RowWrite)new RowWrite.Insert(StaffRows.Key(member.Subject), StaffRows.Values(member))
+                : new RowWrite.Replace(StaffRows.Key(member.Subject), StaffRows.Values(member), member.ETag))];
+            AuditEvent entry = new(AuditEntry.SystemLog, action, AuditOutcome.Success, by.Actor, new AuditSubject(Other: after[0].Subject), by.Origin);
             try
             {
-                await outbox.SubmitAsync(RowTable.Clinics, StaffRows.Partition, [write], entry, cancellationToken);
-                return after;
+                await outbox.SubmitAsync(RowTable.Clinics, StaffRows.Partition, writes, entry, cancellationToken);
+                return after[0];
             }
             catch (RowConflictException)
             {

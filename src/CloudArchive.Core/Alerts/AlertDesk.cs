@@ -144,7 +144,7 @@ public sealed partial class AlertDesk(IRowStore rows, Outbox outbox, TimeProvide
             List<RowWrite> writes = [new RowWrite.Delete(key, open.ETag!)];
             if (alert is null)
             {
-                await rows.TryDeleteAsync(RowTable.Work, log, [open], cancellationToken);
+                await rows.DeleteUnchangedAsync(RowTable.Work, log, [open], cancellationToken);
                 return false;
             }
 

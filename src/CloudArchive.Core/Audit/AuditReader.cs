@@ -48,8 +48,14 @@ public sealed class AuditReader(IRowStore rows)
     {
         IReadOnlyList<Row> found = await rows.QueryAsync(
             RowTable.Audit, AuditRows.Partition(log), AuditRows.EntryKey(from), AuditRows.EntriesEnd, Math.Clamp(take, 1, LargestRead), cancellationToken);
-        return [.. found.Select(row => new StoredEntry(AuditRows.IndexOf(row.Key), row.Text(AuditRows.Json) ?? ""))];
+        return [.. found.Select(row => Read(log, row))];
     }
+
+    /// <summary>A row among the entries that is none is damage, and not a reader's trouble: whoever plants one must not keep the log from being checked.</summary>
+    private static StoredEntry Read(string log, Row row) =>
+        AuditRows.TryParseIndex(row.Key) is { } index
+            ? new StoredEntry(index, row.Values.GetValueOrDefault(AuditRows.Json) as string ?? "")
+            : throw new AuditLogDamagedException(log, $"row {row.Key} among its entries is none that this service wrote");
 
     /// <summary>The leaves' hashes as the tiles have them: with them a reader whose root does not fit can say which entry was changed.</summary>
     public async Task<IReadOnlyList<Sha256Digest>> ReadLeavesAsync(string log, long from, int take, CancellationToken cancellationToken)

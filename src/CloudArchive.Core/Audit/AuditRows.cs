@@ -35,7 +35,11 @@ internal static class AuditRows
     /// <summary>After every entry's key.</summary>
     public static string EntriesEnd => "e_:";
 
-    public static long IndexOf(string entryKey) => long.Parse(entryKey.AsSpan(2));
+    /// <summary>The index in an entry's key; null where the key is not spelled as <see cref="EntryKey"/> does.</summary>
+    public static long? TryParseIndex(string entryKey) =>
+        entryKey.Length > 2 && long.TryParse(entryKey.AsSpan(2), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out long index) && EntryKey(index) == entryKey
+            ? index
+            : null;
 
     public static string TileKey(TileName tile) => $"t_{tile.Level}_{tile.Index:D16}";
 

@@ -9,13 +9,13 @@ namespace CloudArchive.Core.Audit;
 /// <param name="From">Not before.</param>
 /// <param name="To">Before.</param>
 /// <param name="Action">The action; or its beginning, where it ends in '/'.</param>
-/// <param name="Actor">The actor's id.</param>
+/// <param name="Actor">The actor's id; or a person's object id alone, as entries before <see cref="Access.StaffId"/> have it.</param>
 public sealed record AuditFilter(DateTimeOffset? From = null, DateTimeOffset? To = null, string? Action = null, string? Actor = null)
 {
     internal bool Fits(AuditEntry entry) =>
         (From is null || entry.Time >= From)
         && (Action is null || (Action.EndsWith('/') ? entry.Action.StartsWith(Action, StringComparison.Ordinal) : entry.Action == Action))
-        && (Actor is null || entry.Actor.Id == Actor);
+        && (Actor is null || entry.Actor.Id == Actor || entry.Actor.Id.StartsWith(Actor + "@", StringComparison.Ordinal));
 }
 
 /// <summary>Finds entries. A log is ordered by time, so a time is found by halving; all else is read through, in portions.</summary>

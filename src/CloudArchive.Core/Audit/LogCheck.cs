@@ -4,6 +4,7 @@ using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Verdicts;
 using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Audit;
@@ -95,8 +96,13 @@ public sealed partial class LogCheck(
     {
         try
         {
-            await VerifyAsync(log, cancellationToken);
+            await ReadAndVerifyAsync(log, cancellationToken);
             bool holds = !ClinicId.TryParse(log, null, out ClinicId clinic) || await HasCommitsAsync(clinic, by, cancellationToken);
+            if (log == AuditEntry.SystemLog)
+            {
+                await alerts.EndAsync(null, AlertCause.LogUnchecked, log, by, cancellationToken);
+            }
+
             await (holds ? _states.NoteHoldsAsync(log, cancellationToken) : _states.NoteDamagedAsync(log, cancellationToken));
             return holds;
         }
@@ -111,7 +117,45 @@ public sealed partial class LogCheck(
         {
             // Storage's trouble is no damage, and no "holds" either; the log has its turn again tomorrow, and one that has none for two days is an alert.
             LogFailed(logger, e, log);
+            await RaiseUncheckedAsync(log, by, cancellationToken);
             return null;
+        }
+    }
+
+    /// <summary>What cannot be read as this service writes it is damage, whatever the reader stumbled over: only storage that does not answer is "not checked".</summary>
+    private async Task ReadAndVerifyAsync(string log, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await VerifyAsync(log, cancellationToken);
+        }
+        catch (Exception e) when (e is IntegrityException || DamagedRow.Is(e))
+        {
+            throw new AuditLogDamagedException(log, "a row of it says what cannot be", e);
+        }
+    }
+
+    /// <summary>The system's own log is no clinic's, so no clinic's watch sees that it is not checked.</summary>
+    private async Task RaiseUncheckedAsync(string log, Requester by, CancellationToken cancellationToken)
+    {
+        if (log != AuditEntry.SystemLog)
+        {
+            return;
+        }
+
+        try
+        {
+            DateTimeOffset? at = (await _states.FindAsync(log, cancellationToken)).CheckedAt;
+            if (at is null || clock.GetUtcNow() - at > VerdictLimits.LogCheck)
+            {
+                string since = at?.UtcDateTime.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture) ?? "never";
+                await alerts.RaiseAsync(
+                    new Alert(null, AlertCause.LogUnchecked, log, $"The audit log {log} could not be read; last checked: {since}. Nobody knows whether it holds. See docs/operations.md."), by, cancellationToken);
+            }
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogFailed(logger, e, log); // storage may be what fails
         }
     }
 

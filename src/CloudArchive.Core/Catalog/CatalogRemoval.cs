@@ -28,7 +28,7 @@ public sealed class CatalogRemoval(IRowStore rows)
             if (await rows.FindAsync(RowTable.Catalog, clinic.Value, lookUp, cancellationToken) is { } row
                 && !(await SharesAsync(clinic, study, cancellationToken)).Any(share => !packs.Contains(CatalogRows.PackOf(share)) && LookUps(share).Contains(lookUp)))
             {
-                await rows.TryDeleteAsync(RowTable.Catalog, clinic.Value, [row], cancellationToken);
+                await rows.DeleteUnchangedAsync(RowTable.Catalog, clinic.Value, [row], cancellationToken);
             }
         }
 
@@ -86,7 +86,7 @@ public sealed class CatalogRemoval(IRowStore rows)
             if (await rows.FindAsync(RowTable.Catalog, clinic.Value, $"{CatalogRows.Sop}{sop}:{study}", cancellationToken) is { } where
                 && (await rows.QueryAsync(RowTable.Catalog, clinic.Value, versions, RowStoreExtensions.MostRows, cancellationToken)).All(row => packs.Contains(CatalogRows.ReadInstance(row).Pack)))
             {
-                await rows.TryDeleteAsync(RowTable.Catalog, clinic.Value, [where], cancellationToken);
+                await rows.DeleteUnchangedAsync(RowTable.Catalog, clinic.Value, [where], cancellationToken);
             }
         }
 

@@ -134,7 +134,7 @@ public sealed class CatalogWriter(IRowStore rows)
 
         foreach (Row[] batch in others.Chunk(RowsAtOnce))
         {
-            await rows.TryDeleteAsync(RowTable.Catalog, sidecar.Clinic.Value, batch, cancellationToken);
+            await rows.DeleteUnchangedAsync(RowTable.Catalog, sidecar.Clinic.Value, batch, cancellationToken);
         }
     }
 }

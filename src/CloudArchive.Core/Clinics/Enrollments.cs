@@ -140,10 +140,10 @@ public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, Identif
 
             if (await rows.FindAsync(RowTable.Clinics, clinic, ClinicRows.CodePrefix + row.Key, cancellationToken) is { } code)
             {
-                await rows.TryDeleteAsync(RowTable.Clinics, clinic, [code], cancellationToken);
+                await rows.DeleteUnchangedAsync(RowTable.Clinics, clinic, [code], cancellationToken);
             }
 
-            await rows.TryDeleteAsync(RowTable.Clinics, ClinicRows.CodeIndex, [row], cancellationToken);
+            await rows.DeleteUnchangedAsync(RowTable.Clinics, ClinicRows.CodeIndex, [row], cancellationToken);
             swept++;
         }
 

@@ -36,7 +36,7 @@ public sealed class UsedAssertions(IRowStore rows, TimeProvider clock)
         IReadOnlyList<Row> expired = await rows.QueryAsync(RowTable.Work, Partition, "0", to, RowStoreExtensions.MostRows, cancellationToken);
         foreach (Row[] batch in expired.Chunk(100))
         {
-            await rows.TryDeleteAsync(RowTable.Work, Partition, batch, cancellationToken);
+            await rows.DeleteUnchangedAsync(RowTable.Work, Partition, batch, cancellationToken);
         }
 
         return expired.Count;

@@ -22,10 +22,10 @@ public sealed class KeyRewrap(ClinicDirectory clinics, IdentifierSecrets secrets
 
         // What a crash left: the catalogue is the one table whose outbox nobody else empties.
         List<string> problems = [];
-        await TryAsync("entries of an earlier run", async () => await outbox.DrainAsync(RowTable.Catalog, clinic.Value, TimeSpan.Zero, cancellationToken) > 0, problems);
+        _ = await TryAsync("entries of an earlier run", async () => await outbox.DrainAsync(RowTable.Catalog, clinic.Value, TimeSpan.Zero, cancellationToken) > 0, problems);
         if (after is null)
         {
-            await TryAsync("identifier secret", () => clinics.RewrapSecretAsync(clinic, secrets, to, by, cancellationToken), problems);
+            _ = await TryAsync("identifier secret", () => clinics.RewrapSecretAsync(clinic, secrets, to, by, cancellationToken), problems);
         }
 
         (IReadOnlyList<CatalogPack> page, PackId? next, IReadOnlyList<PackId> unreadable) = await catalog.ListPacksAsync(clinic, after, most, cancellationToken);

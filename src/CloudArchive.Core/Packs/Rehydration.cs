@@ -58,7 +58,7 @@ public sealed class Rehydration(IRowStore rows, IBlobVault vault, ReceiptIssuer 
             try
             {
                 await RunAsync(clinic, row, by, cancellationToken);
-                await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [row], cancellationToken);
+                await rows.DeleteUnchangedAsync(RowTable.Work, clinic.Value, [row], cancellationToken);
                 done++;
             }
             catch (Exception e) when (e is not OperationCanceledException)

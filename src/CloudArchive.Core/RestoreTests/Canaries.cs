@@ -92,7 +92,7 @@ public sealed class Canaries
     {
         if (await _rows.FindAsync(RowTable.Work, clinic.Value, Prefix + name, cancellationToken) is { } row)
         {
-            await _rows.TryDeleteAsync(RowTable.Work, clinic.Value, [row], cancellationToken);
+            await _rows.DeleteUnchangedAsync(RowTable.Work, clinic.Value, [row], cancellationToken);
         }
     }
 

@@ -61,6 +61,10 @@ internal static class CanaryShelf
 
         IAsyncEnumerable<ListedBlob> IBlobVault.ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        IAsyncEnumerable<ListedSnapshot> IBlobVault.ListSnapshotsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        Task IBlobVault.DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         IAsyncEnumerable<ListedBlob> IBlobVault.ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 

@@ -76,7 +76,7 @@ internal static class RestoreTestRows
 
         foreach (Row[] batch in gone.Chunk(20))
         {
-            await rows.TryDeleteAsync(RowTable.Work, clinic.Value, batch, cancellationToken);
+            await rows.DeleteUnchangedAsync(RowTable.Work, clinic.Value, batch, cancellationToken);
         }
     }
 }

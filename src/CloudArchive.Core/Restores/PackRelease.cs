@@ -3,6 +3,7 @@ using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Losses;
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
@@ -34,7 +35,8 @@ internal sealed record ReleasedPack(RestorePack? Pack, RowWrite? Disclosure, Res
 /// Releases one pack of a restore: a URL for the one version, and its content key, unwrapped and wrapped again to the key of who asked. What is the matter
 /// with a pack is in its result: it is no reason for the others not to come.
 /// </summary>
-public sealed partial class PackRelease(IRowStore rows, PackRecords records, ContentKeys keys, PackLosses losses, TimeProvider clock, ILogger<PackRelease> logger)
+public sealed partial class PackRelease(
+    IRowStore rows, PackRecords records, ContentKeys keys, PackLosses losses, DestroyedPacks destroyed, TimeProvider clock, ILogger<PackRelease> logger)
 {
     /// <summary>How long a URL works.</summary>
     public static readonly TimeSpan UrlLifetime = TimeSpan.FromHours(1);
@@ -48,6 +50,12 @@ public sealed partial class PackRelease(IRowStore rows, PackRecords records, Con
             if (found is { State: not null })
             {
                 return new FoundPack(planned, found, null);
+            }
+
+            if (await destroyed.FindAsync(clinic, planned.Study, planned.Pack, cancellationToken) is { } lawful)
+            {
+                LogDestroyed(logger, planned.Pack, clinic);
+                return new FoundPack(planned, null, new RestorePackFailure(planned.Pack, planned.Study, PackFailure.Missing, planned.Files, Passing: lawful.At is null, lawful));
             }
 
             if (found is not null)
@@ -139,6 +147,9 @@ public sealed partial class PackRelease(IRowStore rows, PackRecords records, Con
 
     [LoggerMessage(310, LogLevel.Error, "Pack {Pack} of clinic {Clinic} cannot be handed out to a restore: {Cause}. The others are.", EventName = "RestorePackFailed")]
     private static partial void LogNotReleased(ILogger logger, Exception? exception, PackId pack, ClinicId clinic, PackFailure cause);
+
+    [LoggerMessage(316, LogLevel.Information, "Pack {Pack} of clinic {Clinic} was destroyed after the restore was asked for, because its time was over. The others are handed out.")]
+    private static partial void LogDestroyed(ILogger logger, PackId pack, ClinicId clinic);
 
     [LoggerMessage(315, LogLevel.Error, "That pack {Pack} of clinic {Clinic} is not in storage could not be recorded; the next restore or restore test that meets it does.")]
     private static partial void LogLossNotRecorded(ILogger logger, Exception exception, PackId pack, ClinicId clinic);

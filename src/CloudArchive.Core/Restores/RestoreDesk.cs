@@ -111,14 +111,14 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         while (true)
         {
             Restore restore = await GetAsync(clinic, id, cancellationToken);
-            if (restore.RequestedBy == by.Actor.Id)
+            if (by.MayBe(restore.RequestedBy))
             {
                 throw new RefusedException(Refusal.ApprovalByRequester, "Another admin than the one who asked has to approve.");
             }
 
             switch (StatusOf(restore))
             {
-                case RestoreStatus.Ready when restore.ApprovedBy == by.Actor.Id:
+                case RestoreStatus.Ready when by.Is(restore.ApprovedBy):
                     return restore;
                 case RestoreStatus.Ready:
                     throw new RefusedException(Refusal.ApprovalNotNeeded, $"Restore {id} is ready.");
@@ -206,7 +206,7 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         if (restore is not null && restore.Status != RestoreStatus.Expired && restore.StatusAt(now) == RestoreStatus.Expired)
         {
             Dictionary<string, string> details = restore.Progress is { } progress ? Counts(progress) : [];
-            await ReplaceAsync(restore with { Status = RestoreStatus.Expired }, Entry(restore, AuditActions.RestoreExpired, by, details, $"restore-expire:{id}"), cancellationToken);
+            _ = await ReplaceAsync(restore with { Status = RestoreStatus.Expired }, Entry(restore, AuditActions.RestoreExpired, by, details, $"restore-expire:{id}"), cancellationToken);
             return false; // its plan goes with the next sweep, when its status is read again
         }
 
@@ -216,7 +216,7 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         }
 
         await DeletePlanAsync(clinic, id, cancellationToken);
-        await rows.TryDeleteAsync(RowTable.Work, clinic.Value, [marker], cancellationToken);
+        await rows.DeleteUnchangedAsync(RowTable.Work, clinic.Value, [marker], cancellationToken);
         return true;
     }
 
@@ -239,7 +239,7 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
     /// <summary><see cref="Refusal.RestoreOfAnother"/> for everyone but who asked.</summary>
     internal static void CheckRequester(Restore restore, Requester by)
     {
-        if (restore.RequestedBy != by.Actor.Id)
+        if (!by.Is(restore.RequestedBy))
         {
             throw new RefusedException(Refusal.RestoreOfAnother, "Only who asked for a restore gets its result. Ask for one of your own.");
         }
@@ -302,7 +302,7 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         }
 
         Restore restore = await GetAsync(clinic, WorkId.Parse(row.Text("id")!), cancellationToken);
-        return restore.RequestedBy == by.Actor.Id ? restore : throw KeyUsed();
+        return by.Is(restore.RequestedBy) ? restore : throw KeyUsed();
     }
 
     private async Task<bool> ReplaceAsync(Restore next, AuditEvent entry, CancellationToken cancellationToken)
@@ -322,7 +322,7 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
     {
         while (await rows.QueryAsync(RowTable.Work, clinic.Value, RestoreRows.Plan(id, null), 100, cancellationToken) is { Count: > 0 } some)
         {
-            await rows.TryDeleteAsync(RowTable.Work, clinic.Value, some, cancellationToken);
+            await rows.DeleteUnchangedAsync(RowTable.Work, clinic.Value, some, cancellationToken);
         }
     }
 

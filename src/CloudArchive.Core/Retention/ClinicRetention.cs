@@ -130,9 +130,13 @@ public sealed partial class ClinicRetention(
         {
             LogFailed(logger, error, clinic, one);
         }
-        else
+        else if (error is IntegrityException)
         {
             LogHoldUnreadable(logger, error, clinic);
+        }
+        else
+        {
+            LogHoldNotNoted(logger, error, clinic);
         }
     }
 
@@ -147,6 +151,9 @@ public sealed partial class ClinicRetention(
 
     [LoggerMessage(127, LogLevel.Error, "A hold of clinic {Clinic} cannot be read: nothing is destroyed until it is mended. See docs/operations.md, integrity.", EventName = "RetentionHoldUnreadable")]
     private static partial void LogHoldUnreadable(ILogger logger, Exception exception, ClinicId clinic);
+
+    [LoggerMessage(130, LogLevel.Error, "How far storage follows a hold of clinic {Clinic} could not be noted; the next run tries again.", EventName = "RetentionHoldNotNoted")]
+    private static partial void LogHoldNotNoted(ILogger logger, Exception exception, ClinicId clinic);
 
     private sealed class Tally(int most)
     {

@@ -23,23 +23,12 @@ public sealed class Destruction(IBlobVault vault, CatalogReader catalog, Holds h
             throw new RefusedException(Refusal.Protected, $"Pack {pack} is in the archive.");
         }
 
-        BlobName name = BlobName.Pack(clinic, pack);
-        if (await vault.FindAsync(name, cancellationToken) is not { } state)
-        {
-            return false;
-        }
-
-        if (Protects(state))
-        {
-            throw new RefusedException(Refusal.Protected, $"The blob of pack {pack} is locked or held.");
-        }
-
-        await vault.DeleteAsync(name, state.VersionId, cancellationToken);
-        return true;
+        // Every version: who may write a blob may write it again, and take snapshots.
+        return await RemoveAllAsync(clinic, pack, cancellationToken);
     }
 
     /// <summary>
-    /// Removes a pack of a study whose time is over: every version of its blob, its receipt and its sidecar, and sees that nothing is left.
+    /// Removes a pack of a study whose time is over: every version and snapshot of its blob, its receipt and its sidecar, and sees that nothing is left.
     /// Repeating it finishes what stopped anywhere. <see cref="Refusal.Protected"/>, and nothing is removed, where a hold or a lock is on any of it.
     /// </summary>
     public async Task RemoveAsync(ClinicId clinic, Uid study, PackId pack, Sha256Digest? patient, CancellationToken cancellationToken)
@@ -49,13 +38,25 @@ public sealed class Destruction(IBlobVault vault, CatalogReader catalog, Holds h
             throw new RefusedException(Refusal.Protected, $"A legal hold keeps pack {pack}.");
         }
 
-        IReadOnlyList<ListedBlob> versions = await VersionsAsync(clinic, pack, cancellationToken);
+        _ = await RemoveAllAsync(clinic, pack, cancellationToken);
+    }
+
+    /// <summary>Removes all that there is under a pack's name; false where there was nothing.</summary>
+    private async Task<bool> RemoveAllAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    {
+        (IReadOnlyList<ListedBlob> versions, IReadOnlyList<ListedSnapshot> snapshots) = await ListAsync(clinic, pack, cancellationToken);
         foreach (ListedBlob version in versions)
         {
             if (await vault.FindAsync(version.Name, version.VersionId, cancellationToken) is { } state && Protects(state))
             {
                 throw new RefusedException(Refusal.Protected, $"A blob of pack {pack} is locked or held.");
             }
+        }
+
+        // Snapshots first: storage deletes no blob that has some.
+        foreach (ListedSnapshot snapshot in snapshots)
+        {
+            await vault.DeleteSnapshotAsync(snapshot.Name, snapshot.Snapshot, cancellationToken);
         }
 
         // In the order of their names the pack comes first and its sidecar last, which tells of it as long as anything is there.
@@ -65,14 +66,18 @@ public sealed class Destruction(IBlobVault vault, CatalogReader catalog, Holds h
         }
 
         // A delete of a current version may have made it a previous one; and somebody may have written in between.
-        if (await VersionsAsync(clinic, pack, cancellationToken) is { Count: > 0 } left)
-        {
-            throw new IntegrityException($"Storage deleted pack {pack} and still lists {left[0].Name}. See docs/operations.md.");
-        }
+        (IReadOnlyList<ListedBlob> left, IReadOnlyList<ListedSnapshot> copies) = await ListAsync(clinic, pack, cancellationToken);
+        return left.Count + copies.Count == 0
+            ? versions.Count + snapshots.Count > 0
+            : throw new IntegrityException($"Storage deleted pack {pack} and still lists {left.Count} versions and {copies.Count} snapshots under its name. See docs/operations.md.");
     }
 
-    private async Task<IReadOnlyList<ListedBlob>> VersionsAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
-        await vault.ListVersionsAsync(VaultArea.Packs, BlobName.Pack(clinic, pack).Path, cancellationToken).ToListAsync(cancellationToken);
+    private async Task<(IReadOnlyList<ListedBlob> Versions, IReadOnlyList<ListedSnapshot> Snapshots)> ListAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    {
+        string path = BlobName.Pack(clinic, pack).Path;
+        return (await vault.ListVersionsAsync(VaultArea.Packs, path, cancellationToken).ToListAsync(cancellationToken),
+            await vault.ListSnapshotsAsync(VaultArea.Packs, path, cancellationToken).ToListAsync(cancellationToken));
+    }
 
     private bool Protects(BlobState state) => state.LegalHold || (state.Locked && state.ImmutableUntil > clock.GetUtcNow());
 }

@@ -144,14 +144,14 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
         while (true)
         {
             DestructionOrder order = await GetAsync(clinic, id, cancellationToken);
-            if (order.RequestedBy == by.Actor.Id)
+            if (by.MayBe(order.RequestedBy))
             {
                 throw new RefusedException(Refusal.ApprovalByRequester, "Another admin than the one who asked has to approve.");
             }
 
             if (order.Status != DestructionStatus.PendingApproval)
             {
-                return order.Status != DestructionStatus.Rejected && order.DecidedBy == by.Actor.Id ? order : throw Over(id);
+                return order.Status != DestructionStatus.Rejected && by.Is(order.DecidedBy) ? order : throw Over(id);
             }
 
             DestructionOrder approved = order with { Status = DestructionStatus.Approved, DecidedBy = by.Actor.Id, DecidedAt = clock.GetUtcNow() };
@@ -168,7 +168,7 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
         while (true)
         {
             DestructionOrder order = await GetAsync(clinic, id, cancellationToken);
-            if (order.Status == DestructionStatus.Rejected && order.DecidedBy == by.Actor.Id)
+            if (order.Status == DestructionStatus.Rejected && by.Is(order.DecidedBy))
             {
                 return order;
             }
@@ -208,8 +208,31 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
         }
     }
 
-    /// <summary>Ends an order whose study is gone.</summary>
+    /// <summary>
+    /// Ends an order whose study is gone. The rows that say which packs it had go last, and only once the order says that it is done: without
+    /// them a run that comes after a crash could not tell what it had to do.
+    /// </summary>
     internal async Task FinishAsync(DestructionOrder order, DateTimeOffset destroyedAt, Sha256Digest certificate, Requester by, CancellationToken cancellationToken)
+    {
+        while (!await TryFinishAsync(order, destroyedAt, certificate, by, cancellationToken))
+        {
+            // Changed since it was read: by another run, or by a writer past the service. What is gone is gone all the same.
+            order = await GetAsync(order.Clinic, order.Id, cancellationToken);
+            if (order.Status == DestructionStatus.Destroyed)
+            {
+                break;
+            }
+
+            if (order.Status != DestructionStatus.Destroying)
+            {
+                throw new IntegrityException($"The packs of destruction {order.Id} are gone, and its row says {order.Status}. See docs/operations.md, integrity.");
+            }
+        }
+
+        await ForgetPacksAsync(order, cancellationToken);
+    }
+
+    private async Task<bool> TryFinishAsync(DestructionOrder order, DateTimeOffset destroyedAt, Sha256Digest certificate, Requester by, CancellationToken cancellationToken)
     {
         Dictionary<string, string> details = Details(order);
         details["certificate"] = certificate.Hex;
@@ -222,8 +245,7 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
 
         // With the entry as far as a transaction goes: what is gone is in the certificate.
         others.AddRange((await rows.QueryAsync(RowTable.Work, order.Clinic.Value, DestructionRows.Packs(order.Study), RowsAtOnce, cancellationToken)).Select(row => new RowWrite.Delete(row.Key, row.ETag!)));
-        await ReplaceAsync(done, others, Entry(order, AuditActions.StudyDestroyed, by, details, $"study-destroyed:{order.Id}"), cancellationToken);
-        await ForgetPacksAsync(order, cancellationToken);
+        return await ReplaceAsync(done, others, Entry(order, AuditActions.StudyDestroyed, by, details, $"study-destroyed:{order.Id}"), cancellationToken);
     }
 
     /// <summary>What is to go.</summary>
@@ -262,12 +284,18 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
             packs.Add(new OrderedPack(new DestroyedPack(id, pack.Sha256, pack.Length, pack.Instances, pack.InstancesRoot, pack.ImmutableUntil), pack.PatientHmac));
         }
 
-        // Rows of an order before, which had other packs, must not stay.
-        List<Row> before = await rows.ReadAllAsync(RowTable.Work, clinic.Value, DestructionRows.Packs(line.Study), cancellationToken).ToListAsync(cancellationToken);
-        foreach (Row[] batch in before.Where(row => !ids.Contains(DestructionRows.ReadPack(row).Pack.Pack)).Chunk(RowsAtOnce))
+        // Rows of an order before, which had other packs, must not stay: what is destroyed is what the rows say.
+        bool clean;
+        do
         {
-            await rows.TryDeleteAsync(RowTable.Work, clinic.Value, batch, cancellationToken);
+            clean = true;
+            List<Row> before = await rows.ReadAllAsync(RowTable.Work, clinic.Value, DestructionRows.Packs(line.Study), cancellationToken).ToListAsync(cancellationToken);
+            foreach (Row[] batch in before.Where(row => !ids.Contains(DestructionRows.ReadPack(row).Pack.Pack)).Chunk(RowsAtOnce))
+            {
+                clean &= await rows.TryDeleteAsync(RowTable.Work, clinic.Value, batch, cancellationToken);
+            }
         }
+        while (!clean);
 
         foreach (OrderedPack[] batch in packs.Chunk(RowsAtOnce))
         {
@@ -295,7 +323,7 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
     {
         while (await rows.QueryAsync(RowTable.Work, order.Clinic.Value, DestructionRows.Packs(order.Study), RowsAtOnce, cancellationToken) is { Count: > 0 } some)
         {
-            await rows.TryDeleteAsync(RowTable.Work, order.Clinic.Value, some, cancellationToken);
+            await rows.DeleteUnchangedAsync(RowTable.Work, order.Clinic.Value, some, cancellationToken);
         }
     }
 

@@ -26,7 +26,7 @@ public sealed class HoldEnforcement(Holds holds, PackProtection protection, Time
     /// <param name="clinic">Whose.</param>
     /// <param name="unsettled">As <see cref="UnsettledAsync"/> answered before the studies were read.</param>
     /// <param name="studies">All of the clinic's.</param>
-    /// <param name="failed">Takes each study of which a pack could not be held or let go, with what was the matter; and null for a hold that cannot be read.</param>
+    /// <param name="failed">Takes each study of which a pack could not be held or let go, with what was the matter; and null for a hold that cannot be read or noted.</param>
     /// <param name="cancellationToken">Stops it; the next run goes on.</param>
     public async Task RunAsync(ClinicId clinic, IReadOnlyList<Hold> unsettled, IReadOnlyList<StudyFacts> studies, Action<Uid?, Exception> failed, CancellationToken cancellationToken)
     {
@@ -43,7 +43,7 @@ public sealed class HoldEnforcement(Holds holds, PackProtection protection, Time
 
             if (all && hold.EnforcedAt is null)
             {
-                await holds.NoteAsync(hold with { EnforcedAt = clock.GetUtcNow(), Packs = packs }, cancellationToken);
+                await NoteAsync(hold with { EnforcedAt = clock.GetUtcNow(), Packs = packs }, failed, cancellationToken);
             }
         }
 
@@ -69,8 +69,21 @@ public sealed class HoldEnforcement(Holds holds, PackProtection protection, Time
 
             if (all)
             {
-                await holds.NoteAsync(cleared with { LiftedAt = clock.GetUtcNow() }, cancellationToken);
+                await NoteAsync(cleared with { LiftedAt = clock.GetUtcNow() }, failed, cancellationToken);
             }
+        }
+    }
+
+    private async Task NoteAsync(Hold settled, Action<Uid?, Exception> failed, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await holds.NoteAsync(settled, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // What storage does for a hold stands; the next run notes it. One hold's trouble must not keep the others from it.
+            failed(settled.Study, e);
         }
     }
 

@@ -115,7 +115,7 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
         while (true)
         {
             Hold hold = await GetAsync(id, holdId, cancellationToken);
-            if (hold.Status == HoldStatus.Cleared && hold.ClearedBy == by.Actor.Id)
+            if (hold.Status == HoldStatus.Cleared && by.Is(hold.ClearedBy))
             {
                 return hold;
             }
@@ -125,7 +125,7 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
                 throw new RefusedException(Refusal.HoldNotPending, $"Nobody asked to clear hold {holdId} within the last {ClearLifetime.TotalHours:0} hours. Ask with .../clear; another admin then approves.");
             }
 
-            if (hold.ClearRequestedBy == by.Actor.Id)
+            if (by.MayBe(hold.ClearRequestedBy))
             {
                 throw new RefusedException(Refusal.ApprovalByRequester, "Another admin than the one who asked has to approve.");
             }

@@ -21,54 +21,101 @@ public sealed class PackProtection(IBlobVault vault, StoredPacks stored, Catalog
     private static readonly Requester s_finder = Requester.System("retention", "pack-protection");
 
     /// <summary>Locks a study until its line's date, or leaves later dates: storage, then the audit entry, then the catalogue, which tells whether it is done.</summary>
-    /// <exception cref="IntegrityException">Storage accepted a lock and does not state it.</exception>
+    /// <exception cref="AggregateException">Some packs could not be locked; the others are, and that is noted. The next plan has the rest.</exception>
     public async Task ExtendAsync(ClinicId clinic, RetentionLine line, int policy, Requester by, CancellationToken cancellationToken)
     {
         Dictionary<PackId, DateTimeOffset> stated = [];
+        List<Exception> failed = [];
         foreach (PackFacts pack in line.Facts.Packs)
         {
-            // A pack that storage lost must not keep the study's others from being locked, nor be asked for at each run.
-            IReadOnlyList<ListedBlob> versions = await VersionsAsync(clinic, pack.Pack, by, cancellationToken);
-            if (versions.Count == 0)
+            // A pack that storage lost, or that it does not lock, must not keep the study's others from being locked.
+            try
             {
-                stated[pack.Pack] = line.KeepUntil;
+                stated[pack.Pack] = await LockAsync(clinic, pack.Pack, line.KeepUntil, by, cancellationToken);
             }
-
-            foreach (ListedBlob version in versions)
+            catch (Exception e) when (e is not OperationCanceledException)
             {
-                DateTimeOffset until = await stored.LockAsync(version.Name, version.VersionId, line.KeepUntil, cancellationToken);
-                stated[pack.Pack] = stated.TryGetValue(pack.Pack, out DateTimeOffset earliest) && earliest < until ? earliest : until;
+                failed.Add(e);
             }
         }
 
-        await log.AppendAsync(Entry(clinic, line, policy, by), cancellationToken);
-        foreach ((PackId pack, DateTimeOffset until) in stated)
+        if (stated.Count > 0)
         {
-            await catalog.NoteLockAsync(clinic, line.Study, pack, until, cancellationToken);
+            PackFacts[] locked = [.. line.Facts.Packs.Where(pack => stated.ContainsKey(pack.Pack))];
+            await log.AppendAsync(Entry(clinic, line with { Facts = line.Facts with { Packs = locked } }, policy, by), cancellationToken);
+            foreach ((PackId pack, DateTimeOffset until) in stated)
+            {
+                await catalog.NoteLockAsync(clinic, line.Study, pack, until, cancellationToken);
+            }
+        }
+
+        ThrowIfAny(failed, $"{failed.Count} of {line.Facts.Packs.Count} packs of study {line.Study} could not be locked longer.");
+    }
+
+    /// <summary>Locks what there is of a pack; until when it is locked at least. A pack of which storage has nothing is not asked for at each run.</summary>
+    private async Task<DateTimeOffset> LockAsync(ClinicId clinic, PackId pack, DateTimeOffset keepUntil, Requester by, CancellationToken cancellationToken)
+    {
+        DateTimeOffset earliest = DateTimeOffset.MaxValue;
+        List<Exception> failed = [];
+        foreach (ListedBlob version in await VersionsAsync(clinic, pack, by, cancellationToken))
+        {
+            try
+            {
+                DateTimeOffset until = await stored.LockAsync(version.Name, version.VersionId, keepUntil, cancellationToken);
+                earliest = until < earliest ? until : earliest;
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                failed.Add(e);
+            }
+        }
+
+        ThrowIfAny(failed, $"{failed.Count} blobs of pack {pack} could not be locked longer.");
+        return earliest == DateTimeOffset.MaxValue ? keepUntil : earliest;
+    }
+
+    private static void ThrowIfAny(List<Exception> failed, string message)
+    {
+        if (failed.Count > 0)
+        {
+            throw new AggregateException(message, failed);
         }
     }
 
     /// <summary>Holds a pack, or lets go of it. Returns whether storage had it otherwise.</summary>
-    /// <exception cref="IntegrityException">Storage accepted it and does not state it.</exception>
+    /// <exception cref="AggregateException">Some of its blobs could not be; the others are.</exception>
     public async Task<bool> HoldAsync(ClinicId clinic, PackId pack, bool hold, CancellationToken cancellationToken)
     {
         bool changed = false;
+        List<Exception> failed = [];
         foreach (ListedBlob version in await VersionsAsync(clinic, pack, s_finder, cancellationToken))
         {
-            if ((await vault.FindAsync(version.Name, version.VersionId, cancellationToken))?.LegalHold == hold)
+            // One blob's trouble must not keep the pack's others unheld.
+            try
             {
-                continue;
+                changed |= await HoldAsync(version, hold, cancellationToken);
             }
-
-            changed = true;
-            await vault.SetLegalHoldAsync(version.Name, version.VersionId, hold, cancellationToken);
-            if ((await vault.FindAsync(version.Name, version.VersionId, cancellationToken))?.LegalHold != hold)
+            catch (Exception e) when (e is not OperationCanceledException)
             {
-                throw new IntegrityException($"Storage accepted the legal hold on {version.Name} and does not state it. See docs/operations.md.");
+                failed.Add(e);
             }
         }
 
+        ThrowIfAny(failed, $"{failed.Count} blobs of pack {pack} could not be {(hold ? "held" : "let go of")}.");
         return changed;
+    }
+
+    private async Task<bool> HoldAsync(ListedBlob version, bool hold, CancellationToken cancellationToken)
+    {
+        if ((await vault.FindAsync(version.Name, version.VersionId, cancellationToken))?.LegalHold == hold)
+        {
+            return false;
+        }
+
+        await vault.SetLegalHoldAsync(version.Name, version.VersionId, hold, cancellationToken);
+        return (await vault.FindAsync(version.Name, version.VersionId, cancellationToken))?.LegalHold == hold
+            ? true
+            : throw new IntegrityException($"Storage accepted the legal hold on {version.Name} and does not state it. See docs/operations.md.");
     }
 
     private static AuditEvent Entry(ClinicId clinic, RetentionLine line, int policy, Requester by)
@@ -99,10 +146,13 @@ public sealed class PackProtection(IBlobVault vault, StoredPacks stored, Catalog
     private async Task<IReadOnlyList<ListedBlob>> VersionsAsync(ClinicId clinic, PackId pack, Requester by, CancellationToken cancellationToken)
     {
         List<ListedBlob> versions = await vault.ListVersionsAsync(VaultArea.Packs, BlobName.Pack(clinic, pack).Path, cancellationToken).ToListAsync(cancellationToken);
-        if (versions.Count == 0)
+        if (!versions.Exists(version => version.Name == BlobName.Pack(clinic, pack)))
         {
             await losses.RecordAsync(clinic, pack, PackLossCause.Missing, "retention", by, cancellationToken);
-            return [];
+            if (versions.Count == 0)
+            {
+                return [];
+            }
         }
 
         return [.. versions, .. await vault.ListVersionsAsync(VaultArea.Records, RewrapRecords.Folder(clinic, pack), cancellationToken).ToListAsync(cancellationToken)];

@@ -58,7 +58,7 @@ public sealed class StudyDestruction(DestructionDesk desk, RetentionPlanner plan
             return DestructionOutcome.NotNow;
         }
 
-        IReadOnlyList<OrderedPack> packs = await desk.PacksAsync(order, cancellationToken);
+        IReadOnlyList<OrderedPack> packs = await BegunPacksAsync(order, cancellationToken);
         foreach (OrderedPack pack in packs)
         {
             await destruction.RemoveAsync(order.Clinic, order.Study, pack.Pack.Pack, pack.Patient, cancellationToken);
@@ -68,6 +68,19 @@ public sealed class StudyDestruction(DestructionDesk desk, RetentionPlanner plan
         (DestructionCertificate certificate, Sha256Digest sha256) = await certificates.IssueAsync(order, [.. packs.Select(pack => pack.Pack)], cancellationToken);
         await desk.FinishAsync(order, certificate.DestroyedAt, sha256, by, cancellationToken);
         return DestructionOutcome.Destroyed;
+    }
+
+    /// <summary>
+    /// What the order was begun with. Its rows are taken away once the certificate stands, and a run could stop between that and the order's own
+    /// end: then the certificate says it. Never fewer: a certificate is of everything that the order was of.
+    /// </summary>
+    private async Task<IReadOnlyList<OrderedPack>> BegunPacksAsync(DestructionOrder order, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<OrderedPack> packs = await desk.PacksAsync(order, cancellationToken);
+        return packs.Count == order.Packs ? packs
+            : await certificates.FindAsync(order, cancellationToken) is { } stands && stands.Packs.Count == order.Packs ? [.. stands.Packs.Select(pack => new OrderedPack(pack, null))]
+            : throw new IntegrityException(
+                $"Destruction {order.Id} was begun with {order.Packs} packs, and {packs.Count} rows say which: its rows were changed past the service. See docs/operations.md, integrity.");
     }
 
     /// <summary>Why the study must be kept after all; null where it is to go.</summary>
@@ -137,6 +150,15 @@ public sealed class DestructionCertificateStore(RecordStore records, TimeProvide
         await records.WriteAsync(Name(order, DestructionCertificate.SignatureFile), Encoding.ASCII.GetBytes(signature), "application/jose", cancellationToken);
         return (stands, Sha256Digest.Of(first));
     }
+
+    /// <summary>The certificate that stands for an order, signed or not yet; null where there is none.</summary>
+    public async Task<DestructionCertificate?> FindAsync(DestructionOrder order, CancellationToken cancellationToken) =>
+        await records.ReadAsync(Name(order, DestructionCertificate.File), cancellationToken) is { } document
+        && JsonSerializer.Deserialize<DestructionCertificate>(document, FormatJson.Options) is { } certificate
+            ? certificate.Id == order.Id.ToString() && certificate.Study == order.Study
+                ? certificate
+                : throw new IntegrityException($"The certificate that lies at {Name(order, DestructionCertificate.File)} is not of destruction {order.Id}.")
+            : null;
 
     /// <summary>The certificate and its signature; <see cref="Refusal.DestructionUnknown"/> where the study is not destroyed.</summary>
     public async Task<CertificateResponse> ReadAsync(DestructionOrder order, CancellationToken cancellationToken) =>

@@ -50,6 +50,11 @@ public sealed record BlobState(
 /// <summary>A listed blob.</summary>
 public sealed record ListedBlob(BlobName Name, string VersionId, long Length);
 
+/// <summary>A listed snapshot of a blob. The archive makes none; whoever may write a blob may.</summary>
+/// <param name="Name">The blob's name.</param>
+/// <param name="Snapshot">Which: a time, as storage spells it.</param>
+public sealed record ListedSnapshot(BlobName Name, string Snapshot);
+
 /// <summary>A URL that opens one blob for a while.</summary>
 public sealed record BlobGrant(Uri Url, DateTimeOffset ExpiresAt);
 
@@ -96,17 +101,29 @@ public interface IBlobVault
     /// <summary>Asks storage to bring a version back from the archive tier, at standard priority: up to 15 hours. Nothing where it is on its way or not there. Allowed on what is locked.</summary>
     Task RehydrateAsync(BlobName name, string versionId, CancellationToken cancellationToken);
 
-    /// <summary>Sets a version's index tags to these and no others. Allowed on what is locked.</summary>
+    /// <summary>Sets a version's index tags to these and no others. Allowed on what is locked. A lease of somebody's is broken.</summary>
     Task SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken);
 
-    /// <summary>Deletes a version. <see cref="BlobProtectedException"/> where a policy or hold protects it; no error where it is gone already.</summary>
+    /// <summary>
+    /// Deletes a version. <see cref="BlobProtectedException"/> where a policy or hold protects it; no error where it is gone already. A lease on the blob is
+    /// broken: it protects nothing, and whoever may write a blob may take one for ever. Snapshots have to be deleted before.
+    /// </summary>
     Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken);
 
     /// <summary>Current versions whose path starts with <paramref name="prefix"/>, in ordinal order, from the first after <paramref name="after"/>.</summary>
     IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken);
 
-    /// <summary>Every version, current or not, whose path starts with <paramref name="prefix"/>. Nothing is left of a blob that is not here.</summary>
+    /// <summary>
+    /// Every version, current or not, whose path starts with <paramref name="prefix"/>. Nothing is left of a blob that is neither here nor in
+    /// <see cref="ListSnapshotsAsync"/>.
+    /// </summary>
     IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken);
+
+    /// <summary>Every snapshot of a blob whose path starts with <paramref name="prefix"/>.</summary>
+    IAsyncEnumerable<ListedSnapshot> ListSnapshotsAsync(VaultArea area, string prefix, CancellationToken cancellationToken);
+
+    /// <summary>Deletes a snapshot. <see cref="BlobProtectedException"/> where a policy or hold of its own protects it; no error where it is gone already.</summary>
+    Task DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken);
 }
 
 /// <summary>No such blob or version.</summary>

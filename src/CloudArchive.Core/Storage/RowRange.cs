@@ -70,4 +70,11 @@ public static class RowStoreExtensions
             return false;
         }
     }
+
+    /// <summary>
+    /// The same for rows on which nothing hangs: where one has changed, they stay, and whoever sweeps meets them again. Where anything hangs on their
+    /// being gone, <see cref="TryDeleteAsync"/>, whose answer is not to be thrown away (a test looks).
+    /// </summary>
+    public static async Task DeleteUnchangedAsync(this IRowStore rows, RowTable table, string partition, IReadOnlyList<Row> gone, CancellationToken cancellationToken) =>
+        _ = await rows.TryDeleteAsync(table, partition, gone, cancellationToken);
 }

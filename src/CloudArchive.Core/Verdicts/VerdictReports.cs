@@ -112,7 +112,7 @@ public sealed class VerdictReports(IRowStore rows, Outbox outbox, TimeProvider c
         IReadOnlyList<Row> old = await rows.QueryAsync(RowTable.Clinics, agent.Clinic.Value, from, to, 100, cancellationToken);
 
         // Where another request is at it too, tomorrow's first report does the rest.
-        await rows.TryDeleteAsync(RowTable.Clinics, agent.Clinic.Value, old, cancellationToken);
+        await rows.DeleteUnchangedAsync(RowTable.Clinics, agent.Clinic.Value, old, cancellationToken);
     }
 
     private static AuditEvent Entry(ReportedVerdict report, Requester by)

@@ -205,7 +205,13 @@ public sealed record RestorePage(IReadOnlyList<RestorePack> Items, string? Next 
 /// <param name="Cause">Why.</param>
 /// <param name="Files">How many files were wanted of it.</param>
 /// <param name="Passing">Whether it may pass: storage or the key store fails for now. Read the page again later.</param>
-public sealed record RestorePackFailure(PackId Pack, Uid? Study, PackFailure Cause, int Files, bool Passing);
+/// <param name="Destroyed">Where it is gone because its time was over; then the cause is <c>missing</c>, and nothing is wrong.</param>
+public sealed record RestorePackFailure(PackId Pack, Uid? Study, PackFailure Cause, int Files, bool Passing, PackDestruction? Destroyed = null);
+
+/// <summary>How a pack went whose retention was over.</summary>
+/// <param name="At">When; null while its study is being destroyed.</param>
+/// <param name="Destruction">Which destruction: <c>GET .../destructions/{id}/certificate</c> has the certificate, of that id. Null while it is not there yet.</param>
+public sealed record PackDestruction(DateTimeOffset? At, string? Destruction);
 
 /// <summary>One pack of a restore's result.</summary>
 /// <param name="Url">A SAS that can read this one blob version for an hour.</param>

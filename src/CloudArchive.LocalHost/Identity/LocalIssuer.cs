@@ -16,6 +16,9 @@ public sealed class LocalIssuer : IDisposable
     private const string Issuer = "urn:cloudarchive:localhost";
     private const string Audience = "urn:cloudarchive";
 
+    /// <summary>The staff's directory: this machine.</summary>
+    private const string Tenant = "localhost";
+
     // The cache goes by the key's name: it would hand a closed issuer's key to the one that is opened on the same file after it.
     private static readonly CryptoProviderFactory s_uncached = new() { CacheSignatureProviders = false };
 
@@ -47,9 +50,9 @@ public sealed class LocalIssuer : IDisposable
     }
 
     /// <summary>What the service has to know to believe the tokens.</summary>
-    public StaffIssuer Trust => new(Issuer, Audience, _ => Task.FromResult(new JwkSet([_public])));
+    public StaffIssuer Trust => new(Issuer, Audience, Tenant, _ => Task.FromResult(new JwkSet([_public])));
 
-    /// <summary>A token for somebody who signed in with more than one factor.</summary>
+    /// <summary>An access token for somebody who signed in with more than one factor.</summary>
     /// <param name="subject">Who.</param>
     /// <param name="role"><c>admin</c> or <c>compliance</c>.</param>
     /// <param name="lifetime">For how long.</param>
@@ -67,7 +70,10 @@ public sealed class LocalIssuer : IDisposable
             SigningCredentials = new SigningCredentials(new ECDsaSecurityKey(_key) { KeyId = _public.Kid, CryptoProviderFactory = s_uncached }, SecurityAlgorithms.EcdsaSha256),
             Claims = new Dictionary<string, object>
             {
+                ["tid"] = Tenant,
+                ["oid"] = subject,
                 ["sub"] = subject,
+                ["scp"] = "user_impersonation",
                 ["role"] = role,
                 ["clinics"] = clinics is [] ? "*" : string.Join(' ', clinics),
                 ["amr"] = new[] { "pwd", "mfa" },

@@ -6,7 +6,7 @@ namespace CloudArchive.LocalHost.Worm;
 internal static class BlobListing
 {
     /// <summary>What a client may ask to be included.</summary>
-    public static bool IsKnown(string include) => include is "metadata" or "tags" or "versions";
+    public static bool IsKnown(string include) => include is "metadata" or "tags" or "versions" or "snapshots";
 
     /// <summary>Adds what <paramref name="include"/> asks for and takes out what is ours.</summary>
     /// <param name="page">The emulator's answer; it was asked for metadata.</param>
@@ -17,7 +17,7 @@ internal static class BlobListing
         {
             XElement? metadata = blob.Element("Metadata");
             XElement? version = metadata?.Elements().FirstOrDefault(item => string.Equals(item.Name.LocalName, WormHeaders.VersionMetadata, StringComparison.OrdinalIgnoreCase));
-            if (include.Contains("versions") && version is not null)
+            if (include.Contains("versions") && version is not null && blob.Element("Snapshot") is null)
             {
                 blob.Element("Name")!.AddAfterSelf(new XElement("VersionId", version.Value), new XElement("IsCurrentVersion", "true"));
             }

@@ -8,7 +8,7 @@ namespace CloudArchive.LocalHost.Worm;
 internal sealed class Upstream : IDisposable
 {
     // Parameters that go on; the rest are the client's signature, or are answered here.
-    private static readonly string[] Forwarded = ["restype", "comp", "timeout", "blockid", "blocklisttype", "prefix", "delimiter", "marker", "maxresults"];
+    private static readonly string[] Forwarded = ["restype", "comp", "timeout", "blockid", "blocklisttype", "prefix", "delimiter", "marker", "maxresults", "snapshot"];
 
     private readonly HttpClient _http;
     private readonly string _root;

@@ -45,9 +45,10 @@ internal sealed class WormAuthorization(StorageAccount account, TimeProvider clo
     {
         WormOperation.GetBlob or WormOperation.GetBlobProperties or WormOperation.GetBlockList => "r",
         WormOperation.PutBlob or WormOperation.PutBlock or WormOperation.PutBlockList => "w",
-        WormOperation.SetMetadata or WormOperation.SetProperties or WormOperation.SetTier => "w",
+        WormOperation.SetMetadata or WormOperation.SetProperties or WormOperation.SetTier or WormOperation.Lease or WormOperation.TakeSnapshot => "w",
         WormOperation.GetTags or WormOperation.SetTags => "t",
         WormOperation.SetPolicy or WormOperation.DeletePolicy or WormOperation.SetLegalHold => "i",
+        WormOperation.DeleteSnapshot => "d",
         WormOperation.DeleteBlob => request.VersionId is null ? "d" : "x",
 
         // A SAS for a blob does nothing to containers.

@@ -24,12 +24,13 @@ internal static class WormHeaders
         "x-ms-range", "x-ms-range-get-content-md5", "x-ms-version", "x-ms-date", "x-ms-client-request-id", "x-ms-blob-type",
         "x-ms-blob-cache-control", "x-ms-blob-content-disposition", "x-ms-blob-content-encoding", "x-ms-blob-content-language",
         "x-ms-blob-content-md5", "x-ms-blob-content-type", "x-ms-access-tier", "x-ms-rehydrate-priority", "x-ms-tags",
+        "x-ms-lease-action", "x-ms-lease-id", "x-ms-lease-duration", "x-ms-lease-break-period", "x-ms-proposed-lease-id",
     };
 
     // Read here, or without meaning here.
     private static readonly HashSet<string> ToUs = new(StringComparer.OrdinalIgnoreCase)
     {
-        PolicyUntil, PolicyMode, LegalHold, "x-ms-return-client-request-id", "x-ms-delete-snapshots",
+        PolicyUntil, PolicyMode, LegalHold, "x-ms-return-client-request-id",
     };
 
     private static readonly HashSet<string> NotFromEmulator = new(StringComparer.OrdinalIgnoreCase)

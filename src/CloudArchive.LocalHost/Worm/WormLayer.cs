@@ -99,7 +99,7 @@ internal sealed class WormLayer(WormAuthorization authorization, PolicyStore pol
             throw WormException.BadQuery("include");
         }
 
-        using HttpRequestMessage message = upstream.Request(request, include.Contains("tags") ? "metadata,tags" : "metadata");
+        using HttpRequestMessage message = upstream.Request(request, string.Join(',', include.Where(what => what is "tags" or "snapshots").Append("metadata")));
         WormHeaders.CopyTo(message, context.Request.Headers);
         using HttpResponseMessage answer = await upstream.SendAsync(message, context.RequestAborted);
         if (!answer.IsSuccessStatusCode)
@@ -129,6 +129,10 @@ internal sealed class WormLayer(WormAuthorization authorization, PolicyStore pol
         WormOperation.DeletePolicy => DeletePolicyAsync(context, request),
         WormOperation.SetLegalHold => SetLegalHoldAsync(context, request),
         WormOperation.DeleteBlob => DeleteAsync(context, request),
+
+        // As on Azure, neither keeps a policy or hold from being set, and neither is kept from by one.
+        WormOperation.Lease or WormOperation.DeleteSnapshot => ForwardAsync(context, request, newVersion: null),
+        WormOperation.TakeSnapshot => TakeSnapshotAsync(context, request),
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
@@ -162,6 +166,22 @@ internal sealed class WormLayer(WormAuthorization authorization, PolicyStore pol
         if (request.VersionId is not null)
         {
             await FindVersionAsync(request, context.RequestAborted);
+        }
+
+        await ForwardAsync(context, request, newVersion: null);
+    }
+
+    /// <summary>With the blob's own metadata, which has its version's id; on Azure the caller may give others.</summary>
+    private async Task TakeSnapshotAsync(HttpContext context, WormRequest request)
+    {
+        if (request.VersionId is not null)
+        {
+            throw WormException.BadQuery("versionid");
+        }
+
+        if (context.Request.Headers.Keys.FirstOrDefault(name => name.StartsWith("x-ms-meta-", StringComparison.OrdinalIgnoreCase)) is { } metadata)
+        {
+            throw WormException.UnknownHeader(metadata);
         }
 
         await ForwardAsync(context, request, newVersion: null);

@@ -26,6 +26,9 @@ internal enum WormOperation
     DeletePolicy,
     SetLegalHold,
     DeleteBlob,
+    DeleteSnapshot,
+    Lease,
+    TakeSnapshot,
 }
 
 /// <summary>
@@ -42,7 +45,7 @@ internal sealed record WormRequest(string Method, WormOperation Operation, strin
 {
     private static readonly HashSet<string> KnownParameters = new(StringComparer.Ordinal)
     {
-        "restype", "comp", "timeout", "versionid", "blockid", "blocklisttype", "prefix", "delimiter", "marker", "maxresults", "include",
+        "restype", "comp", "timeout", "versionid", "blockid", "blocklisttype", "prefix", "delimiter", "marker", "maxresults", "include", "snapshot",
         "sv", "sp", "st", "se", "spr", "sr", "sig",
     };
 
@@ -95,6 +98,12 @@ internal sealed record WormRequest(string Method, WormOperation Operation, strin
         }
 
         WormOperation operation = Classify(context.Request.Method, blob.Length > 0, query.GetValueOrDefault("restype"), query.GetValueOrDefault("comp"));
+        if (query.TryGetValue("snapshot", out string? snapshot))
+        {
+            // The archive deletes snapshots and does nothing else with them.
+            operation = operation == WormOperation.DeleteBlob && snapshot.Length > 0 && !query.ContainsKey("versionid") ? WormOperation.DeleteSnapshot : throw WormException.BadQuery("snapshot");
+        }
+
         return new WormRequest(context.Request.Method, operation, container, blob, path, query);
     }
 
@@ -119,6 +128,8 @@ internal sealed record WormRequest(string Method, WormOperation Operation, strin
         ("DELETE", true, null, "immutabilityPolicies") => WormOperation.DeletePolicy,
         ("PUT", true, null, "legalhold") => WormOperation.SetLegalHold,
         ("DELETE", true, null, null) => WormOperation.DeleteBlob,
+        ("PUT", true, null, "lease") => WormOperation.Lease,
+        ("PUT", true, null, "snapshot") => WormOperation.TakeSnapshot,
         _ => throw WormException.NotOffered(),
     };
 

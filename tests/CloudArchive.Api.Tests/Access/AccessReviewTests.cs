@@ -25,7 +25,7 @@ public sealed class AccessReviewTests(SharedStorage shared)
 
         Answer block = await one.PostAsync($"/v1/access/{leaver}/block", one.Staff("admin"));
         AccessPrincipal ended = block.As<StaffAccessResponse>().Principal;
-        Assert.Equal((leaver, "ada"), (ended.Id, ended.EndedBy));
+        Assert.Equal((ApiHost.Id(leaver), ApiHost.Id("ada")), (ended.Id, ended.EndedBy));
         Assert.InRange(ended.EndedAt!.Value - ended.LastAcceptedAt!.Value, TimeSpan.Zero, StaffRegister.Resolution);
         Assert.Equal(AuditActions.SubjectBlocked, Assert.Single(await one.EntriesOfAsync(block)).Action);
         foreach (ApiHost host in new[] { one, two })
@@ -33,15 +33,15 @@ public sealed class AccessReviewTests(SharedStorage shared)
             Answer refused = await host.GetAsync("/v1/clinics", token);
             Assert.Equal((401, "token-invalid"), (refused.Status, refused.Problem));
             AuditEntry entry = Assert.Single(await host.EntriesOfAsync(refused));
-            Assert.Equal((AuditOutcome.Refused, leaver), (entry.Outcome, entry.Actor.Id));
+            Assert.Equal((AuditOutcome.Refused, ApiHost.Id(leaver)), (entry.Outcome, entry.Actor.Id));
         }
 
         AccessListResponse list = (await one.GetAsync("/v1/access", one.Staff("admin"))).As<AccessListResponse>();
-        AccessPrincipal listed = Assert.Single(list.Principals, principal => principal.Id == leaver);
+        AccessPrincipal listed = Assert.Single(list.Principals, principal => principal.Id == ApiHost.Id(leaver));
         Assert.Equal((ended.EndedAt, ended.LastAcceptedAt), (listed.EndedAt, listed.LastAcceptedAt));
 
         Answer again = await one.PostAsync($"/v1/access/{leaver}/block", one.Staff("admin", subject: "other"));
-        Assert.Equal("ada", again.As<StaffAccessResponse>().Principal.EndedBy);
+        Assert.Equal(ApiHost.Id("ada"), again.As<StaffAccessResponse>().Principal.EndedBy);
         Assert.Empty(await one.EntriesOfAsync(again));
         Assert.Null((await one.PostAsync($"/v1/access/{leaver}/unblock", one.Staff("admin"))).As<StaffAccessResponse>().Principal.EndedAt);
         Assert.Equal(200, (await two.GetAsync("/v1/clinics", token)).Status);
@@ -82,7 +82,7 @@ public sealed class AccessReviewTests(SharedStorage shared)
         }
 
         async Task<StaffMember> FindAsync() =>
-            (await ((StaffRegister)host.Services.GetService(typeof(StaffRegister))!).FindAsync(subject, Cancel))!;
+            (await ((StaffRegister)host.Services.GetService(typeof(StaffRegister))!).FindAsync(ApiHost.Id(subject), Cancel))!;
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class AccessReviewTests(SharedStorage shared)
 
         (AccessReviewDocument? document, IReadOnlyList<string> findings) = AccessReviewDocument.Verify(review.Document, review.Signature, agent.Enrolled.SigningKeys);
         Assert.Empty(findings);
-        Assert.Equal((clinic, "mine", list.Fingerprint), (document!.Scope, document.ReviewedBy, document.Fingerprint));
+        Assert.Equal((clinic, ApiHost.Id("mine"), list.Fingerprint), (document!.Scope, document.ReviewedBy, document.Fingerprint));
         byte[] touched = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(review.Document).Replace("\"compliance\"", "\"admin\"", StringComparison.Ordinal));
         Assert.NotEqual(review.Document, touched);
         Assert.Equal(2, AccessReviewDocument.Verify(touched, review.Signature, agent.Enrolled.SigningKeys).Findings.Count);
@@ -133,7 +133,7 @@ public sealed class AccessReviewTests(SharedStorage shared)
         Answer answer = await host.PostAsync(path + "/reviews", admin, new AttestAccessRequest(list.Fingerprint));
         Assert.Equal((409, "access-list-changed"), (answer.Status, answer.Problem));
         AccessPrincipal revoked = Assert.Single((await host.GetAsync(path, admin)).As<AccessListResponse>().Principals, p => p.Kind == PrincipalKind.Agent);
-        Assert.Equal(("mine", true), (revoked.EndedBy, revoked.EndedAt is not null));
+        Assert.Equal((ApiHost.Id("mine"), true), (revoked.EndedBy, revoked.EndedAt is not null));
     }
 
     private static string NewSubject() => "s-" + Guid.NewGuid().ToString("N");

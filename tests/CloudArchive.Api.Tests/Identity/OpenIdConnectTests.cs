@@ -211,5 +211,5 @@ public sealed class OpenIdConnectTests(SharedStorage shared)
     private static (int, string?) Of(Answer answer) => (answer.Status, answer.Problem);
 
     private Task<ApiHost> StartAsync(OidcIssuer issuer) =>
-        ApiHost.StartAsync(shared, new ApiHostOptions { Staff = new OpenIdConnectKeys(issuer.Url).ForAudience(OidcIssuer.Audience, "c1") });
+        ApiHost.StartAsync(shared, new ApiHostOptions { Staff = new OpenIdConnectKeys(issuer.Url).ForAudience(OidcIssuer.Audience, OidcIssuer.Tenant, "c1") });
 }

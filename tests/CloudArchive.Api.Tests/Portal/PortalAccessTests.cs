@@ -48,7 +48,7 @@ public sealed partial class PortalAccessTests(SharedStorage shared)
         Assert.StartsWith("attachment", document.Headers["Content-Disposition"], StringComparison.Ordinal);
         (AccessReviewDocument? review, IReadOnlyList<string> findings) = AccessReviewDocument.Verify(Encoding.UTF8.GetBytes(document.Html), signature.Html, agent.Enrolled.SigningKeys);
         Assert.Empty(findings);
-        Assert.Equal((clinic, "mine"), (review!.Scope, review.ReviewedBy));
+        Assert.Equal((clinic, ApiHost.Id("mine")), (review!.Scope, review.ReviewedBy));
         Assert.Equal(HttpStatusCode.NotFound, (await compliance.GetAsync(list.Replace("review.json", "review.exe", StringComparison.Ordinal))).Status);
         Assert.Equal(HttpStatusCode.NotFound, (await admin.GetAsync(page + "/reviews/01890a5d-ac96-774b-bcce-b302099a8057/review.json")).Status);
     }
@@ -81,7 +81,7 @@ public sealed partial class PortalAccessTests(SharedStorage shared)
         PortalAnswer blocked = await admin.PostAsync("/portal/access/block", ("subject", leaver), ("from", clinic));
         Assert.Equal((HttpStatusCode.SeeOther, page + "#ended"), (blocked.Status, blocked.Location));
         AuditEntry entry = Assert.Single(await host.LogAsync(AuditEntry.SystemLog), e => e.Origin.CorrelationId == blocked.CorrelationId);
-        Assert.Equal((AuditActions.SubjectBlocked, leaver), (entry.Action, entry.Subject.Other));
+        Assert.Equal((AuditActions.SubjectBlocked, ApiHost.Id(leaver)), (entry.Action, entry.Subject.Other));
 
         Assert.Equal(HttpStatusCode.Unauthorized, (await leaving.GetAsync(page)).Status);
         Assert.Contains("at once; the last request was let in 3 minutes before", Row((await admin.GetAsync(page)).Html, leaver), StringComparison.Ordinal);

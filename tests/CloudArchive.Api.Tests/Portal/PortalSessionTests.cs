@@ -121,7 +121,7 @@ public sealed class PortalSessionTests(SharedStorage shared)
         Assert.Equal("/portal/sign-in", (await browser.GetAsync("/portal")).Location);
         Assert.Equal(
             [AuditActions.PortalSignedIn, AuditActions.PortalSignedOut],
-            (await host.LogAsync(AuditEntry.SystemLog)).Where(entry => entry.Actor.Id == who && entry.Outcome == AuditOutcome.Success).Select(entry => entry.Action));
+            (await host.LogAsync(AuditEntry.SystemLog)).Where(entry => entry.Actor.Id == ApiHost.Id(who) && entry.Outcome == AuditOutcome.Success).Select(entry => entry.Action));
     }
 
     [Fact]
@@ -241,16 +241,25 @@ public sealed class PortalSessionTests(SharedStorage shared)
         await using ApiHost off = await ApiHost.StartAsync(shared, new ApiHostOptions { Portal = _withDoor });
         await using ApiHost on = await ApiHost.StartAsync(shared, new ApiHostOptions { Portal = new PortalOptions { Secure = false, PlatformSignIn = true } });
         using PortalBrowser nobody = new(off);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await nobody.GetAsync("/portal/sign-in/platform", (platform, off.Staff("admin")))).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await nobody.GetAsync("/portal/sign-in/platform", (platform, off.SignIn("admin")))).Status);
 
         using PortalBrowser browser = new(on);
         Assert.Equal(HttpStatusCode.Unauthorized, (await browser.GetAsync("/portal/sign-in/platform", (platform, on.Staff("admin", audience: "another")))).Status);
-        Assert.Equal("/portal", (await browser.GetAsync("/portal/sign-in/platform", (platform, on.Staff("admin")))).Location);
+
+        // Nor one to call the API with, nor one that names no person.
+        Assert.Equal(HttpStatusCode.Unauthorized, (await browser.GetAsync("/portal/sign-in/platform", (platform, on.Staff("admin")))).Status);
+        string nameless = on.Staff("admin", claims: claims =>
+        {
+            claims.Remove("scp");
+            claims.Remove("oid");
+        });
+        Assert.Equal(HttpStatusCode.Unauthorized, (await browser.GetAsync("/portal/sign-in/platform", (platform, nameless))).Status);
+        Assert.Equal("/portal", (await browser.GetAsync("/portal/sign-in/platform", (platform, on.SignIn("admin")))).Location);
 
         // The session alone is nobody: the platform says each time who it is, and it must be the same person.
-        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/portal", (platform, on.Staff("admin")))).Status);
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/portal", (platform, on.SignIn("admin")))).Status);
         Assert.Equal("/portal/sign-in?reason=expired", (await browser.GetAsync("/portal")).Location);
-        Assert.Equal("/portal/sign-in?reason=expired", (await browser.GetAsync("/portal", (platform, on.Staff("admin", subject: "eve")))).Location);
+        Assert.Equal("/portal/sign-in?reason=expired", (await browser.GetAsync("/portal", (platform, on.SignIn("admin", subject: "eve")))).Location);
         Assert.Equal(HttpStatusCode.Unauthorized, (await browser.GetAsync("/portal", (platform, on.Staff("admin", audience: "another")))).Status);
     }
 

@@ -38,7 +38,7 @@ public sealed class ReportApiTests(SharedStorage shared)
         Assert.Equal((200, "application/pdf"), (pdf.Status, pdf.MediaType));
         Assert.StartsWith("%PDF-1.7", pdf.Body, StringComparison.Ordinal);
 
-        foreach ((Answer answer, string form, string who) in new[] { (csv, "csv", "carol"), (pdf, "pdf", "ada") })
+        foreach ((Answer answer, string form, string who) in new[] { (csv, "csv", ApiHost.Id("carol")), (pdf, "pdf", ApiHost.Id("ada")) })
         {
             AuditEntry entry = Assert.Single(await host.EntriesOfAsync(answer, clinic));
             Assert.Equal((AuditActions.ReportRead, AuditOutcome.Success, who, form, month), (entry.Action, entry.Outcome, entry.Actor.Id, entry.Details!["form"], entry.Details["period"]));

@@ -76,6 +76,7 @@ internal sealed class ApiHost : IAsyncDisposable
 {
     public const string StaffIssuer = "https://login.test/";
     public const string StaffAudience = "api://cloudarchive";
+    public const string StaffTenant = "staff.test";
 
     private static readonly ECDsa _staffKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly WebApplication _app;
@@ -124,7 +125,7 @@ internal sealed class ApiHost : IAsyncDisposable
         {
             Role = options.Role,
             PublicUrl = new Uri("https://archive.test/"),
-            Staff = options.Staff ?? new StaffIssuer(StaffIssuer, StaffAudience, _ => Task.FromResult(new JwkSet([StaffKey]))),
+            Staff = options.Staff ?? new StaffIssuer(StaffIssuer, StaffAudience, StaffTenant, _ => Task.FromResult(new JwkSet([StaffKey]))),
             Limits = options.Limits,
             Portal = options.Portal,
         };
@@ -155,9 +156,16 @@ internal sealed class ApiHost : IAsyncDisposable
         TimeSpan? lifetime = null,
         TimeSpan? notBefore = null,
         ECDsa? key = null,
-        string? kid = null)
+        string? kid = null,
+        Action<Dictionary<string, object>>? claims = null)
     {
         DateTimeOffset now = Clock.GetUtcNow();
+        Dictionary<string, object> all = new()
+        {
+            ["tid"] = StaffTenant, ["oid"] = subject, ["sub"] = subject + "-pairwise", ["scp"] = "user_impersonation",
+            ["roles"] = new[] { role }, ["clinics"] = clinics, ["amr"] = mfa ? new[] { "pwd", "mfa" } : ["pwd"],
+        };
+        claims?.Invoke(all);
         SecurityTokenDescriptor token = new()
         {
             Issuer = issuer,
@@ -166,10 +174,16 @@ internal sealed class ApiHost : IAsyncDisposable
             NotBefore = (now + (notBefore ?? TimeSpan.Zero)).UtcDateTime,
             Expires = (now + (lifetime ?? TimeSpan.FromHours(1))).UtcDateTime,
             SigningCredentials = new SigningCredentials(new ECDsaSecurityKey(key ?? _staffKey) { KeyId = kid ?? StaffKey.Kid }, SecurityAlgorithms.EcdsaSha256),
-            Claims = new Dictionary<string, object> { ["sub"] = subject, ["roles"] = new[] { role }, ["clinics"] = clinics, ["amr"] = mfa ? new[] { "pwd", "mfa" } : ["pwd"] },
+            Claims = all,
         };
         return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(token);
     }
+
+    /// <summary>An ID token of the same issuer for the same application: who signed in, and nothing to call with.</summary>
+    public string SignIn(string role, string clinics = "*", string subject = "ada") => Staff(role, clinics, subject, claims: claims => claims.Remove("scp"));
+
+    /// <summary>As the archive calls a person.</summary>
+    public static string Id(string subject) => $"{subject}@{StaffTenant}";
 
     public async Task<Answer> SendAsync(string method, string path, string? token, object? body = null, string? raw = null, string contentType = "application/json", string? correlation = null)
     {

@@ -14,6 +14,7 @@ namespace CloudArchive.Api.Tests.Support;
 internal sealed class OidcIssuer : IAsyncDisposable
 {
     public const string Audience = "api://cloudarchive";
+    public const string Tenant = "0c1d6f9a-0000-4000-8000-000000000001";
     private readonly WebApplication _app;
 
     private OidcIssuer(WebApplication app) => _app = app;
@@ -84,7 +85,9 @@ internal sealed class OidcIssuer : IAsyncDisposable
             ["iss"] = Url,
             ["aud"] = Audience,
             ["oid"] = "8a6c1f0e-0000-4000-8000-000000000001",
+            ["tid"] = Tenant,
             ["sub"] = "pairwise",
+            ["scp"] = "user_impersonation",
             ["roles"] = new JsonArray("admin"),
             ["clinics"] = "*",
             ["iat"] = now.ToUnixTimeSeconds(),

@@ -18,6 +18,11 @@ public abstract class BlobVaultContract : StoredBlobContract
         return e;
     }
 
+    protected override async Task LeaseAsync(BlobName name) =>
+        await new BlobClient((await Vault.GrantWriteAsync(name, Hour, Cancel)).Url).GetBlobLeaseClient().AcquireAsync(BlobLeaseClient.InfiniteLeaseDuration, cancellationToken: Cancel);
+
+    protected override async Task SnapshotAsync(BlobName name) => await new BlobClient((await Vault.GrantWriteAsync(name, Hour, Cancel)).Url).CreateSnapshotAsync(cancellationToken: Cancel);
+
     [Fact]
     public async Task An_agent_stages_blocks_and_commits_them_with_a_write_grant()
     {

@@ -248,6 +248,64 @@ public abstract class StoredBlobContract
         Assert.Empty(await Vault.ListAsync(VaultArea.Records, _folder + "/nothing", null, Cancel).ToListAsync(Cancel));
     }
 
+    /// <summary>Takes a lease for ever, as whoever may write the blob.</summary>
+    protected abstract Task LeaseAsync(BlobName name);
+
+    /// <summary>Takes a snapshot, as whoever may write the blob.</summary>
+    protected abstract Task SnapshotAsync(BlobName name);
+
+    [Fact]
+    public async Task Somebodys_lease_keeps_nothing_from_being_tagged_locked_held_or_deleted()
+    {
+        BlobName name = Name("pack");
+        string version = await WriteAsync(name);
+        await LeaseAsync(name);
+        await Vault.LockAsync(name, version, InDays(1), Cancel);
+        await Vault.SetTagsAsync(name, version, new Dictionary<string, string> { ["archive_after_years"] = "2" }, Cancel);
+        BlobName other = Name("other");
+        string second = await WriteAsync(other);
+        await LeaseAsync(other);
+        await Vault.SetLegalHoldAsync(other, second, true, Cancel);
+        await Assert.ThrowsAsync<BlobProtectedException>(() => Vault.DeleteAsync(other, second, Cancel));
+        await Vault.SetLegalHoldAsync(other, second, false, Cancel);
+        await LeaseAsync(other);
+        await Vault.DeleteAsync(other, second, Cancel);
+        Assert.Empty(await Vault.ListVersionsAsync(VaultArea.Packs, other.Path, Cancel).ToListAsync(Cancel));
+        await Assert.ThrowsAsync<BlobProtectedException>(() => Vault.DeleteAsync(name, version, Cancel));
+    }
+
+    [Fact]
+    public async Task Snapshots_are_listed_and_deleted_and_go_before_their_blob()
+    {
+        BlobName name = Name("p"), sidecar = Name("p.sidecar.json");
+        string version = await WriteAsync(name);
+        await WriteAsync(sidecar);
+        await SnapshotAsync(name);
+        await Task.Delay(5, Cancel); // storage tells snapshots apart by their times
+        await SnapshotAsync(name);
+        await SnapshotAsync(sidecar);
+        await WriteAsync(Name("q"));
+        await SnapshotAsync(Name("q"));
+        List<ListedSnapshot> all = await Vault.ListSnapshotsAsync(VaultArea.Packs, name.Path, Cancel).ToListAsync(Cancel);
+        Assert.Equal([name, name, sidecar], all.Select(snapshot => snapshot.Name).OrderBy(of => of.Path, StringComparer.Ordinal));
+        Assert.Equal(version, (await Vault.FindAsync(name, version, Cancel))!.VersionId);
+        Assert.NotNull(await Record.ExceptionAsync(async () => await Vault.DeleteAsync(name, (await Vault.FindAsync(name, Cancel))!.VersionId, Cancel)));
+        foreach (ListedSnapshot snapshot in all)
+        {
+            await Vault.DeleteSnapshotAsync(snapshot.Name, snapshot.Snapshot, Cancel);
+            await Vault.DeleteSnapshotAsync(snapshot.Name, snapshot.Snapshot, Cancel);
+        }
+
+        Assert.Empty(await Vault.ListSnapshotsAsync(VaultArea.Packs, name.Path, Cancel).ToListAsync(Cancel));
+        foreach (ListedBlob blob in await Vault.ListVersionsAsync(VaultArea.Packs, name.Path, Cancel).ToListAsync(Cancel))
+        {
+            await Vault.DeleteAsync(blob.Name, blob.VersionId, Cancel);
+        }
+
+        Assert.Empty(await Vault.ListVersionsAsync(VaultArea.Packs, name.Path, Cancel).ToListAsync(Cancel));
+        Assert.Single(await Vault.ListSnapshotsAsync(VaultArea.Packs, Name("q").Path, Cancel).ToListAsync(Cancel));
+    }
+
     [Fact]
     public async Task A_list_of_versions_has_each_and_none_that_was_deleted()
     {

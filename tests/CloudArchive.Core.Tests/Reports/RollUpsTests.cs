@@ -41,9 +41,9 @@ public sealed class RollUpsTests(SharedStorage shared)
         await archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
         await archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
         StaffRegister staff = new(archive.Rows, archive.Outbox, archive.Clock);
-        string leaver = "leaver-" + clinic.Id;
-        Assert.True(await staff.AcceptAsync(leaver, ["admin"], [clinic.Id], Cancel));
-        await staff.BlockAsync(leaver, Archive.Admin, Cancel);
+        Assert.True(StaffId.TryCreate("staff.test", "leaver-" + clinic.Id, out StaffId leaver));
+        Assert.True(await staff.AcceptAsync(leaver, [], ["admin"], [clinic.Id], Cancel));
+        await staff.BlockAsync(leaver.ToString(), null, Archive.Admin, Cancel);
         await archive.Agents.RevokeAsync(clinic.Agent, Archive.Admin, Cancel);
         archive.Clock.Advance(TimeSpan.FromMinutes(1));
         DateTimeOffset end = archive.Clock.GetUtcNow();

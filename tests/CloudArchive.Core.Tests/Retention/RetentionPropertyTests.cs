@@ -16,7 +16,7 @@ namespace CloudArchive.Core.Tests.Retention;
 
 /// <summary>
 /// Thirty years of a clinic at random: studies, late packs, policies longer and shorter, holds set and cleared, destructions approved, rejected and
-/// forgotten, with the real Core on storage in memory. A model that knows nothing of the plan's code says what must be there and what must not.
+/// forgotten, packs leased, copied and written over, with the real Core on storage in memory. A model that knows nothing of the plan's code says what must be there and what must not.
 /// </summary>
 public sealed class RetentionPropertyTests(SharedStorage shared)
 {
@@ -102,7 +102,8 @@ public sealed class RetentionPropertyTests(SharedStorage shared)
         public Task StepAsync(Step step) => step.Kind switch
         {
             < 35 => ArchiveAsync(new Study(TestClinic.NewStudy()), step),
-            < 50 when Pick(step.A) is { } study => ArchiveAsync(study, step),
+            < 45 when Pick(step.A) is { } study => ArchiveAsync(study, step),
+            < 53 when Pick(step.A) is { } study => TamperAsync(study.Images[step.B % study.Images.Count], step),
             < 62 => ChangePolicyAsync(step),
             < 70 when Pick(step.A) is { } study => HoldAsync(study, null),
             < 75 => HoldAsync(null, step.A % 4),
@@ -122,7 +123,9 @@ public sealed class RetentionPropertyTests(SharedStorage shared)
             RetentionResult run = await archive.RunAsync(alsoPlan: false);
             Assert.Equal((0, true), (run.Failed, run.Finished));
             IReadOnlyList<DestructionOrder> orders = await archive.Core.Destructions.ListAsync(archive.Clinic.Id, null, 1000, Cancel);
-            ILookup<PackId, (BlobName Name, BlobState State)> blobs = archive.Vault.All(VaultArea.Packs).ToLookup(blob => PackId.Parse(blob.Name.Path.Split('/')[1][..36]));
+            ILookup<PackId, (BlobName Name, BlobState State)> blobs = archive.Vault.All(VaultArea.Packs)
+                .GroupBy(blob => blob.Name).Select(versions => versions.MinBy(version => version.State.VersionId, StringComparer.Ordinal)) // what was committed
+                .ToLookup(blob => PackId.Parse(blob.Name.Path.Split('/')[1][..36]));
             foreach (Study study in _studies.Where(study => !study.Gone))
             {
                 Check(study, [.. study.Images.SelectMany(image => blobs[image.Pack])], [.. orders.Where(order => order.Study == study.Uid)]);
@@ -149,6 +152,7 @@ public sealed class RetentionPropertyTests(SharedStorage shared)
             archive.Clock.Advance(TimeSpan.FromDays(1));
             await RunAndCheckAsync();
             Assert.Empty(archive.Vault.All(VaultArea.Packs));
+            Assert.Empty(archive.Vault.AllSnapshots(VaultArea.Packs));
             Assert.All(_studies, study => Assert.True(study.Gone));
             Assert.Empty(await archive.Core.Planner.PlanAsync(archive.Clinic.Id, Cancel));
             IReadOnlyList<AuditEntry> log = await archive.Clinic.LogAsync();
@@ -174,6 +178,7 @@ public sealed class RetentionPropertyTests(SharedStorage shared)
                 Assert.True(study.Promised <= Now, $"a study was destroyed at {Now:O} that was promised until {study.Promised:O}");
                 Assert.False(held, "a study was destroyed under hold");
                 Assert.Contains(orders, order => order.Status == DestructionStatus.Destroyed && (!requireApproval || order.DecidedBy is not null));
+                Assert.DoesNotContain(archive.Vault.AllSnapshots(VaultArea.Packs), snapshot => study.Images.Any(image => snapshot.Name.Path.Contains(image.Pack.ToString(), StringComparison.Ordinal)));
                 study.Gone = true;
                 return;
             }
@@ -210,6 +215,26 @@ public sealed class RetentionPropertyTests(SharedStorage shared)
             study.Images.Add(image);
             DateTimeOffset kept = Kept(image, null);
             study.Promised = kept > study.Promised ? kept : study.Promised;
+        }
+
+        /// <summary>What a thief does with an upload URL, or somebody with rights on storage.</summary>
+        private Task TamperAsync(Image image, Step step)
+        {
+            BlobName blob = BlobName.Pack(archive.Clinic.Id, image.Pack);
+            switch (step.Days % 3)
+            {
+                case 0:
+                    archive.Vault.Lease(blob);
+                    break;
+                case 1:
+                    archive.Vault.Snapshot(blob);
+                    break;
+                default:
+                    archive.Vault.Overwrite(blob, "ransom"u8.ToArray());
+                    break;
+            }
+
+            return Task.CompletedTask;
         }
 
         private async Task ChangePolicyAsync(Step step)

@@ -200,6 +200,164 @@ public sealed class StudyDestructionTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task An_order_whose_row_changes_under_the_last_step_is_ended_all_the_same()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        await archive.BackUpAsync();
+        archive.Clock.Advance(_elevenYears);
+        Archive changing = new(new ChangesAtTheEnd(archive.Rows), archive.Vault, shared.Keys, shared.Keys, shared.Keys, archive.Clock);
+        RetentionResult run = await changing.Retention.RunAsync(archive.Clinic.Id, 100, MemoryArchive.Timer, Cancel);
+        Assert.Equal((1, 0), (run.Destroyed, run.Failed));
+        await AssertDestroyedOnceAsync(archive);
+    }
+
+    [Fact]
+    public async Task An_order_that_was_left_without_its_rows_before_it_was_ended_is_ended_by_its_certificate()
+    {
+        // What version 0.2 left after one conflict: the packs and their rows gone, the certificate there, and the order begun for ever.
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        await archive.BackUpAsync();
+        archive.Clock.Advance(_elevenYears);
+        Archive failing = new(new ChangesAtTheEnd(archive.Rows, fails: true), archive.Vault, shared.Keys, shared.Keys, shared.Keys, archive.Clock);
+        Assert.Equal(1, (await failing.Retention.RunAsync(archive.Clinic.Id, 100, MemoryArchive.Timer, Cancel)).Failed);
+        foreach (Row row in await archive.Rows.QueryAsync(RowTable.Work, archive.Clinic.Id.Value, RowRange.Prefix("destruction-pack:"), 10, Cancel))
+        {
+            Assert.True(await archive.Rows.TryDeleteAsync(RowTable.Work, archive.Clinic.Id.Value, [row], Cancel));
+        }
+
+        Assert.Equal((1, 0), await archive.RunAsync(alsoPlan: false) is var run ? (run.Destroyed, run.Failed) : default);
+        await AssertDestroyedOnceAsync(archive);
+    }
+
+    [Fact]
+    public async Task A_lease_a_snapshot_and_another_version_keep_nothing_past_its_time_and_nothing_is_left_of_them()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        SealedPack first = await archive.BackUpAsync(), second = await archive.BackUpAsync();
+        BlobName blob = BlobName.Pack(archive.Clinic.Id, first.Opened.Pack);
+        archive.Vault.Overwrite(blob, "ransom"u8.ToArray());
+        archive.Vault.Snapshot(blob);
+        archive.Vault.Snapshot(blob);
+        archive.Vault.Lease(blob);
+        archive.Clock.Advance(_elevenYears);
+        RetentionResult run = await archive.RunAsync();
+        Assert.Equal((2, 0), (run.Destroyed, run.Failed));
+        Assert.Empty(archive.Vault.All(VaultArea.Packs));
+        Assert.Empty(archive.Vault.AllSnapshots(VaultArea.Packs));
+        Assert.NotEqual(first.Sidecar.Study, second.Sidecar.Study);
+    }
+
+    [Fact]
+    public async Task A_pack_that_storage_does_not_delete_keeps_its_own_study_alone_and_no_certificate_is_given_for_it()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        SealedPack stuck = await archive.BackUpAsync(), other = await archive.BackUpAsync();
+        archive.Clock.Advance(_elevenYears);
+        Archive refusing = new(archive.Rows, new RefusesToDelete(archive.Vault, stuck.Opened.Pack), shared.Keys, shared.Keys, shared.Keys, archive.Clock);
+        RetentionResult run = await refusing.Retention.RunAsync(archive.Clinic.Id, 100, MemoryArchive.Timer, Cancel);
+        Assert.Equal((1, 1), (run.Destroyed, run.Failed));
+        Assert.Equal(other.Sidecar.Study.Value, Assert.Single(await archive.Clinic.LogAsync(), entry => entry.Action == AuditActions.StudyDestroyed).Subject.Study);
+        DestructionOrder order = Assert.Single(await archive.Core.Destructions.OpenAsync(archive.Clinic.Id, Cancel));
+        Assert.Equal(Refusal.DestructionUnknown, (await Assert.ThrowsAsync<RefusedException>(() => archive.Core.Certificates.ReadAsync(order, Cancel))).Refusal);
+        Assert.Equal(1, (await archive.RunAsync(alsoPlan: false)).Destroyed);
+    }
+
+    [Fact]
+    public async Task An_open_restore_goes_on_without_what_was_destroyed_meanwhile_and_says_when_and_by_which_certificate()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        SealedPack over = await archive.BackUpAsync();
+        archive.Clock.Advance(_elevenYears);
+        SealedPack young = await archive.BackUpAsync();
+        using System.Security.Cryptography.RSA mine = System.Security.Cryptography.RSA.Create(2048);
+        RestoreRequest request = new(CloudArchive.Format.Signing.JwkKeys.FromRsa(mine), "Moves away", "Dr. Weber", Everything: true);
+        CloudArchive.Core.Restores.Restore restore = await archive.Core.Restores.RequestAsync(archive.Clinic.Id, request, Archive.Admin, Cancel);
+        RetentionResult run = await archive.Core.Retention.RunAsync(archive.Clinic.Id, 100, MemoryArchive.Timer, Cancel);
+        Assert.Equal(1, run.Destroyed);
+        DestructionOrder order = Assert.Single(await archive.Core.Destructions.ListAsync(archive.Clinic.Id, null, 10, Cancel));
+
+        RestorePage page = await archive.Core.Results.ReadAsync(archive.Clinic.Id, restore.Id, null, Archive.Admin, Cancel);
+        Assert.Equal(young.Opened.Pack, Assert.Single(page.Items).Pack);
+        RestorePackFailure gone = Assert.Single(page.Failed!);
+        Assert.Equal((over.Opened.Pack, false, new PackDestruction(order.DestroyedAt, order.Id.ToString())), (gone.Pack, gone.Passing, gone.Destroyed));
+        Assert.Empty(await archive.Core.Losses.ListAsync(archive.Clinic.Id, Cancel));
+    }
+
+    [Fact]
+    public async Task A_pack_that_cannot_be_locked_longer_keeps_no_other_from_it_and_one_that_lost_its_blob_alone_is_a_loss()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        SealedPack stuck = await archive.BackUpAsync(), second = await archive.BackUpAsync(study: stuck.Sidecar.Study), other = await archive.BackUpAsync();
+        archive.Vault.Lose(BlobName.Pack(archive.Clinic.Id, other.Opened.Pack));
+        await archive.Core.Policies.ChangeAsync(archive.Clinic.Id, RetentionPolicy.ForYears(20), Archive.Admin, Cancel);
+        Archive refusing = new(archive.Rows, new RefusesToLock(archive.Vault, stuck.Opened.Pack), shared.Keys, shared.Keys, shared.Keys, archive.Clock);
+        RetentionResult run = await refusing.Retention.RunAsync(archive.Clinic.Id, 100, MemoryArchive.Timer, Cancel);
+        Assert.Equal((1, 1), (run.Extended, run.Failed));
+        DateTimeOffset twenty = archive.Clock.GetUtcNow().AddYears(19);
+        Assert.True((await archive.Vault.FindAsync(BlobName.Pack(archive.Clinic.Id, second.Opened.Pack), Cancel))!.ImmutableUntil > twenty);
+        Assert.True((await archive.Vault.FindAsync(BlobName.Sidecar(archive.Clinic.Id, other.Opened.Pack), Cancel))!.ImmutableUntil > twenty);
+        Assert.Equal(other.Opened.Pack, Assert.Single(await archive.Core.Losses.ListAsync(archive.Clinic.Id, Cancel)).Key);
+
+        // And the next run has the rest.
+        Assert.Equal((1, 0), await archive.RunAsync() is var again ? (again.Extended, again.Failed) : default);
+        Assert.True((await archive.Vault.FindAsync(BlobName.Pack(archive.Clinic.Id, stuck.Opened.Pack), Cancel))!.ImmutableUntil > twenty);
+    }
+
+    private async Task AssertDestroyedOnceAsync(MemoryArchive archive)
+    {
+        DestructionOrder order = Assert.Single(await archive.Core.Destructions.ListAsync(archive.Clinic.Id, null, 10, Cancel));
+        Assert.Equal(DestructionStatus.Destroyed, order.Status);
+        CertificateResponse issued = await archive.Core.Certificates.ReadAsync(order, Cancel);
+        Assert.Empty(DestructionCertificates.Verify(Encoding.UTF8.GetBytes(issued.Certificate), issued.Signature, await shared.Keys.GetPublicKeysAsync(Cancel)).Findings);
+        Assert.Single(await archive.Clinic.LogAsync(), entry => entry.Action == AuditActions.StudyDestroyed);
+        Assert.Empty(await archive.Rows.QueryAsync(RowTable.Work, archive.Clinic.Id.Value, RowRange.Prefix("destruction-"), 10, Cancel));
+    }
+
+    /// <summary>Another writer touches the order's row just before it is ended, once; or storage fails then, once.</summary>
+    private sealed class ChangesAtTheEnd(IRowStore inner, bool fails = false) : IRowStore
+    {
+        private bool _done;
+
+        public Task EnsureReadyAsync(CancellationToken cancellationToken) => inner.EnsureReadyAsync(cancellationToken);
+
+        public Task<Row?> FindAsync(RowTable table, string partition, string key, CancellationToken cancellationToken) => inner.FindAsync(table, partition, key, cancellationToken);
+
+        public Task<IReadOnlyList<Row>> QueryAsync(RowTable table, string partition, string from, string to, int take, CancellationToken cancellationToken) =>
+            inner.QueryAsync(table, partition, from, to, take, cancellationToken);
+
+        public IAsyncEnumerable<string> PartitionsAsync(RowTable table, CancellationToken cancellationToken) => inner.PartitionsAsync(table, cancellationToken);
+
+        public async Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken)
+        {
+            if (!_done && writes.OfType<RowWrite.Replace>().FirstOrDefault(write => write.Values.GetValueOrDefault("status") as string == "Destroyed") is { } last)
+            {
+                _done = true;
+                if (fails)
+                {
+                    throw new IOException("Storage does not answer.");
+                }
+
+                Row row = (await inner.FindAsync(table, partition, last.Key, cancellationToken))!;
+                await inner.SubmitAsync(table, partition, [new RowWrite.Replace(row.Key, row.Values, row.ETag!)], cancellationToken);
+            }
+
+            return await inner.SubmitAsync(table, partition, writes, cancellationToken);
+        }
+    }
+
+    private sealed class RefusesToDelete(IBlobVault inner, PackId pack) : VaultDecorator(inner)
+    {
+        public override Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken) =>
+            name.Path.Contains(pack.ToString(), StringComparison.Ordinal) ? throw new IOException("Storage refuses.") : base.DeleteAsync(name, versionId, cancellationToken);
+    }
+
+    private sealed class RefusesToLock(IBlobVault inner, PackId pack) : VaultDecorator(inner)
+    {
+        public override Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken) =>
+            name.Path.EndsWith(pack.ToString(), StringComparison.Ordinal) ? throw new IOException("Storage refuses.") : base.LockAsync(name, versionId, until, cancellationToken);
+    }
+
+    [Fact]
     public async Task A_run_that_dies_after_any_call_is_finished_by_the_next_with_one_entry_and_one_certificate()
     {
         int died = 0;

@@ -71,7 +71,8 @@ internal sealed class Archive
         Committed = new CommittedPacks(Catalog, vault, Receipts, logged, Losses, clock);
         RestorePlanner = new RestorePlanner(Catalog, Committed, statements, Identifiers, Losses, NullLogger<RestorePlanner>.Instance);
         Restores = new RestoreDesk(rows, Clinics, RestorePlanner, Outbox, clock, NullLogger<RestoreDesk>.Instance);
-        PackRelease release = new(rows, new PackRecords(Catalog, statements, vault), keys, Losses, clock, NullLogger<PackRelease>.Instance);
+        DestroyedPacks destroyed = new(rows, Destructions, Certificates, NullLogger<DestroyedPacks>.Instance);
+        PackRelease release = new(rows, new PackRecords(Catalog, statements, vault), keys, Losses, destroyed, clock, NullLogger<PackRelease>.Instance);
         Results = new RestoreResults(Restores, rows, release, new RestoreRehydration(rows, Rehydration, NullLogger<RestoreRehydration>.Instance), Outbox);
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);

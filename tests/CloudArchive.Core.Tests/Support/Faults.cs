@@ -105,6 +105,10 @@ internal class VaultDecorator(IBlobVault inner) : IBlobVault
 
     public virtual IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => inner.ListVersionsAsync(area, prefix, cancellationToken);
 
+    public virtual IAsyncEnumerable<ListedSnapshot> ListSnapshotsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => inner.ListSnapshotsAsync(area, prefix, cancellationToken);
+
+    public virtual Task DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken) => inner.DeleteSnapshotAsync(name, snapshot, cancellationToken);
+
     public virtual IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) => inner.ListAsync(area, prefix, after, cancellationToken);
 }
 

@@ -10,6 +10,8 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
     private static readonly Dictionary<string, string> s_none = [];
     private readonly Lock _gate = new();
     private readonly Dictionary<BlobName, SortedList<string, Stored>> _blobs = [];
+    private readonly HashSet<BlobName> _leased = [];
+    private readonly Dictionary<BlobName, List<string>> _snapshots = [];
     private long _versions;
 
     public Task EnsureReadyAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -101,6 +103,7 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
     {
         lock (_gate)
         {
+            _leased.Remove(name);
             Get(name, versionId).Tags = new Dictionary<string, string>(tags);
             return Task.CompletedTask;
         }
@@ -174,6 +177,12 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
                     throw new BlobProtectedException(name);
                 }
 
+                if (_snapshots.ContainsKey(name) && _blobs[name].Keys[^1] == versionId)
+                {
+                    throw new InvalidOperationException($"{name} has snapshots."); // 409 SnapshotsPresent
+                }
+
+                _leased.Remove(name);
                 _blobs[name].Remove(versionId);
             }
 
@@ -183,7 +192,7 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
 
     public async IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        foreach (ListedBlob blob in Snapshot(area, prefix).GroupBy(blob => blob.Name).Select(versions => versions.Last()).Where(blob => string.CompareOrdinal(blob.Name.Path, after) > 0))
+        foreach (ListedBlob blob in Copy(area, prefix).GroupBy(blob => blob.Name).Select(versions => versions.Last()).Where(blob => string.CompareOrdinal(blob.Name.Path, after) > 0))
         {
             yield return await Task.FromResult(blob);
         }
@@ -191,9 +200,74 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
 
     public async IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        foreach (ListedBlob blob in Snapshot(area, prefix))
+        foreach (ListedBlob blob in Copy(area, prefix))
         {
             yield return await Task.FromResult(blob);
+        }
+    }
+
+    public async IAsyncEnumerable<ListedSnapshot> ListSnapshotsAsync(VaultArea area, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (ListedSnapshot snapshot in AllSnapshots(area).Where(snapshot => snapshot.Name.Path.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            yield return await Task.FromResult(snapshot);
+        }
+    }
+
+    public Task DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_snapshots.TryGetValue(name, out List<string>? of) && of.Remove(snapshot) && of.Count == 0)
+            {
+                _snapshots.Remove(name);
+            }
+
+            return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>Takes a lease for ever, as whoever holds a write grant may.</summary>
+    public void Lease(BlobName name)
+    {
+        lock (_gate)
+        {
+            _leased.Add(name);
+        }
+    }
+
+    /// <summary>Takes a snapshot, as whoever holds a write grant may.</summary>
+    public string Snapshot(BlobName name)
+    {
+        lock (_gate)
+        {
+            string snapshot = (++_versions).ToString("d12", CultureInfo.InvariantCulture);
+            (_snapshots.TryGetValue(name, out List<string>? of) ? of : _snapshots[name] = []).Add(snapshot);
+            return snapshot;
+        }
+    }
+
+    /// <summary>Writes another version beside those that there are, as whoever holds a write grant may.</summary>
+    public string Overwrite(BlobName name, ReadOnlyMemory<byte> content)
+    {
+        lock (_gate)
+        {
+            string version = (++_versions).ToString("d12", CultureInfo.InvariantCulture);
+            _blobs[name].Add(version, new Stored(content.ToArray(), new BlobState(version, content.Length, clock.GetUtcNow(), null, false, false, new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase))));
+            return version;
+        }
+    }
+
+    /// <summary>Every snapshot in an area.</summary>
+    public IReadOnlyList<ListedSnapshot> AllSnapshots(VaultArea area)
+    {
+        lock (_gate)
+        {
+            return
+            [
+                .. _snapshots.Where(of => of.Key.Area == area).OrderBy(of => of.Key.Path, StringComparer.Ordinal)
+                    .SelectMany(of => of.Value.Select(snapshot => new ListedSnapshot(of.Key, snapshot))),
+            ];
         }
     }
 
@@ -206,7 +280,7 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
         }
     }
 
-    private List<ListedBlob> Snapshot(VaultArea area, string prefix)
+    private List<ListedBlob> Copy(VaultArea area, string prefix)
     {
         lock (_gate)
         {

@@ -61,7 +61,7 @@ public sealed class AuditApiTests(AuditedArchive fixture)
         AuditedClinic clinic = await fixture.SharedAsync();
         await FindAsync(clinic, "actor=Doe^Jane");
         AuditEntry read = (await FindAsync(clinic, $"action={AuditActions.AuditRead}")).Last(entry => entry.Details!["by"] == "actor");
-        Assert.Equal(("compliance-1", "compliance"), (read.Actor.Id, read.Actor.Role));
+        Assert.Equal(("compliance-1@localhost", "compliance"), (read.Actor.Id, read.Actor.Role));
         Assert.Equal("0", read.Details!["entries"]);
         Assert.DoesNotContain("Doe", JsonSerializer.Serialize(read, FormatJson.Options), StringComparison.Ordinal);
     }

@@ -38,7 +38,8 @@ public sealed class AzureStandIn : IAsyncDisposable
     private const string Tables = "carchive.table.core.windows.net";
     private const string Vault = "carchive.vault.azure.net";
     private const string Login = "login.microsoftonline.com";
-    private const string Issuer = $"https://{Login}/tenant/v2.0";
+    private const string Issuer = $"https://{Login}/{Tenant}/v2.0";
+    private const string Tenant = "5f3cd2a8-02c1-4d7e-8d2f-6d8e2a1b9c02";
     private const string Audience = "api://cloudarchive";
     private const string ClientId = "6ed35caf-8a1c-4eb6-b0c4-4b7bd7b9a7f1";
     private const string IdentityHeader = "of-this-app-alone";
@@ -152,7 +153,7 @@ public sealed class AzureStandIn : IAsyncDisposable
             {
                 ["sub"] = "pairwise",
                 ["oid"] = "0b0f4a9e-6d3f-4a55-9a0e-0d4a4f2f6a01",
-                ["tid"] = "5f3cd2a8-02c1-4d7e-8d2f-6d8e2a1b9c02",
+                ["tid"] = Tenant,
                 ["ver"] = "2.0",
                 ["scp"] = "access",
                 ["roles"] = new[] { role },

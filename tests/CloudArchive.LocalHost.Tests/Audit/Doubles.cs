@@ -45,6 +45,10 @@ internal sealed class DyingVault(IBlobVault inner, int fatal, bool after) : IBlo
 
     public IAsyncEnumerable<ListedBlob> ListVersionsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => inner.ListVersionsAsync(area, prefix, cancellationToken);
 
+    public IAsyncEnumerable<ListedSnapshot> ListSnapshotsAsync(VaultArea area, string prefix, CancellationToken cancellationToken) => inner.ListSnapshotsAsync(area, prefix, cancellationToken);
+
+    public Task DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken) => inner.DeleteSnapshotAsync(name, snapshot, cancellationToken);
+
     public IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) => inner.ListAsync(area, prefix, after, cancellationToken);
 
     private async Task<T> CallAsync<T>(Func<Task<T>> call)

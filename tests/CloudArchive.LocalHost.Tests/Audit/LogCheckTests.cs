@@ -66,6 +66,25 @@ public sealed class LogCheckTests(SharedStorage shared)
         Assert.Equal(new LogState(null, false), await new LogStates(broken, good.Clock).FindAsync(away.Name, Cancel));
     }
 
+    [Theory]
+    [InlineData("e_0000000000000000x")]
+    [InlineData("e_000000000000000x")]
+    [InlineData("e_ 000000000000004")]
+    [InlineData("e_00000000000000004")]
+    public async Task A_row_whose_key_is_no_entrys_hides_no_altered_entry(string key)
+    {
+        using StoredLog log = await StoredLog.CreateAsync(shared);
+        await log.AppendAsync(5);
+        await log.Checkpoints.MakeAsync(log.Name, Cancel);
+        await log.ChangeAsync(1, json => json.Replace("192.0.2.7", "192.0.2.8", StringComparison.Ordinal));
+        Row entry = await log.EntryAsync(0);
+        await log.WriteAsync(new RowWrite.Insert(key, entry.Values));
+        LogCheckResult result = await Check(log).RunAsync(TimeSpan.FromHours(1), Cancel);
+        Assert.Equal([log.Name], result.Damaged);
+        Assert.Empty(result.Unchecked);
+        Assert.Single(await AlertsAsync(log), alert => alert.Alert.Subject == log.Name && alert.Alert.Cause == AlertCause.LogDamaged);
+    }
+
     [Fact]
     public async Task An_entry_that_is_gone_is_found()
     {

@@ -71,15 +71,15 @@ internal static class AccessPages
         };
     }
 
-    private static async Task<IResult> BlockAsync(StaffRegister staff, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> BlockAsync(StaffRegister staff, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken)
     {
-        await staff.BlockAsync(Subject(context), context.Requester(), cancellationToken);
+        await staff.BlockAsync(Subject(context), options.Staff?.Tenant, context.Requester(), cancellationToken);
         return Back(context);
     }
 
-    private static async Task<IResult> UnblockAsync(StaffRegister staff, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> UnblockAsync(StaffRegister staff, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken)
     {
-        await staff.UnblockAsync(Subject(context), context.Requester(), cancellationToken);
+        await staff.UnblockAsync(Subject(context), options.Staff?.Tenant, context.Requester(), cancellationToken);
         return Back(context);
     }
 

@@ -52,7 +52,7 @@ internal sealed class PortalSessions : IDisposable
     /// <param name="cancellationToken">Stops.</param>
     public async Task<Caller> BeginAsync(HttpContext context, string? token, CancellationToken cancellationToken)
     {
-        Caller caller = await _tokens.ReadAsync(token ?? PlatformTokenOf(context) ?? throw new TokenException("The platform handed no ID token on."), cancellationToken);
+        Caller caller = await ReadTokenAsync(token, PlatformTokenOf(context), cancellationToken);
         if (caller.Agent is not null || (caller.Roles & (Roles.Admin | Roles.Compliance)) == Roles.None)
         {
             throw new TokenException("The portal is for admins and compliance staff.");
@@ -85,7 +85,7 @@ internal sealed class PortalSessions : IDisposable
             throw new SignInNeededException(SignInReason.Expired);
         }
 
-        Caller caller = await _tokens.ReadAsync(token, cancellationToken);
+        Caller caller = await ReadTokenAsync(session.Token, token, cancellationToken);
         if (caller.Id != session.Subject)
         {
             // The platform's session is another person's by now.
@@ -128,6 +128,12 @@ internal sealed class PortalSessions : IDisposable
             return null;
         }
     }
+
+    // Two ways in: the host's own door has an access token, which the API would take too; the platform has an ID token, which it would not.
+    private Task<Caller> ReadTokenAsync(string? own, string? platforms, CancellationToken cancellationToken) =>
+        own is not null ? _tokens.ReadAsync(own, cancellationToken)
+        : platforms is not null ? _tokens.ReadSignInAsync(platforms, cancellationToken)
+        : throw new TokenException("The platform handed no ID token on.");
 
     // The front end takes these headers off what callers send, but only while it signs people in itself.
     private string? PlatformTokenOf(HttpContext context) => _options.PlatformSignIn && (string?)context.Request.Headers[PlatformToken] is { Length: > 0 } token ? token : null;
