@@ -10,7 +10,7 @@ public sealed record Requester(AuditActor Actor, AuditOrigin Origin)
 
     /// <summary>
     /// What rows call the same person that were written when people were known by <c>oid</c>, or by <c>sub</c> where a token had none
-    /// (version 0.2 and before); empty for agents and timers.
+    ///; empty for agents and timers.
     /// </summary>
     public IReadOnlyList<string> Formerly { get; init; } = [];
 

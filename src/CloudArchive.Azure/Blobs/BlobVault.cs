@@ -307,17 +307,26 @@ public sealed class BlobVault : IBlobVault
     /// <inheritdoc/>
     public async Task DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken)
     {
-        try
+        const int attempts = 3;
+        for (int attempt = 1; ; attempt++)
         {
-            await Blob(name).WithSnapshot(snapshot).DeleteAsync(cancellationToken: cancellationToken);
-        }
-        catch (RequestFailedException e) when (IsMissing(e))
-        {
-            // Gone already.
-        }
-        catch (RequestFailedException e) when (IsProtected(e))
-        {
-            throw new BlobProtectedException(name, e);
+            try
+            {
+                await Blob(name).WithSnapshot(snapshot).DeleteAsync(cancellationToken: cancellationToken);
+                return;
+            }
+            catch (RequestFailedException e) when (IsMissing(e))
+            {
+                return; // gone already
+            }
+            catch (RequestFailedException e) when (IsProtected(e))
+            {
+                throw new BlobProtectedException(name, e);
+            }
+            catch (RequestFailedException e) when (IsLeased(e) && attempt < attempts)
+            {
+                await BreakLeaseAsync(name, cancellationToken);
+            }
         }
     }
 

@@ -24,6 +24,7 @@ public sealed class CommitEntries(AuditReader reader, CatalogReader catalog, IBl
     private const string Extension = ".receipt.jws";
 
     /// <summary>The clinic's receipts that name entries which are not theirs, and were not entered again since. Reads the log whole.</summary>
+    /// <exception cref="IntegrityException">It cannot be told of one of them.</exception>
     public async Task<IReadOnlyList<MissingEntry>> FindMissingAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
         // The receipts first: an entry is there before its receipt is.
@@ -74,7 +75,10 @@ public sealed class CommitEntries(AuditReader reader, CatalogReader catalog, IBl
         foreach ((PackId pack, long index) in named.Where(named => !again.Contains(named.Key) && !(committed.TryGetValue(named.Value, out PackId there) && there == named.Key)))
         {
             // A row of the catalogue that was changed is the restore tests' to find: here it is the receipt that counts.
-            if (await IndexAsync(clinic, pack, cancellationToken) is { } stated && !(committed.TryGetValue(stated, out PackId at) && at == pack))
+            // One that cannot be read says neither that the log lost its entry nor that it did not.
+            long stated = await IndexAsync(clinic, pack, cancellationToken)
+                ?? throw new IntegrityException($"The catalogue names entry {index} for pack {pack} of clinic {clinic}, which is not its own, and its receipt cannot be read: whether the log lost an entry is not known.");
+            if (!(committed.TryGetValue(stated, out PackId at) && at == pack))
             {
                 missing.Add(new MissingEntry(pack, stated, committed.TryGetValue(stated, out PackId other) ? other : null));
             }

@@ -102,7 +102,7 @@ public sealed class AccessReviewTests(SharedStorage shared)
         }
         while (attested.Problem == "access-list-changed");
         Assert.Contains(list.Principals, p => p is { Kind: PrincipalKind.Agent } && p.Id == agent.Enrolled.AgentId && p.Clinics!.Single().Value == clinic);
-        Assert.Contains(list.Principals, p => p is { Kind: PrincipalKind.Staff } && p.Id == reader && p.Roles.Single() == "compliance");
+        Assert.Contains(list.Principals, p => p is { Kind: PrincipalKind.Staff } && p.Id == ApiHost.Id(reader) && p.Roles.Single() == "compliance");
         Assert.All(list.Principals, p => Assert.True(p.Clinics is null || p.Clinics.Any(c => c.Value == clinic)));
 
         AccessReviewResponse review = attested.As<AccessReviewResponse>();

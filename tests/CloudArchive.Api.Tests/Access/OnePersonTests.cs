@@ -86,7 +86,7 @@ public sealed class OnePersonTests(SharedStorage shared)
 
     private static string New() => "s-" + Guid.NewGuid().ToString("N");
 
-    /// <summary>A row as version 0.2 wrote it.</summary>
+    /// <summary>A row as it was written before.</summary>
     private static async Task WriteFormerAsync(ApiHost host, string subject, bool blocked)
     {
         string key = "staff:" + Format.Sha256Digest.Of(System.Text.Encoding.UTF8.GetBytes(subject)).Hex;

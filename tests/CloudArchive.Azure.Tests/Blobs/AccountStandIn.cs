@@ -21,6 +21,9 @@ internal sealed class AccountStandIn : IAsyncDisposable
     /// <summary>Whether the containers have version-level immutability.</summary>
     public bool Immutability { get; set; } = true;
 
+    /// <summary>Whether somebody has a lease on the blob.</summary>
+    public bool Leased { get; set; }
+
     /// <summary>Which requests the identity has no right to: decided before anything is looked for, as on Azure.</summary>
     public Func<HttpRequest, bool> Forbids { get; set; } = _ => false;
 
@@ -105,6 +108,24 @@ internal sealed class AccountStandIn : IAsyncDisposable
         if ((id ?? Current) is not { } name || !_versions.TryGetValue(name, out Version? version))
         {
             Error(context, 404, "BlobNotFound");
+        }
+        else if (context.Request.Query["comp"] == "lease")
+        {
+            // The archive takes none, and breaks others' at once.
+            bool broken = Leased && context.Request.Headers["x-ms-lease-action"] == "break" && context.Request.Headers["x-ms-lease-break-period"] == "0";
+            Leased &= !broken;
+            context.Response.StatusCode = 202;
+            context.Response.Headers["x-ms-lease-time"] = "0";
+            context.Response.Headers.ETag = $"\"{name}\"";
+            context.Response.Headers.LastModified = "Thu, 01 Jan 2026 00:00:00 GMT";
+            if (!broken)
+            {
+                Error(context, 409, "LeaseNotPresentWithLeaseOperation");
+            }
+        }
+        else if (context.Request.Method == "DELETE" && Leased)
+        {
+            Error(context, 412, "LeaseIdMissing");
         }
         else if (context.Request.Method == "DELETE" && id is null)
         {

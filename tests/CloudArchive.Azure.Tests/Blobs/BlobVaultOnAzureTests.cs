@@ -170,6 +170,33 @@ public sealed class BlobVaultOnAzureTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task After_the_accounts_keys_were_revoked_who_asks_again_gets_a_grant_by_a_new_key()
+    {
+        await _vault.GrantWriteAsync(s_name, TimeSpan.FromHours(1), Cancel);
+        await _vault.GrantWriteAsync(s_name, TimeSpan.FromHours(1), Cancel);
+        Assert.Single(_account.Requests); // anyone may ask twice
+
+        // A grant of a key that is a while old, refused by storage, and asked for again at once.
+        _clock.Advance(TimeSpan.FromHours(2));
+        await _vault.GrantWriteAsync(s_name, TimeSpan.FromHours(1), Cancel);
+        Assert.Single(_account.Requests);
+        await _vault.GrantWriteAsync(s_name, TimeSpan.FromHours(1), Cancel);
+        Assert.Equal(2, _account.Requests.Count);
+        await _vault.GrantWriteAsync(s_name, TimeSpan.FromHours(1), Cancel);
+        Assert.Equal(2, _account.Requests.Count);
+    }
+
+    [Fact]
+    public async Task A_blob_that_somebody_leased_is_deleted_all_the_same()
+    {
+        _account.Write("v1");
+        _account.Leased = true;
+        await _vault.DeleteAsync(s_name, "v1", Cancel);
+        Assert.Empty(_account.Versions);
+        Assert.Single(_account.Requests, request => request == "PUT ?comp=lease");
+    }
+
+    [Fact]
     public async Task What_the_account_forbids_is_not_taken_for_a_missing_blob()
     {
         await using AccountStandIn other = await AccountStandIn.StartAsync();

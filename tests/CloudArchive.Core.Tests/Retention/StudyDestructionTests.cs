@@ -214,7 +214,7 @@ public sealed class StudyDestructionTests(SharedStorage shared)
     [Fact]
     public async Task An_order_that_was_left_without_its_rows_before_it_was_ended_is_ended_by_its_certificate()
     {
-        // What version 0.2 left after one conflict: the packs and their rows gone, the certificate there, and the order begun for ever.
+        // What one conflict left before: the packs and their rows gone, the certificate there, and the order begun for ever.
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
         await archive.BackUpAsync();
         archive.Clock.Advance(_elevenYears);
