@@ -34,6 +34,15 @@ public sealed class AppSettingsTests
     }
 
     [Fact]
+    public void The_staffs_tenant_is_the_one_in_the_authority_unless_another_is_set()
+    {
+        Assert.Equal("tenant", AppSettings.Read(Configuration(Whole)).StaffTenant);
+        Assert.Equal("other", AppSettings.Read(Configuration(new(Whole) { ["CloudArchive:StaffTenant"] = "other" })).StaffTenant);
+        Dictionary<string, string?> none = new(Whole) { ["CloudArchive:StaffAuthority"] = "https://login.example/" };
+        Assert.Contains("StaffTenant", Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(none))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_webhook_and_the_limit_of_silence_are_read_where_they_are_set()
     {
         AppSettings settings = AppSettings.Read(Configuration(new(Whole)

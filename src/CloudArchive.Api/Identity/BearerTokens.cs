@@ -24,6 +24,9 @@ public sealed class BearerTokens : IDisposable
     /// <summary>App roles that stand for a clinic: <c>clinic:smith-dental</c>, or <c>clinic:*</c> for all, where the issuer cannot be had to add the claim <c>clinics</c>.</summary>
     private const string ClinicRole = "clinic:";
 
+    /// <summary>What Entra ID states in access tokens, v1.0 and v2.0, and never in ID tokens: which client asked, and how it proved itself.</summary>
+    private static readonly string[] _claimsOfClients = ["appid", "appidacr", "azpacr"];
+
     private const int MostCharacters = 16 * 1024;
     private static readonly TimeSpan _staffOutage = TimeSpan.FromHours(12);
     private static readonly TimeSpan _skew = TimeSpan.FromMinutes(1);
@@ -197,7 +200,7 @@ public sealed class BearerTokens : IDisposable
         bool access = token.Typ is null or "" || token.Typ.Equals("JWT", StringComparison.OrdinalIgnoreCase) || token.Typ.Equals(AgentTokenType, StringComparison.OrdinalIgnoreCase);
         bool id = token.Typ is null or "" || token.Typ.Equals("JWT", StringComparison.OrdinalIgnoreCase);
         bool application = Values(token, "idtyp").Contains("app");
-        bool client = new[] { "appid", "appidacr", "azpacr" }.Any(name => Values(token, name).Any());
+        bool client = _claimsOfClients.Any(name => Values(token, name).Any());
         if (use == TokenUse.Call && (!access || !scoped || application))
         {
             throw new TokenException("The token is no access token of a person: ID tokens, and tokens that an application got for itself, open nothing here. "
