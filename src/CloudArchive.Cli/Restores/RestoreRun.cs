@@ -258,9 +258,9 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
 
         /// <summary>One that the service could not hand out.</summary>
         public static Fetched Failed(RestorePackFailure failure) =>
-            new(null, null, Why(failure), failure.Destroyed is null && failure.Cause is not (PackFailure.KeyUnavailable or PackFailure.TimedOut), failure.Files, failure.Passing) { _id = failure.Pack };
+            new(null, null, Describe(failure), failure.Destroyed is null && failure.Cause is not (PackFailure.KeyUnavailable or PackFailure.TimedOut), failure.Files, failure.Passing) { _id = failure.Pack };
 
-        private static string Why(RestorePackFailure failure) => failure.Destroyed switch
+        private static string Describe(RestorePackFailure failure) => failure.Destroyed switch
         {
             { At: { } at, Destruction: { } id } => $"destroyed on {at.UtcDateTime:yyyy-MM-dd}, when its time was over: certificate {id}",
             { } => "is being destroyed, because its time is over",

@@ -268,7 +268,6 @@ public abstract class StoredBlobContract
         await Vault.SetLegalHoldAsync(other, second, true, Cancel);
         await Assert.ThrowsAsync<BlobProtectedException>(() => Vault.DeleteAsync(other, second, Cancel));
         await Vault.SetLegalHoldAsync(other, second, false, Cancel);
-        await LeaseAsync(other);
         await Vault.DeleteAsync(other, second, Cancel);
         Assert.Empty(await Vault.ListVersionsAsync(VaultArea.Packs, other.Path, Cancel).ToListAsync(Cancel));
         await Assert.ThrowsAsync<BlobProtectedException>(() => Vault.DeleteAsync(name, version, Cancel));
