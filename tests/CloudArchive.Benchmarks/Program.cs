@@ -7,8 +7,15 @@ if (args is ["audit"])
 
 if (args is ["localhost", ..])
 {
-    return await LocalHostScale.RunAsync(args.Length > 1 ? int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture) : 10_000);
+    return await LocalHostScale.RunAsync(Number(1, 10_000));
+}
+
+if (args is ["agent", ..])
+{
+    return await AgentScale.RunAsync(Number(1, 100_000), Number(2, 2000));
 }
 
 BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(System.Reflection.Assembly.GetExecutingAssembly()).Run(args);
 return 0;
+
+int Number(int place, int otherwise) => args.Length > place ? int.Parse(args[place], System.Globalization.CultureInfo.InvariantCulture) : otherwise;

@@ -69,10 +69,10 @@ public static class SampleStudies
         }
     }
 
-    /// <summary>One small instance of a study of its own, for a test that needs just any.</summary>
-    public static void WriteOne(string path, string key, string? study = null)
+    /// <summary>One small instance of a study and a patient of its own, for a test that needs just any.</summary>
+    public static void WriteOne(string path, string key, string? study = null, string? patient = null)
     {
-        Image image = new(SecondaryCapture, "OT", study ?? "study of " + key, key, "Nobody^Real", "P-" + key, "20250101", "Single");
+        Image image = new(SecondaryCapture, "OT", study ?? "study of " + key, key, "Nobody^Real", patient ?? "P-" + key, "20250101", "Single");
         Write(path, image, TransferSyntaxes.ExplicitVrLittleEndian, w => Small(w, key.Length, TransferSyntaxes.ExplicitVrLittleEndian));
     }
 
