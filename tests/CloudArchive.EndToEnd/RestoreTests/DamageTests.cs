@@ -1,3 +1,5 @@
+using System.IO.Compression;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CloudArchive.Cli;
@@ -108,20 +110,47 @@ public sealed class DamageTests
 
         await DeleteAsync("p", "pack's row gone", (row, pack, _) => row.Key.EndsWith(pack, StringComparison.Ordinal));
         await DeleteAsync("s", "study's row gone", (row, pack, _) => row.Key.EndsWith(pack, StringComparison.Ordinal));
-        await DeleteAsync("i", "instance's row gone", (row, pack, _) => row.Key.EndsWith(pack, StringComparison.Ordinal));
-        foreach (string index in (string[])["o", "xp", "xa", "xd"])
+        await DeleteAsync("k", "instances' row gone", (row, pack, _) => row.Key.Contains($":{pack}:", StringComparison.Ordinal));
+        await DeleteAsync("o", "row o of its index gone", (row, pack, _) => row.Key.EndsWith(pack, StringComparison.Ordinal));
+        foreach (string index in (string[])["xp", "xa", "xd"])
         {
             await DeleteAsync(index, $"row {index} of its index gone", (row, _, study) => row.Key.EndsWith(study, StringComparison.Ordinal));
         }
 
-        await ReplaceAsync(Instance(damages.Next(PackFailure.CatalogueMismatch, "instance's row: other length")), "length", 1L);
-        await ReplaceAsync(Instance(damages.Next(PackFailure.CatalogueMismatch, "instance's row: other class")), "sopClass", "no uid");
+        await RepackAsync("other length", instances => instances[0]!["length"] = 1);
+        await RepackAsync("other class", instances => instances[0]!["sopClass"] = "no uid");
+        await RepackAsync("one that is not there", instances =>
+        {
+            JsonNode more = instances[0]!.DeepClone();
+            more["sha256"] = new string('0', 64);
+            instances.Add(more);
+        });
+        await RepackAsync("none", instances => instances.Clear());
+        PackId garbled = damages.Next(PackFailure.CatalogueMismatch, "instances' row: garbled");
+        await ReplaceAsync(Instances(garbled), "i00", new byte[] { 1, 2, 3 });
         PackId counted = damages.Next(PackFailure.CatalogueMismatch, "study's row: other count");
         await ReplaceAsync(rows["s"].Single(row => row.Key.EndsWith(counted.ToString(), StringComparison.Ordinal)), "instances", 7L);
-        Row more = Instance(damages.Next(PackFailure.CatalogueMismatch, "an instance that is not there"));
-        await archive.WriteCatalogueAsync(new RowWrite.Insert(more.Key.Replace(more.Key.Split(':')[3], new string('0', 64), StringComparison.Ordinal), more.Values));
 
-        Row Instance(PackId pack) => rows["i"].Single(row => row.Key.EndsWith(pack.ToString(), StringComparison.Ordinal));
+        Row Instances(PackId pack) => rows["k"].Single(row => row.Key.Contains($":{pack}:", StringComparison.Ordinal));
+
+        async Task RepackAsync(string what, Action<JsonArray> change)
+        {
+            Row row = Instances(damages.Next(PackFailure.CatalogueMismatch, $"instances' row: {what}"));
+            JsonArray instances;
+            await using (BrotliStream packed = new(new MemoryStream(row.Bytes("i00")!), CompressionMode.Decompress))
+            {
+                instances = (await JsonNode.ParseAsync(packed, cancellationToken: TestContext.Current.CancellationToken))!.AsArray();
+            }
+
+            change(instances);
+            using MemoryStream changed = new();
+            await using (BrotliStream packed = new(changed, CompressionLevel.Fastest, leaveOpen: true))
+            {
+                await packed.WriteAsync(Encoding.UTF8.GetBytes(instances.ToJsonString()), TestContext.Current.CancellationToken);
+            }
+
+            await ReplaceAsync(row, "i00", changed.ToArray());
+        }
 
         Task ReplaceAsync(Row row, string name, object value) => archive.WriteCatalogueAsync(new RowWrite.Upsert(row.Key, new Dictionary<string, object>(row.Values) { [name] = value }));
 

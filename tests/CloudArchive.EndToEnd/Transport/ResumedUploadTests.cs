@@ -69,16 +69,16 @@ public sealed class ResumedUploadTests(BadlyConnectedPractice practice)
         practice.Set(new NetworkFaults());
         string folder = Write("commit", 3, 200_000);
         string? bad = null;
-        HttpResponseMessage Fail(HttpRequestMessage request, HttpResponseMessage answer)
+        HttpResponseMessage? Fail(HttpRequestMessage request)
         {
             string path = request.RequestUri!.AbsolutePath;
             if (request.Method != HttpMethod.Post || !path.EndsWith("/commit", StringComparison.Ordinal))
             {
-                return answer;
+                return null;
             }
 
             bad ??= path;
-            return path == bad ? new HttpResponseMessage(HttpStatusCode.InternalServerError) : answer;
+            return path == bad ? new HttpResponseMessage(HttpStatusCode.InternalServerError) { RequestMessage = request } : null;
         }
 
         (ExitCode code, string output, string error) = await InProcessCli.RunAsync(practice.Practice.Agent.Home, Fail, "backup", folder);
