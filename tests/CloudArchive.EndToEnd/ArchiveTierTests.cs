@@ -32,7 +32,7 @@ public sealed class ArchiveTierTests
         int asked = 0;
         using StringWriter output = new();
         using StringWriter error = new();
-        NetworkOptions patient = new() { IdleTimeout = TimeSpan.FromDays(99), AnswerTimeout = TimeSpan.FromDays(99), RunPatience = TimeSpan.FromDays(99) }; // by this clock
+        NetworkOptions patient = new() { IdleTimeout = TimeSpan.FromDays(20), AnswerTimeout = TimeSpan.FromDays(20), RunPatience = TimeSpan.FromDays(20) }; // by this clock
         CliEnvironment environment = InProcessCli.Environment(practice["admin"], output, error, clock: clock, network: patient, between: (request, answer) =>
         {
             if (request.RequestUri!.AbsolutePath.EndsWith("/result", StringComparison.Ordinal) && ++asked == 3)

@@ -19,7 +19,7 @@ internal static class InProcessCli
     };
 
     /// <summary>Runs a command of which some requests reach nobody: <paramref name="instead"/> answers them.</summary>
-    public static async Task<(ExitCode Code, string Output, string Error)> RunAsync(string home, Func<HttpRequestMessage, HttpResponseMessage?> instead, params string[] arguments)
+    public static async Task<(ExitCode Code, string Output, string Error)> RunInsteadAsync(string home, Func<HttpRequestMessage, HttpResponseMessage?> instead, params string[] arguments)
     {
         using StringWriter output = new();
         using StringWriter error = new();

@@ -81,14 +81,14 @@ public sealed class ResumedUploadTests(BadlyConnectedPractice practice)
             return path == bad ? new HttpResponseMessage(HttpStatusCode.InternalServerError) { RequestMessage = request } : null;
         }
 
-        (ExitCode code, string output, string error) = await InProcessCli.RunAsync(practice.Practice.Agent.Home, Fail, "backup", folder);
+        (ExitCode code, string output, string error) = await InProcessCli.RunInsteadAsync(practice.Practice.Agent.Home, Fail, "backup", folder);
         Assert.True(code == ExitCode.Incomplete, $"{code} {output}{error}");
         Assert.Contains("HTTP 500", output, StringComparison.Ordinal);
         Assert.Contains(".dcm", output, StringComparison.Ordinal);
 
         // The next run scans, and backs up what is new, although the pack still fails.
         SampleStudies.WriteNoise(Path.Combine(folder, "new.dcm"), "commit new", 10_000, "commit new");
-        (code, output, error) = await InProcessCli.RunAsync(practice.Practice.Agent.Home, Fail, "backup", folder, "--json");
+        (code, output, error) = await InProcessCli.RunInsteadAsync(practice.Practice.Agent.Home, Fail, "backup", folder, "--json");
         Assert.Equal(ExitCode.Incomplete, code);
         JsonObject report = JsonNode.Parse(output)!.AsObject();
         Assert.Equal((3, 1, 1), ((int)report["backedUp"]!, (int)report["pending"]!, (int)report["packs"]!));
