@@ -156,13 +156,16 @@ public sealed class Uplink(TimeProvider clock, double? remembered)
         }
     }
 
-    private double? Rate()
+    private double? Rate() => Measured() ?? remembered;
+
+    private double? Measured()
     {
         TimeSpan busy = _underWay > 0 ? _busy + clock.GetElapsedTime(_busySince) : _busy;
-        return busy > TimeSpan.Zero && (_bytes >= EnoughBytes || busy >= EnoughTime) ? _bytes / busy.TotalSeconds : remembered;
+        return busy > TimeSpan.Zero && (_bytes >= EnoughBytes || busy >= EnoughTime) ? _bytes / busy.TotalSeconds : null;
     }
 
-    private double BytesUnderWay() => (Rate() ?? Unmeasured) * UnderWay.TotalSeconds;
+    /// <summary>What an earlier run remembers was another day's link, or another network's: no more is staked on it than it takes to measure this one.</summary>
+    private double BytesUnderWay() => Measured() is { } rate ? rate * UnderWay.TotalSeconds : Math.Min((remembered ?? Unmeasured) * UnderWay.TotalSeconds, EnoughBytes);
 
     private int BlockNow() => PowerOfTwo((long)(BytesUnderWay() / 2));
 

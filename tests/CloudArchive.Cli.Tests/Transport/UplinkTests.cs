@@ -23,10 +23,22 @@ public sealed class UplinkTests
     [InlineData(5_000_000, 4096, 3)]
     [InlineData(10_000_000, 8192, 3)]
     [InlineData(100_000_000, 8192, 8)]
-    public void Blocks_and_their_number_follow_the_link(double rate, int kilobytes, int inFlight)
+    public async Task Blocks_and_their_number_follow_the_link(double rate, int kilobytes, int inFlight)
     {
-        Uplink uplink = new(_clock, rate);
+        Uplink uplink = new(_clock, null);
+        await SendAsync(uplink, (long)rate * 10, 10);
         Assert.Equal((kilobytes * 1024, inFlight), (uplink.BlockLength(64 << 20), uplink.InFlight));
+    }
+
+    [Theory]
+    [InlineData(50_000, 256, 1)]
+    [InlineData(100_000_000, 512, 2)]
+    public async Task What_is_remembered_of_a_link_stakes_no_more_than_it_takes_to_measure_this_one(double remembered, int kilobytes, int inFlight)
+    {
+        Uplink uplink = new(_clock, remembered);
+        Assert.Equal((kilobytes * 1024, inFlight), (uplink.BlockLength(64 << 20), uplink.InFlight));
+        await SendAsync(uplink, 100_000_000, 1);
+        Assert.Equal((8192 * 1024, 8), (uplink.BlockLength(64 << 20), uplink.InFlight));
     }
 
     [Fact]
