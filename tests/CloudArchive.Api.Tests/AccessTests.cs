@@ -11,142 +11,10 @@ using Microsoft.AspNetCore.Routing;
 
 namespace CloudArchive.Api.Tests;
 
+/// <summary>Who gets what beyond what <see cref="AccessMatrixTests"/> states: what is in reach, what a refusal leaves, how many are answered.</summary>
 public sealed class AccessTests(SharedStorage shared)
 {
-    /// <summary>Who may call what, stated a second time: a policy that is loosened by mistake is found here.</summary>
-    private static readonly Dictionary<string, Roles> _allowed = new(StringComparer.Ordinal)
-    {
-        ["GET /v1/health"] = Roles.None,
-        ["GET /v1/keys"] = Roles.None,
-        ["POST /v1/enrollments"] = Roles.None,
-        ["POST /v1/token"] = Roles.None,
-        ["GET /openapi/{documentName}.json"] = Roles.None,
-        ["POST /v1/clinics"] = Roles.Admin,
-        ["GET /v1/clinics"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}"] = Roles.Admin | Roles.Compliance,
-        ["PUT /v1/clinics/{clinic}/settings"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/enrollments"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/agents"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/agents/{agent}/revoke"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/agents/{agent}/key"] = Roles.Agent,
-        ["GET /v1/clinics/{clinic}/keys"] = Roles.Agent,
-        ["GET /v1/access"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/access/reviews"] = Roles.Admin,
-        ["GET /v1/access/reviews"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/access/reviews/{review}"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/access/{subject}/block"] = Roles.Admin,
-        ["POST /v1/access/{subject}/unblock"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/access"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/access/reviews"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/access/reviews"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/access/reviews/{review}"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/packs"] = Roles.Agent,
-        ["POST /v1/clinics/{clinic}/packs/{pack}/upload-url"] = Roles.Agent,
-        ["POST /v1/clinics/{clinic}/packs/{pack}/commit"] = Roles.Agent,
-        ["GET /v1/clinics/{clinic}/packs"] = Roles.Agent | Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/packs/{pack}"] = Roles.Agent | Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/receipts"] = Roles.Agent | Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/studies"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/studies/search"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/studies/{study}"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/instances"] = Roles.Agent | Roles.Admin,
-        ["POST /v1/clinics/{clinic}/catalog/rebuild"] = Roles.Admin,
-        ["GET /v1/doctor"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/keys/rewrap"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/restores"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/restores"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/restores/{restore}"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/restores/{restore}/approve"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/restores/{restore}/result"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/restores/{restore}/report"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/restore-tests"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/restore-tests"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/disclosures/search"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/alerts"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/alerts/{alert}/retry"] = Roles.Admin,
-        ["GET /v1/alerts"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/alerts/{alert}/retry"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/restore-tests/{run}"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin | Roles.Compliance,
-        ["PUT /v1/clinics/{clinic}/restore-test-budget"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/reports/{period}.csv"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/reports/{period}.pdf"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/retention"] = Roles.Admin | Roles.Compliance,
-        ["PUT /v1/clinics/{clinic}/retention"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/retention/plan"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/holds"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/holds"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/holds/{hold}"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/holds/{hold}/clear"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/holds/{hold}/approve"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/destructions"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/destructions"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/destructions/{destruction}"] = Roles.Admin | Roles.Compliance,
-        ["POST /v1/clinics/{clinic}/destructions/{destruction}/approve"] = Roles.Admin,
-        ["POST /v1/clinics/{clinic}/destructions/{destruction}/reject"] = Roles.Admin,
-        ["GET /v1/clinics/{clinic}/destructions/{destruction}/certificate"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/evidence"] = Roles.Admin | Roles.Compliance,
-        ["GET /v1/clinics/{clinic}/evidence/{run}/{file}"] = Roles.Admin | Roles.Compliance,
-    };
-
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    [Fact]
-    public async Task Every_endpoint_has_the_policy_that_it_should_have()
-    {
-        await using ApiHost host = await ApiHost.StartAsync(shared);
-        foreach (RouteEndpoint endpoint in host.Endpoints.Where(IsApi))
-        {
-            EndpointPolicy policy = endpoint.Metadata.GetMetadata<EndpointPolicy>() ?? throw new InvalidOperationException($"{endpoint.DisplayName} has no policy.");
-            if (_allowed.TryGetValue(Name(endpoint), out Roles roles))
-            {
-                Assert.Equal((Name(endpoint), roles), (Name(endpoint), policy.Roles));
-            }
-            else
-            {
-                // The audit log's endpoints have their own tests; what is new has to be stated above.
-                Assert.Contains("/audit/", Name(endpoint), StringComparison.Ordinal);
-            }
-        }
-
-        Assert.Empty(_allowed.Keys.Except(host.Endpoints.Select(Name)));
-    }
-
-    [Fact]
-    public async Task No_endpoint_answers_a_role_or_a_clinic_that_it_is_not_for()
-    {
-        await using ApiHost host = await ApiHost.StartAsync(shared);
-        ApiAgent mine = await ApiAgent.CreateAsync(host);
-        ApiAgent other = await ApiAgent.CreateAsync(host);
-        string clinic = mine.Enrolled.Clinic.Value;
-        Dictionary<Roles, string> tokens = new() { [Roles.Agent] = await mine.TokenAsync(), [Roles.Admin] = host.Staff("admin", clinic), [Roles.Compliance] = host.Staff("compliance", clinic) };
-        Dictionary<Roles, string> foreign = new()
-        {
-            [Roles.Agent] = await other.TokenAsync(),
-            [Roles.Admin] = host.Staff("admin", other.Enrolled.Clinic.Value),
-            [Roles.Compliance] = host.Staff("compliance", other.Enrolled.Clinic.Value),
-        };
-        foreach (RouteEndpoint endpoint in host.Endpoints.Where(endpoint => IsApi(endpoint) && _allowed.GetValueOrDefault(Name(endpoint)) != Roles.None))
-        {
-            string method = Name(endpoint).Split(' ')[0];
-            string path = Path(endpoint, clinic, $"{clinic}.0000000000000000");
-            Answer anonymous = await host.SendAsync(method, path, null);
-            Assert.Equal((401, "token-invalid", "Bearer"), (anonymous.Status, anonymous.Problem, anonymous.Headers.WwwAuthenticate.ToString()));
-            foreach ((Roles role, string token) in tokens)
-            {
-                Answer answer = await host.SendAsync(method, path, token);
-                bool allowed = (_allowed[Name(endpoint)] & role) != Roles.None && !NeedsAllClinics(endpoint);
-                Assert.True(allowed == (answer.Problem != "forbidden"), $"{Name(endpoint)} as {role}: {answer.Status} {answer.Body}");
-            }
-
-            foreach ((Roles role, string token) in foreign)
-            {
-                Answer answer = await host.SendAsync(method, path, token);
-                bool own = endpoint.Metadata.GetMetadata<EndpointPolicy>()!.Reach == Reach.Own && role != Roles.Agent;
-                Assert.True(own || answer is { Status: 403, Problem: "forbidden" }, $"{Name(endpoint)} as foreign {role}: {answer.Status} {answer.Body}");
-            }
-        }
-    }
 
     [Fact]
     public async Task A_list_of_clinics_holds_those_in_reach()
@@ -289,18 +157,5 @@ public sealed class AccessTests(SharedStorage shared)
     // The portal's take no token: PortalMatrixTests.
     private static bool IsApi(RouteEndpoint endpoint) => endpoint.Metadata.GetMetadata<PortalSurface>() is null;
 
-    private static bool NeedsAllClinics(RouteEndpoint endpoint) => endpoint.Metadata.GetMetadata<EndpointPolicy>()!.Reach == Reach.AllClinics;
-
     private static string Name(RouteEndpoint endpoint) => $"{endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods[0]} {endpoint.RoutePattern.RawText}";
-
-    private static string Path(RouteEndpoint endpoint, string clinic, string agent) => endpoint.RoutePattern.RawText!
-        .Replace("{clinic}", clinic, StringComparison.Ordinal)
-        .Replace("{agent}", agent, StringComparison.Ordinal)
-        .Replace("{subject}", "nobody", StringComparison.Ordinal)
-        .Replace("{review}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)
-        .Replace("{alert}", "20261126-0123456789abcdef0123456789abcdef", StringComparison.Ordinal)
-        .Replace("{study}", "1.2.3", StringComparison.Ordinal)
-        .Replace("{pack}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)
-        .Replace("{restore}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal)
-        .Replace("{run}", "01890a5d-ac96-774b-bcce-b302099a8057", StringComparison.Ordinal);
 }
