@@ -349,6 +349,7 @@ var settings texts = {
   CloudArchive__ClinicVaults: join(map(clinicVaultNames, name => 'https://${name}${environment().suffixes.keyvaultDns}/'), ' ')
   CloudArchive__HsmKeys: string(premiumVault)
   CloudArchive__StaffAuthority: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+  CloudArchive__StaffTenant: tenant().tenantId
   CloudArchive__SilentAfterDays: string(silentAfterDays)
   CloudArchive__StaffAudience: staffClientId
   CloudArchive__StaffMfaContexts: staffMfaContexts

@@ -83,7 +83,7 @@ public sealed class Network : IDisposable
             try
             {
                 using HttpRequestMessage message = await request(cancellationToken);
-                AskFirst(message, exchange, attempts);
+                AskFirst(message, exchange);
                 using HttpResponseMessage answer = await SendAsync(message, exchange.Measured, cancellationToken);
                 if (Failure.Of(answer, exchange.Answerer, Clock.GetUtcNow()) is { } failed)
                 {
@@ -175,13 +175,13 @@ public sealed class Network : IDisposable
         problem.ValueKind == JsonValueKind.Object && problem.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     /// <summary>Where the other side said "not now", a body goes out only once it says "continue" (RFC 9110, 10.1.1): over a slow link that is minutes, for nothing.</summary>
-    private void AskFirst(HttpRequestMessage message, Exchange exchange, Attempts attempts)
+    private void AskFirst(HttpRequestMessage message, Exchange exchange)
     {
         if (message.Content?.Headers.ContentLength >= LeastBodyToAskFor)
         {
             lock (_gate)
             {
-                message.Headers.ExpectContinue = attempts.HasFailed || Host(exchange.Where).DownSince is not null;
+                message.Headers.ExpectContinue = Host(exchange.Where).SaysNotNow;
             }
         }
     }
@@ -229,7 +229,10 @@ public sealed class Network : IDisposable
 
         public bool Told { get; set; }
 
-        public void Answered(long now) => (DownSince, LastAnswer, Told) = (null, now, false);
+        /// <summary>Whether its last answer was 503 or the like. A page in its place takes the body before it answers, and would be told as a lost connection.</summary>
+        public bool SaysNotNow { get; set; }
+
+        public void Answered(long now) => (DownSince, LastAnswer, Told, SaysNotNow) = (null, now, false, false);
     }
 
     /// <summary>The attempts of one exchange: the policy.</summary>
@@ -237,9 +240,6 @@ public sealed class Network : IDisposable
     {
         private int _failed;
         private long _since;
-
-        /// <summary>Whether one of them failed.</summary>
-        public bool HasFailed => _failed > 0;
 
         /// <summary>Whether it is not this request alone that fails.</summary>
         public bool IsOutage { get; private set; } = true;
@@ -265,6 +265,7 @@ public sealed class Network : IDisposable
             {
                 HostState host = network.Host(exchange.Where);
                 host.DownSince ??= now;
+                host.SaysNotNow = failure.Kind == FailureKind.Busy;
                 TimeSpan leftOfOutage = network.Options.GiveUpAfter - network.Clock.GetElapsedTime(host.DownSince.Value, now);
                 left = leftOfOutage < left ? leftOfOutage : left;
                 if (host.LastAnswer > _since && failing >= network.Options.ItemPatience)

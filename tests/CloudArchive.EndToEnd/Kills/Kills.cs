@@ -101,7 +101,7 @@ internal sealed class LivingFolder(string path, Random random)
         {
             string visit = System.IO.Path.Combine(path, $"visit {random.Next(number)}");
             string changed = Directory.GetFiles(visit).Order(StringComparer.Ordinal).First();
-            using (FileStream file = File.Open(changed, FileMode.Open, FileAccess.ReadWrite))
+            using (FileStream file = File.Open(changed, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete)) // a watch may be reading it
             {
                 file.Position = file.Length - 1;
                 file.WriteByte((byte)random.Next(256));

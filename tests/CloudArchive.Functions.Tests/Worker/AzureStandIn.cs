@@ -125,6 +125,7 @@ public sealed class AzureStandIn : IAsyncDisposable
         ["CloudArchive__StaffAudience"] = Audience,
         ["CloudArchive__StaffAuthority"] = Issuer,
         ["CloudArchive__StaffMfaContexts"] = "c1",
+        ["CloudArchive__StaffTenant"] = Tenant,
         ["CloudArchive__TableEndpoint"] = $"https://{Tables}/",
         ["CloudArchive__VaultUri"] = $"https://{Vault}/",
     };
