@@ -97,7 +97,8 @@ internal sealed class LivingFolder(string path, Random random)
             CtSeries.WriteVolume(System.IO.Path.Combine(path, $"volume {number}", "volume.dcm"), $"kill-volume-{number}", frames: 20 + random.Next(40), side: 512);
         }
 
-        if (number > 0)
+        // Not so much of it within a day that it looks like an attack, which is held back until a person has looked.
+        if (number < 8 ? number % 2 == 1 : number % 4 == 0)
         {
             string visit = System.IO.Path.Combine(path, $"visit {random.Next(number)}");
             string changed = Directory.GetFiles(visit).Order(StringComparer.Ordinal).First();
