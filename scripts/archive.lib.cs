@@ -69,7 +69,8 @@ sealed record BlobReply(int Status, string Code, byte[] Body, IReadOnlyDictionar
 /// <summary>Blob storage, past the service.</summary>
 /// <param name="root">The account's URL, without a slash at its end.</param>
 /// <param name="sign">Puts on a request what lets it in.</param>
-sealed class BlobStorage(string root, Func<HttpRequestMessage, byte[]?, Task> sign)
+/// <param name="clock">The time that requests state.</param>
+sealed class BlobStorage(string root, Func<HttpRequestMessage, byte[]?, Task> sign, TimeProvider clock)
 {
     // The account and key that Azurite documents for everyone.
     private const string Account = "devstoreaccount1";
@@ -78,7 +79,7 @@ sealed class BlobStorage(string root, Func<HttpRequestMessage, byte[]?, Task> si
     public string Root => root;
 
     /// <summary>As the holder of Azurite's account key.</summary>
-    public static BlobStorage OfAzurite(string url) => new($"{new Uri(url).GetLeftPart(UriPartial.Authority)}/{Account}", (request, content) =>
+    public static BlobStorage OfAzurite(string url, TimeProvider clock) => new($"{new Uri(url).GetLeftPart(UriPartial.Authority)}/{Account}", (request, content) =>
     {
         // https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
         Dictionary<string, string> headers = request.Headers.ToDictionary(h => h.Key, h => string.Join(',', h.Value), StringComparer.OrdinalIgnoreCase);
@@ -89,7 +90,7 @@ sealed class BlobStorage(string root, Func<HttpRequestMessage, byte[]?, Task> si
         string toSign = $"{request.Method}\n\n\n{length}\n\n\n\n\n\n{headers.GetValueOrDefault("If-None-Match")}\n\n\n{named}/{Account}{request.RequestUri.AbsolutePath}{query}";
         request.Headers.TryAddWithoutValidation("Authorization", $"SharedKey {Account}:{Sign(toSign)}");
         return Task.CompletedTask;
-    });
+    }, clock);
 
     /// <summary>A SAS for one blob, signed with Azurite's key. https://learn.microsoft.com/rest/api/storageservices/create-service-sas</summary>
     public string AzuritesSas(string path, string permissions, DateTimeOffset expires)
@@ -103,7 +104,7 @@ sealed class BlobStorage(string root, Func<HttpRequestMessage, byte[]?, Task> si
     public async Task<BlobReply> SendAsync(HttpMethod method, string target, byte[]? content = null, params (string Name, string Value)[] headers)
     {
         using HttpRequestMessage request = new(method, target.StartsWith('/') ? root + target : target);
-        foreach ((string name, string value) in ((string, string)[])[("x-ms-date", DateTime.UtcNow.ToString("R", CultureInfo.InvariantCulture)), ("x-ms-version", "2024-11-04"), .. headers])
+        foreach ((string name, string value) in ((string, string)[])[("x-ms-date", clock.GetUtcNow().ToString("R", CultureInfo.InvariantCulture)), ("x-ms-version", "2024-11-04"), .. headers])
         {
             request.Headers.TryAddWithoutValidation(name, value);
         }

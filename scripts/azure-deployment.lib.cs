@@ -5,7 +5,7 @@ using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 
 /// <summary>The deployment that is tried.</summary>
-sealed class Azure(Options options)
+sealed class Azure(Options options, TimeProvider clock)
 {
     private readonly string _name = "trial-" + RandomNumberGenerator.GetHexString(6, lowercase: true);
     private Dictionary<string, string> _values = [];
@@ -82,7 +82,7 @@ sealed class Azure(Options options)
         {
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
             return Task.CompletedTask;
-        });
+        }, clock);
         for (int minute = 0; minute < 10 && (await storage.SendAsync(HttpMethod.Get, "/packs?restype=container&comp=list&maxresults=1")).Status == 403; minute++)
         {
             await Task.Delay(TimeSpan.FromMinutes(1));
@@ -163,7 +163,7 @@ sealed class Azure(Options options)
         }
 
         Console.WriteLine($"""
-            What stays, because it is locked: the group {_values.GetValueOrDefault("CLOUDARCHIVE_ARCHIVE_GROUP")} with the account {_values.GetValueOrDefault("CLOUDARCHIVE_ARCHIVE_NAME")} (evidence and checkpoints until {DateTime.UtcNow.AddYears(7):yyyy-MM-dd}, packs until {DateTime.UtcNow.AddYears(1):yyyy-MM-dd} at the earliest)
+            What stays, because it is locked: the group {_values.GetValueOrDefault("CLOUDARCHIVE_ARCHIVE_GROUP")} with the account {_values.GetValueOrDefault("CLOUDARCHIVE_ARCHIVE_NAME")} (evidence and checkpoints until {clock.GetUtcNow().AddYears(7):yyyy-MM-dd}, packs until {clock.GetUtcNow().AddYears(1):yyyy-MM-dd} at the earliest)
             the vaults, and their roles. After that: lift their locks, `az group delete`. The application's redirect URI was changed: set it back if it serves another deployment.
             """);
     }

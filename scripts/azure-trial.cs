@@ -39,7 +39,7 @@ static async Task<int> LocalAsync(Options options, string work)
     using LocalHostProcess host = await LocalHostProcess.StartAsync(work, keep: false);
     try
     {
-        return await new Trial(options, host.ToArchive(work), BlobStorage.OfAzurite(options.Blobs ?? (string)host.Ready["blobUrl"]!), null).RunAsync();
+        return await new Trial(options, host.ToArchive(work), BlobStorage.OfAzurite(options.Blobs ?? (string)host.Ready["blobUrl"]!, TimeProvider.System), null, TimeProvider.System).RunAsync();
     }
     finally
     {
@@ -60,12 +60,12 @@ static async Task<int> AzureAsync(Options options, string work)
     }
 
     await PrepareAsync(options);
-    Azure azure = new(options);
+    Azure azure = new(options, TimeProvider.System);
     try
     {
         await azure.DeployAsync();
         Archive archive = new(azure["CLOUDARCHIVE_INGEST_URL"].TrimEnd('/'), azure["CLOUDARCHIVE_RECOVERY_URL"].TrimEnd('/'), await Azure.TokenAsync("--scope", $"api://{options.ClientId}/access"), work);
-        return await new Trial(options, archive, await azure.OpenStorageAsync(), azure).RunAsync();
+        return await new Trial(options, archive, await azure.OpenStorageAsync(), azure, TimeProvider.System).RunAsync();
     }
     finally
     {
@@ -127,13 +127,13 @@ sealed record Seen(Answer Answer, string What)
 }
 
 /// <summary>The rows. Each is one method; one that fails is "not checked" and ends no other.</summary>
-sealed class Trial(Options options, Archive archive, BlobStorage blobs, Azure? azure)
+sealed class Trial(Options options, Archive archive, BlobStorage blobs, Azure? azure, TimeProvider clock)
 {
     private const string Clinic = "trial-dental", Scratch = "/packs/trial-scratch/locked", Loose = "/packs/trial-scratch/loose";
     private static readonly (string, string) s_block = ("x-ms-blob-type", "BlockBlob");
 
     private readonly List<(string Name, string Expected, Seen Seen)> _rows = [];
-    private readonly DateTimeOffset _began = DateTimeOffset.UtcNow;
+    private readonly DateTimeOffset _began = clock.GetUtcNow();
     private int _backedUp;
     private string _pack = "", _version = "", _scratchVersion = "", _heldBack = "", _writeUrl = "", _readUrl = "";
 
@@ -163,7 +163,7 @@ sealed class Trial(Options options, Archive archive, BlobStorage blobs, Azure? a
         await TryAsync("delete a locked version", "409", async () => Seen.Refused(await blobs.SendAsync(HttpMethod.Delete, Versioned), 409));
         await TryAsync("write a new blob over a locked pack", "409 or 412", async () => Seen.Refused(await blobs.SendAsync(HttpMethod.Put, Pack, "ransomware"u8.ToArray(), s_block, ("If-None-Match", "*")), 409, 412));
         await TryAsync("change a locked version's metadata", "409", async () => Seen.Refused(await blobs.SendAsync(HttpMethod.Put, Pack + "?comp=metadata", null, ("x-ms-meta-encryptiondata", "gone")), 409));
-        await TryAsync("shorten a lock", "409", async () => Seen.Refused(await SetLockAsync(Versioned, DateTimeOffset.UtcNow.AddHours(1)), 409));
+        await TryAsync("shorten a lock", "409", async () => Seen.Refused(await SetLockAsync(Versioned, clock.GetUtcNow().AddHours(1)), 409));
         await TryAsync("take a lock away", "409", async () => Seen.Refused(await blobs.SendAsync(HttpMethod.Delete, Versioned + "&comp=immutabilityPolicies"), 409));
         await TryAsync("extend a lock", "200", async () => Seen.Done(await SetLockAsync(ScratchVersion, _began.AddDays(2))));
         await TryAsync("tags on a locked version", "204", async () => Seen.Done(await blobs.SendAsync(HttpMethod.Put, ScratchVersion + "&comp=tags", "<Tags><TagSet><Tag><Key>tier</Key><Value>trial</Value></Tag></TagSet></Tags>"u8.ToArray())));
@@ -292,7 +292,7 @@ sealed class Trial(Options options, Archive archive, BlobStorage blobs, Azure? a
         {
             ["code"] = $"{code["code"]}", ["agentName"] = "trial", ["agentKey"] = new JsonObject { ["kty"] = "EC", ["crv"] = "P-256", ["x"] = Base64Url.EncodeToString(point.Q.X), ["y"] = Base64Url.EncodeToString(point.Q.Y) },
         });
-        long now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        long now = clock.GetUtcNow().ToUnixTimeSeconds();
         string signed = Part(new() { ["alg"] = "ES256", ["typ"] = "JWT" }) + "." + Part(new() { ["iss"] = $"{agent["agentId"]}", ["sub"] = $"{agent["agentId"]}", ["aud"] = $"{agent["audience"]}", ["jti"] = Guid.NewGuid().ToString("N"), ["iat"] = now, ["exp"] = now + 120 });
         string assertion = signed + "." + Base64Url.EncodeToString(key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256));
         using HttpClient http = new();
@@ -330,7 +330,7 @@ sealed class Trial(Options options, Archive archive, BlobStorage blobs, Azure? a
         await blobs.SendAsync(HttpMethod.Put, Loose, "trial"u8.ToArray(), s_block);
         // What a clock of storage's that is off by more than this would let live on.
         TimeSpan life = TimeSpan.FromSeconds(azure is null ? 3 : 90);
-        string url = azure is null ? blobs.AzuritesSas(Loose, "r", DateTimeOffset.UtcNow + life) : await azure.SasAsync(Loose, DateTimeOffset.UtcNow + life);
+        string url = azure is null ? blobs.AzuritesSas(Loose, "r", clock.GetUtcNow() + life) : await azure.SasAsync(Loose, clock.GetUtcNow() + life);
         BlobReply before = await blobs.SendAsync(HttpMethod.Get, url);
         await Task.Delay(life + TimeSpan.FromSeconds(azure is null ? 1 : 30));
         BlobReply after = await blobs.SendAsync(HttpMethod.Get, url);

@@ -187,7 +187,7 @@ sealed partial class Demo(Options options, string work)
         Step("Deleting and overwriting a locked pack, with the storage account's own key");
         JsonObject pack = (JsonObject)((JsonArray)(await _archive.ApiAsync(HttpMethod.Get, $"/v1/clinics/{Clinic}/packs?take=1"))["items"]!)[0]!;
         string path = $"/packs/{Clinic}/{pack["pack"]}";
-        BlobStorage blobs = BlobStorage.OfAzurite((string)_ready["blobUrl"]!);
+        BlobStorage blobs = BlobStorage.OfAzurite((string)_ready["blobUrl"]!, TimeProvider.System);
         BlobReply deleted = await blobs.SendAsync(HttpMethod.Delete, path), overwritten = await blobs.SendAsync(HttpMethod.Put, path, "ransomware"u8.ToArray(), ("x-ms-blob-type", "BlockBlob"));
         Print($"DELETE {path}: {deleted}");
         Print($"PUT    {path}: {overwritten}");

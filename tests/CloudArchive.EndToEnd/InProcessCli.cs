@@ -19,21 +19,19 @@ internal static class InProcessCli
     };
 
     /// <summary>Runs a command of which some requests reach nobody: <paramref name="instead"/> answers them.</summary>
-    public static async Task<(ExitCode Code, string Output, string Error)> RunInsteadAsync(string home, Func<HttpRequestMessage, HttpResponseMessage?> instead, params string[] arguments)
-    {
-        using StringWriter output = new();
-        using StringWriter error = new();
-        int code = await CloudArchiveCli.RunAsync(arguments, Environment(home, output, error, instead: instead), TestContext.Current.CancellationToken);
-        return ((ExitCode)code, output.ToString(), error.ToString());
-    }
+    public static Task<(ExitCode Code, string Output, string Error)> RunInsteadAsync(string home, Func<HttpRequestMessage, HttpResponseMessage?> instead, params string[] arguments) =>
+        RunAsync((output, error) => Environment(home, output, error, instead: instead), arguments);
 
     /// <summary>Runs a command.</summary>
-    public static async Task<(ExitCode Code, string Output, string Error)> RunAsync(
-        string home, Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage>? between, params string[] arguments)
+    public static Task<(ExitCode Code, string Output, string Error)> RunAsync(
+        string home, Func<HttpRequestMessage, HttpResponseMessage, HttpResponseMessage>? between, params string[] arguments) =>
+        RunAsync((output, error) => Environment(home, output, error, between), arguments);
+
+    private static async Task<(ExitCode Code, string Output, string Error)> RunAsync(Func<TextWriter, TextWriter, CliEnvironment> environment, string[] arguments)
     {
         using StringWriter output = new();
         using StringWriter error = new();
-        int code = await CloudArchiveCli.RunAsync(arguments, Environment(home, output, error, between), TestContext.Current.CancellationToken);
+        int code = await CloudArchiveCli.RunAsync(arguments, environment(output, error), TestContext.Current.CancellationToken);
         return ((ExitCode)code, output.ToString(), error.ToString());
     }
 

@@ -197,8 +197,9 @@ public sealed class BearerTokens : IDisposable
     private static void CheckUse(JsonWebToken token, TokenUse use)
     {
         bool scoped = Values(token, "scp").Concat(Values(token, "scope")).Any(scope => scope.Length > 0);
-        bool access = token.Typ is null or "" || token.Typ.Equals("JWT", StringComparison.OrdinalIgnoreCase) || token.Typ.Equals(AgentTokenType, StringComparison.OrdinalIgnoreCase);
-        bool id = token.Typ is null or "" || token.Typ.Equals("JWT", StringComparison.OrdinalIgnoreCase);
+        string type = token.Typ ?? "";
+        bool id = type.Length == 0 || type.Equals("JWT", StringComparison.OrdinalIgnoreCase);
+        bool access = id || type.Equals(AgentTokenType, StringComparison.OrdinalIgnoreCase);
         bool application = Values(token, "idtyp").Contains("app");
         bool client = _claimsOfClients.Any(name => Values(token, name).Any());
         if (use == TokenUse.Call && (!access || !scoped || application))

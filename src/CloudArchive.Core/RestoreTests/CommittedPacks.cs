@@ -25,8 +25,8 @@ public sealed class CommittedPacks(CatalogReader catalog, IBlobVault vault, Rece
 {
     private const string Extension = ".receipt.jws";
 
-    // What only the log knows may be a commit that is just now under way: without a receipt, nothing is promised yet.
-    private static readonly TimeSpan s_settled = TimeSpan.FromHours(1);
+    /// <summary>So long a commit may be under way, or be left by a crash to the reconciler: catalogue, log and storage need not agree on it yet.</summary>
+    internal static readonly TimeSpan Settled = TimeSpan.FromHours(1);
 
     /// <summary>The packs, ascending by id. Reads catalogue, names in storage and log whole.</summary>
     public async Task<IReadOnlyList<CommittedPack>> ReadAsync(ClinicId clinic, CancellationToken cancellationToken)
@@ -62,9 +62,9 @@ public sealed class CommittedPacks(CatalogReader catalog, IBlobVault vault, Rece
                 // What neither row nor receipt could tell, the log does.
                 packs[pack.Pack] = known.Study is null ? known with { Study = pack.Study, Bytes = pack.Bytes, Files = pack.Instances } : known;
             }
-            else if (pack.CommittedAt < clock.GetUtcNow() - s_settled)
+            else if (pack.CommittedAt < clock.GetUtcNow() - Settled)
             {
-                packs[pack.Pack] = Logged(pack);
+                packs[pack.Pack] = Logged(pack); // A younger one without a receipt is promised to nobody yet.
             }
         }
 
@@ -81,7 +81,7 @@ public sealed class CommittedPacks(CatalogReader catalog, IBlobVault vault, Rece
             {
                 packs[pack.Pack] = Catalogued(found); // Its study's row is gone, not its own.
             }
-            else if (pack.CommittedAt < clock.GetUtcNow() - s_settled || await HasReceiptAsync(clinic, pack.Pack, cancellationToken))
+            else if (pack.CommittedAt < clock.GetUtcNow() - Settled || await HasReceiptAsync(clinic, pack.Pack, cancellationToken))
             {
                 packs[pack.Pack] = Logged(pack);
             }

@@ -7,13 +7,11 @@ namespace CloudArchive.Core.RestoreTests;
 /// <summary>Every pack of a clinic under the archive's promise, with when it was last tested.</summary>
 public sealed class RestoreTestPopulation(IRowStore rows, CommittedPacks committed, TimeProvider clock)
 {
-    // A commit writes the receipt a moment before the catalogue has it; the reconciler finishes what a crash kept from it. Until then it is no mismatch.
-    private static readonly TimeSpan s_settled = TimeSpan.FromHours(1);
-
     /// <summary>The packs, ascending by id.</summary>
     public async Task<IReadOnlyList<PopulationPack>> ReadAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
-        DateTimeOffset settled = clock.GetUtcNow() - s_settled;
+        // A commit writes the receipt a moment before the catalogue has it: until it is settled, that is no mismatch.
+        DateTimeOffset settled = clock.GetUtcNow() - CommittedPacks.Settled;
         IReadOnlyDictionary<PackId, DateTimeOffset> tested = await LastTestedAsync(clinic, cancellationToken);
         return
         [

@@ -110,6 +110,26 @@ public sealed class NetworkTests : IDisposable
         Assert.Equal(3, _requests);
     }
 
+    [Theory]
+    [InlineData(HttpStatusCode.ServiceUnavailable, null, 100_000, true)]
+    [InlineData(HttpStatusCode.TooManyRequests, null, 100_000, true)]
+    [InlineData(HttpStatusCode.ServiceUnavailable, null, 1000, false)] // costs no more than asking
+    [InlineData(HttpStatusCode.InternalServerError, null, 100_000, false)]
+    [InlineData(HttpStatusCode.OK, "text/html", 100_000, false)] // a page in its place takes the body, and would be told as a lost connection
+    public async Task A_body_goes_out_only_after_it_was_asked_for_where_the_other_side_says_not_now(HttpStatusCode status, string? page, int bytes, bool asks)
+    {
+        using Network network = Open(TimeSpan.FromMinutes(30));
+        List<bool> asked = [];
+        Answer(request =>
+        {
+            asked.Add(request.Headers.ExpectContinue == true);
+            return _requests > 1 ? Storage(HttpStatusCode.Created) : new HttpResponseMessage(status) { Content = page is null ? null : new StringContent("x", MediaTypeHeaderValue.Parse(page)) };
+        });
+        Assert.True(await RunAsync(network, bytes: bytes));
+        Assert.True(await RunAsync(network, bytes: bytes)); // it is well again
+        Assert.Equal([false, asks, false], asked);
+    }
+
     [Fact]
     public async Task A_refusal_is_not_repeated()
     {
@@ -123,9 +143,9 @@ public sealed class NetworkTests : IDisposable
         new CliEnvironment { Out = TextWriter.Null, Error = _told, In = TextReader.Null, Clock = _clock, HttpHandler = _cli.Environment().HttpHandler },
         giveUpAfter);
 
-    private async Task<bool> RunAsync(Network network, Func<Task>? between = null, Exchange? exchange = null)
+    private async Task<bool> RunAsync(Network network, Func<Task>? between = null, Exchange? exchange = null, int bytes = 3)
     {
-        Task<bool> running = ExchangeAsync(network, Url, exchange);
+        Task<bool> running = ExchangeAsync(network, Url, exchange, bytes);
         while (!running.IsCompleted)
         {
             if (between is not null)
@@ -140,9 +160,9 @@ public sealed class NetworkTests : IDisposable
         return await running;
     }
 
-    private static Task<bool> ExchangeAsync(Network network, Uri url, Exchange? exchange = null) => network.ExchangeAsync(
+    private static Task<bool> ExchangeAsync(Network network, Uri url, Exchange? exchange = null, int bytes = 3) => network.ExchangeAsync(
         exchange ?? Exchange.WithStorage(url),
-        _ => ValueTask.FromResult(new HttpRequestMessage(HttpMethod.Put, url) { Content = new ByteArrayContent([1, 2, 3]) }),
+        _ => ValueTask.FromResult(new HttpRequestMessage(HttpMethod.Put, url) { Content = new ByteArrayContent(new byte[bytes]) }),
         (answer, _) => answer.IsSuccessStatusCode ? Task.FromResult(true) : throw new ServiceRefusedException((int)answer.StatusCode, "x", "No.", null),
         TestContext.Current.CancellationToken);
 
