@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using CloudArchive.Testing;
@@ -10,6 +11,10 @@ public sealed class ArchiveProcess : IAsyncDisposable
 {
     private readonly Process _process;
     private readonly JsonObject _ready;
+
+    // Below the ports that systems give out by themselves and above those of known services: an archive that is started again gets its own back.
+    private const int FirstPort = 20_000;
+    private const int LastPort = 30_000;
 
     private ArchiveProcess(Process process, JsonObject ready, string data) => (_process, _ready, Data) = (process, ready, data);
 
@@ -30,15 +35,17 @@ public sealed class ArchiveProcess : IAsyncDisposable
 
     public string ComplianceToken => (string)_ready["tokens"]!["compliance"]!;
 
+    /// <summary>Starts one, on the port that this folder had before, or on one that no other archive of these tests is likely to take while this one is down.</summary>
     public static async Task<ArchiveProcess> StartAsync(string data)
     {
         Directory.CreateDirectory(data);
+        string port = File.Exists(Path.Combine(data, "port")) ? File.ReadAllText(Path.Combine(data, "port")) : Random.Shared.Next(FirstPort, LastPort).ToString(CultureInfo.InvariantCulture);
         string readyFile = Path.Combine(data, "..", $"ready-{Path.GetFileName(data)}.json");
         File.Delete(readyFile);
         ProcessStartInfo info = new("dotnet",
         [
             AssemblyOf("src/CloudArchive.LocalHost", "CloudArchive.LocalHost"),
-            "--data", data, "--ready-file", readyFile, "--log-file", Path.Combine(data, "..", $"{Path.GetFileName(data)}.log"), "--stop-with-stdin",
+            "--data", data, "--port", port, "--ready-file", readyFile, "--log-file", Path.Combine(data, "..", $"{Path.GetFileName(data)}.log"), "--stop-with-stdin",
         ])
         {
             UseShellExecute = false,
