@@ -41,6 +41,8 @@ public sealed class FolderDifference
 public sealed class FolderDiff(AgentState state, FolderRecord folder)
 {
     private const int Batch = 500;
+    private readonly List<(string Directory, FileNote[] Notes)> _toWrite = [];
+    private int _notesToWrite;
 
     /// <summary>Read every file, changed or not.</summary>
     public bool Rehash { get; init; }
@@ -100,6 +102,7 @@ public sealed class FolderDiff(AgentState state, FolderRecord folder)
             }
         }
 
+        WriteDown(now);
         long[] vanished = [.. directories.Where(d => IsWithin(d.Key, start) && !IsBelowUnreadable(d.Key, difference)).Select(d => d.Value)];
         foreach (long directory in vanished)
         {
@@ -243,11 +246,28 @@ public sealed class FolderDiff(AgentState state, FolderRecord folder)
         {
             foreach (FileNote[] notes in at.Notes.Chunk(Batch))
             {
-                state.NoteFound(folder.Id, at.Relative, notes, now);
+                _toWrite.Add((at.Relative, notes));
+                _notesToWrite += notes.Length;
+                if (_notesToWrite >= Batch)
+                {
+                    WriteDown(now);
+                }
             }
         }
 
         at.Notes.Clear();
+    }
+
+    /// <summary>Writes the notes of several directories together: most are small.</summary>
+    private void WriteDown(DateTimeOffset now)
+    {
+        if (_toWrite.Count > 0)
+        {
+            state.Together(() => _toWrite.ForEach(directory => state.NoteFound(folder.Id, directory.Directory, directory.Notes, now)));
+        }
+
+        _toWrite.Clear();
+        _notesToWrite = 0;
     }
 
     private bool IsWithin(string relative, string? start)

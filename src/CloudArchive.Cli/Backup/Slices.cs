@@ -246,29 +246,41 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
     private IProgressStep? BeginReading() =>
         Ahead.Files == 0 ? null : view.Begin($"Reading {Texts.Count(Ahead.Files, "new or changed file")}", ProgressUnit.Bytes, Ahead.Bytes);
 
+    /// <summary>Reads a slice, and writes down what was in it all at once: a crash costs reading it again.</summary>
     private async Task ReadAsync(WorkSlice slice, IProgressStep? step, CancellationToken cancellationToken)
     {
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = Math.Clamp(Environment.ProcessorCount, 2, 4), CancellationToken = cancellationToken };
-        await Parallel.ForEachAsync(slice.ToRead, parallel, async (file, cancellation) =>
+        ConcurrentQueue<ReadFile> read = new();
+        try
         {
-            long told = 0;
-            DateTimeOffset began = environment.Clock.GetUtcNow();
-            Inspection inspection = await FileInspection.ReadAsync(
-                file,
-                session.Secret,
-                count =>
-                {
-                    told += count;
-                    step?.Add(count);
-                },
-                cancellation);
-            step?.Add(Math.Max(0, file.Length - told)); // what need not be read is done as well
-            Note(file, inspection, began);
-        });
+            await Parallel.ForEachAsync(slice.ToRead, parallel, async (file, cancellation) =>
+            {
+                long told = 0;
+                DateTimeOffset began = environment.Clock.GetUtcNow();
+                Inspection inspection = await FileInspection.ReadAsync(
+                    file,
+                    session.Secret,
+                    count =>
+                    {
+                        told += count;
+                        step?.Add(count);
+                    },
+                    cancellation);
+                step?.Add(Math.Max(0, file.Length - told)); // what need not be read is done as well
+                read.Enqueue(new ReadFile(file, inspection, began));
+            });
+        }
+        finally
+        {
+            State.Together(() => read.Where(one => one.Inspection is not Inspection.Gone).ToList().ForEach(Note));
+        }
+
+        read.Where(one => one.Inspection is Inspection.Gone).ToList().ForEach(Note); // looked for on the disk, which may take its time
     }
 
-    private void Note(FileToRead file, Inspection inspection, DateTimeOffset began)
+    private void Note(ReadFile read)
     {
+        (FileToRead file, Inspection inspection, DateTimeOffset began) = read;
         switch (inspection)
         {
             case Inspection.Dicom dicom:
@@ -325,4 +337,6 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
             return true;
         }
     }
+
+    private sealed record ReadFile(FileToRead File, Inspection Inspection, DateTimeOffset BeganAt);
 }

@@ -152,7 +152,7 @@ public sealed partial class AgentState
     {
         lock (_gate)
         {
-            using SqliteCommand command = Command(
+            SqliteCommand command = Prepared(
                 "SELECT name, id, length, modified, state, reason, doubtful, sha256 IS NOT NULL FROM files WHERE directory = $directory", ("$directory", directory));
             using SqliteDataReader row = command.ExecuteReader();
             Dictionary<string, KnownFile> all = new(StringComparer.Ordinal);
@@ -181,16 +181,15 @@ public sealed partial class AgentState
         }
     }
 
-    /// <summary>Writes down the files of one directory that are not as they were known. One transaction: hand in some hundreds at a time.</summary>
+    /// <summary>Writes down the files of one directory that are not as they were known. One transaction: hand in some hundreds at a time, of several directories by <see cref="Together"/>.</summary>
     public void NoteFound(long folder, string directory, IReadOnlyList<FileNote> notes, DateTimeOffset now)
     {
-        lock (_gate)
+        Together(() =>
         {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
-            Execute("INSERT OR IGNORE INTO directories(folder, path) VALUES ($folder, $path)", ("$folder", folder), ("$path", directory));
-            long id = Scalar<long>("SELECT id FROM directories WHERE folder = $folder AND path = $path", ("$folder", folder), ("$path", directory));
-            using SqliteCommand check = Command("UPDATE files SET state = 3 WHERE id = $id", ("$id", 0L));
-            using SqliteCommand upsert = Command(
+            Prepared("INSERT OR IGNORE INTO directories(folder, path) VALUES ($folder, $path)", ("$folder", folder), ("$path", directory)).ExecuteNonQuery();
+            long id = (long)Prepared("SELECT id FROM directories WHERE folder = $folder AND path = $path", ("$folder", folder), ("$path", directory)).ExecuteScalar()!;
+            SqliteCommand check = Prepared("UPDATE files SET state = 3 WHERE id = $id", ("$id", 0L));
+            SqliteCommand upsert = Prepared(
                 """
                 INSERT INTO files(directory, name, length, modified, state, reason, detail, suspect, changed) VALUES ($directory, $name, $length, $modified, $state, $reason, $detail, $suspect, $changed)
                 ON CONFLICT(directory, name) DO UPDATE SET length = excluded.length, modified = excluded.modified, state = excluded.state, reason = excluded.reason,
@@ -218,9 +217,7 @@ public sealed partial class AgentState
                 upsert.Parameters["$changed"].Value = note.IsRenamed || skip == SkipReason.NoLongerDicom ? now.ToUnixTimeMilliseconds() : DBNull.Value;
                 upsert.ExecuteNonQuery();
             }
-
-            transaction.Commit();
-        }
+        });
     }
 
     /// <summary>Forgets files that are gone.</summary>
@@ -291,19 +288,18 @@ public sealed partial class AgentState
     {
         SidecarInstance instance = content.Instance;
         long ahead = modifiedTicks - readAt.UtcTicks;
-        lock (_gate)
+        ReadResult result = ReadResult.ChangedWithoutNewTime;
+        Together(() =>
         {
-            using SqliteTransaction transaction = _connection.BeginTransaction();
             if (ChangedWithoutNewTime(file, length, modifiedTicks, instance.Sha256))
             {
-                Execute(
+                Prepared(
                     "UPDATE files SET state = 2, reason = $reason, detail = NULL, changed = coalesce(changed, $now) WHERE id = $id",
-                    ("$reason", SkipReasons.Name(SkipReason.ChangedWithoutNewTime)), ("$now", readAt.ToUnixTimeMilliseconds()), ("$id", file));
-                transaction.Commit();
-                return ReadResult.ChangedWithoutNewTime;
+                    ("$reason", SkipReasons.Name(SkipReason.ChangedWithoutNewTime)), ("$now", readAt.ToUnixTimeMilliseconds()), ("$id", file)).ExecuteNonQuery();
+                return;
             }
 
-            Execute(
+            Prepared(
                 """
                 INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, study_date, patient, accession, born, mine)
                 VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $date, $patient, $accession, $born, 1)
@@ -311,29 +307,29 @@ public sealed partial class AgentState
                 """,
                 ("$sha256", Bytes(instance.Sha256)), ("$sop", instance.SopInstance.Value), ("$class", instance.SopClass.Value), ("$series", instance.Series?.Value),
                 ("$modality", instance.Modality), ("$syntax", instance.TransferSyntax.Value), ("$length", instance.Length), ("$study", content.Study.Study.Value),
-                ("$date", content.Study.Date), ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn));
+                ("$date", content.Study.Date), ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn)).ExecuteNonQuery();
 
             // X, Y, X at one path: what was archived before the other is archived again, or a restore, which goes by the order of packs, would bring the other.
-            Execute(
+            Prepared(
                 """
                 UPDATE contents SET pack = NULL WHERE sha256 = $sha256 AND pack < (
                     SELECT before.pack FROM files f JOIN contents before ON before.sha256 = f.sha256 WHERE f.id = $id AND f.sha256 <> $sha256)
                 """,
-                ("$sha256", Bytes(instance.Sha256)), ("$id", file));
+                ("$sha256", Bytes(instance.Sha256)), ("$id", file)).ExecuteNonQuery();
 
             // In the places of one statement: the SHA-256 that it compares with is the one from before. What became known again is no change any more.
-            Execute(
+            Prepared(
                 """
                 UPDATE files SET state = 1, length = $length, modified = $modified, reason = NULL, detail = NULL, checked = $day, doubtful = $doubtful, suspect = 0,
                     changed = CASE WHEN sha256 <> $sha256 THEN $now WHEN sha256 = $sha256 AND reason IS NOT NULL THEN NULL ELSE changed END, sha256 = $sha256
                 WHERE id = $id
                 """,
                 ("$sha256", Bytes(instance.Sha256)), ("$length", length), ("$modified", modifiedTicks), ("$day", Day(readAt)),
-                ("$doubtful", ahead > -Granularity.Ticks && ahead < MostSkew.Ticks), ("$now", readAt.ToUnixTimeMilliseconds()), ("$id", file));
-            bool pending = Scalar<long>("SELECT pack IS NULL FROM contents WHERE sha256 = $sha256", ("$sha256", Bytes(instance.Sha256))) != 0;
-            transaction.Commit();
-            return pending ? ReadResult.Pending : ReadResult.Known;
-        }
+                ("$doubtful", ahead > -Granularity.Ticks && ahead < MostSkew.Ticks), ("$now", readAt.ToUnixTimeMilliseconds()), ("$id", file)).ExecuteNonQuery();
+            bool pending = (long)Prepared("SELECT pack IS NULL FROM contents WHERE sha256 = $sha256", ("$sha256", Bytes(instance.Sha256))).ExecuteScalar()! != 0;
+            result = pending ? ReadResult.Pending : ReadResult.Known;
+        });
+        return result;
     }
 
     /// <summary>
@@ -439,7 +435,7 @@ public sealed partial class AgentState
     /// <summary>Whether the row says that nothing about a file should have changed, and its bytes did.</summary>
     private bool ChangedWithoutNewTime(long file, long length, long modifiedTicks, Sha256Digest sha256)
     {
-        using SqliteCommand command = Command(
+        SqliteCommand command = Prepared(
             "SELECT 1 FROM files WHERE id = $id AND state = 3 AND doubtful = 0 AND length = $length AND modified = $modified AND sha256 <> $sha256",
             ("$id", file), ("$length", length), ("$modified", modifiedTicks), ("$sha256", Bytes(sha256)));
         return command.ExecuteScalar() is not null;

@@ -82,6 +82,12 @@ public sealed partial class AgentState
         lock (_gate) CommitDurably(() => WriteReceipt(jws, receipt, instances));
     }
 
+    /// <summary>The receipt of a pack, as it was verified when it was stored; null: none is here.</summary>
+    public string? FindReceipt(PackId pack)
+    {
+        lock (_gate) return (string?)Prepared("SELECT jws FROM receipts WHERE pack = $pack", ("$pack", pack.ToString())).ExecuteScalar();
+    }
+
     /// <summary>Whether the receipt of a pack is here.</summary>
     public bool HasReceipt(PackId pack)
     {

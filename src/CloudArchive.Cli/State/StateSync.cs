@@ -66,7 +66,7 @@ public static class StateSync
             }
             else if (change.Archived is { } archived)
             {
-                if (Prove(session.Identity, change.Pack, archived) is { } receipt)
+                if ((Known(session.State, change.Pack, archived) ?? Prove(session.Identity, change.Pack, archived)) is { } receipt)
                 {
                     changes.Add(new LearnedChange(change.Index, change.Pack, archived, receipt));
                     step.Add(archived.Instances.Count);
@@ -80,6 +80,22 @@ public static class StateSync
 
         (int stored, int gone, int destroyed) = session.State.Learn(changes, CursorName, page.Next.ToString(CultureInfo.InvariantCulture));
         return so with { Receipts = so.Receipts + stored, Unproven = unproven, Lost = so.Lost + gone, Destroyed = so.Destroyed + destroyed };
+    }
+
+    /// <summary>
+    /// The receipt, where it is the one that is here already: it was proven when it was stored. After a first backup the list tells of everything that this
+    /// computer has just archived, and proving all of it a second time takes as long as a scan.
+    /// </summary>
+    private static Receipt? Known(AgentState state, PackId pack, ArchivedPack archived)
+    {
+        try
+        {
+            return state.FindReceipt(pack) is { } jws && jws == archived.Receipt ? Format.Packs.Receipts.ReadStored(jws) : null;
+        }
+        catch (PackException)
+        {
+            return null; // changed on this computer's disk: proven anew
+        }
     }
 
     /// <summary>The receipt, where it proves that the pack holds these instances; else null. One bad receipt must not keep everything else from being backed up.</summary>

@@ -16,6 +16,18 @@ public sealed class BackupRunTests : IDisposable
     public void Dispose() => _computer.Dispose();
 
     [Fact]
+    public async Task What_is_read_of_many_files_is_written_down_together()
+    {
+        _computer.Write([.. Enumerable.Range(0, 300).Select(i => $"{i % 10}/{i}")]);
+        await _computer.RunAsync();
+        Assert.Equal(300, _computer.Counts.Pending.Files);
+
+        // File by file it is more than 30 KB for each, as each changes eight pages or so.
+        string log = _computer.Session.Home.State(_computer.Session.Identity.Clinic) + "-wal";
+        Assert.InRange(new FileInfo(log).Length, 1, 300 * 5_000);
+    }
+
+    [Fact]
     public async Task When_everything_is_archived_the_folder_is_safe_and_the_run_complete()
     {
         _computer.Write(Names(5));

@@ -273,6 +273,24 @@ public sealed class AgentStateTests : IDisposable
     }
 
     [Fact]
+    public void Notes_made_together_are_all_there_or_none()
+    {
+        Scan(Found("a", 1, 1), Found("b", 1, 1));
+        Assert.Throws<InvalidOperationException>(() => _state.Together(() =>
+        {
+            Read("a", Content("1.1", "a"));
+            throw new InvalidOperationException();
+        }));
+        Assert.Equal(FileState.ToRead, Known("a").State);
+        _state.Together(() =>
+        {
+            Read("a", Content("1.1", "a"));
+            Read("b", Content("1.2", "b"));
+        });
+        Assert.Equal((FileState.Read, FileState.Read), (Known("a").State, Known("b").State));
+    }
+
+    [Fact]
     public void What_never_reached_the_archive_and_no_file_has_any_more_is_forgotten()
     {
         Scan(Found("a", 1, 1));

@@ -99,6 +99,25 @@ public sealed class StateSyncTests : IDisposable
     }
 
     [Fact]
+    public async Task A_receipt_that_is_here_is_not_proven_a_second_time()
+    {
+        SidecarInstance instance = new(Uid.Parse("1.2.3"), Uid.Parse("1.2.840.10008.5.1.4.1.1.7"), null, null, Uid.Parse("1.2.840.10008.1.2.1"), 5, Sha256Digest.Of([2]));
+        ArchiveChange mine = await ArchivedAsync([instance], index: 3);
+        _computer.Changes = _ => new ChangesResponse([mine], 3, false);
+        Assert.Equal(1, (await LearnAsync()).Receipts);
+
+        // Its instances do not fit any more. What they are was decided when the receipt was stored; of another receipt they are looked at.
+        ArchiveChange again = mine with { Index = 4, Archived = mine.Archived! with { Instances = [] } };
+        _computer.Changes = _ => new ChangesResponse([again], 4, false);
+        SyncResult known = await LearnAsync();
+        Assert.Equal((0, 0), (known.Receipts, known.Unproven!.Count));
+        ArchiveChange other = await ArchivedAsync([instance], index: 5);
+        _computer.Changes = _ => new ChangesResponse([other with { Archived = other.Archived! with { Instances = [] } }], 5, false);
+        Assert.Equal(other.Pack, Assert.Single((await LearnAsync()).Unproven!));
+        Assert.Single(_computer.State.Receipts());
+    }
+
+    [Fact]
     public async Task A_fault_of_the_list_keeps_no_files_from_being_backed_up_but_a_computer_that_knows_nothing_waits_for_it()
     {
         _computer.Changes = _ => null;
