@@ -3,7 +3,7 @@ using CloudArchive.Testing;
 
 namespace CloudArchive.EndToEnd;
 
-/// <summary>The direction of docs/design.md: Format, Dicom &lt;- Core &lt;- Azure, Api &lt;- hosts; the CLI knows the service by its HTTP API alone.</summary>
+/// <summary>The direction of docs/design.md: Format, Dicom &lt;- Core &lt;- Azure, Reports &lt;- Api &lt;- hosts; the CLI knows the service by its HTTP API alone.</summary>
 public sealed class StructureTests
 {
     private static readonly Dictionary<string, string[]> Allowed = new()
@@ -12,9 +12,10 @@ public sealed class StructureTests
         ["Dicom"] = [],
         ["Core"] = ["Format", "Dicom"],
         ["Azure"] = ["Core", "Format"],
-        ["Api"] = ["Core", "Format"],
-        ["Functions"] = ["Api", "Azure", "Core", "Format"],
-        ["LocalHost"] = ["Api", "Azure", "Core", "Format"],
+        ["Reports"] = ["Core", "Format"],
+        ["Api"] = ["Reports", "Core", "Format"],
+        ["Functions"] = ["Api", "Azure", "Reports", "Core", "Format"],
+        ["LocalHost"] = ["Api", "Azure", "Reports", "Core", "Format"],
         ["Cli"] = ["Format", "Dicom"],
         ["Dimse"] = ["Format", "Dicom"],
     };

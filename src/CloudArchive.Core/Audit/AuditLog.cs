@@ -194,7 +194,7 @@ public sealed class AuditLog(IRowStore rows, TimeProvider clock) : IAuditLog
     }
 
     /// <summary>What the log's times are cut to: finer ones would say nothing.</summary>
-    internal static DateTimeOffset ToMilliseconds(DateTimeOffset time) => new(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerMillisecond), TimeSpan.Zero);
+    public static DateTimeOffset ToMilliseconds(DateTimeOffset time) => new(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerMillisecond), TimeSpan.Zero);
 
     private static byte[] ToEntry(AuditEvent e, long index, DateTimeOffset time) =>
         CanonicalJson.Serialize(new AuditEntry(AuditEntry.CurrentFormat, e.Log, index, time, e.Action, e.Outcome, e.Actor, e.Subject, e.Origin, e.Reason, e.Details));

@@ -9,6 +9,9 @@ using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Disclosures;
 
+/// <summary>That something of a pack was handed out by a restore; of whose, it does not say.</summary>
+public sealed record HandedOut(WorkId Restore, DateTimeOffset At, int Instances);
+
 /// <summary>
 /// The accounting of disclosures (45 CFR 164.528): what of a patient's was handed out, when, to whom and why. Handed out is what a restore
 /// gave URLs and keys for; what was only asked for, or approved and never fetched, is none.
@@ -26,6 +29,10 @@ public sealed class DisclosureLog(IRowStore rows, IdentifierLookup identifiers, 
     /// <param name="cancellationToken">Stops.</param>
     internal IAsyncEnumerable<DisclosedPack> ReadAllAsync(ClinicId clinic, Action<Row> damaged, CancellationToken cancellationToken) =>
         rows.ReadAllAsync(RowTable.Work, clinic.Value, DisclosureRows.All, cancellationToken).SelectMany(row => DamagedRow.ReadEach([row], DisclosureRows.Read, damaged));
+
+    /// <summary>All that was ever handed out, in numbers alone: for reports, which tell of whom to nobody.</summary>
+    public IAsyncEnumerable<HandedOut> CountAsync(ClinicId clinic, Action<Row> damaged, CancellationToken cancellationToken) =>
+        ReadAllAsync(clinic, damaged, cancellationToken).Select(pack => new HandedOut(pack.Restore, pack.At, pack.Instances));
 
     /// <summary>Looks a patient up. That somebody looked is in the log; for whom is not.</summary>
     public async Task<DisclosuresResponse> FindAsync(ClinicId clinic, string patientId, Requester by, CancellationToken cancellationToken)

@@ -1,14 +1,16 @@
 using System.Text;
 using CloudArchive.Core.Records;
-using CloudArchive.Core.Reports;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
 
 namespace CloudArchive.Core.RestoreTests;
 
+/// <summary>Draws a run's evidence as a PDF for people. The same evidence must make the same bytes: they are signed.</summary>
+public delegate byte[] DrawEvidence(EvidenceDocument evidence);
+
 /// <summary>Evidence of restore tests in immutable storage: records of the kind <c>evidence</c>, one a run, with the files of <see cref="EvidenceFiles"/>.</summary>
-public sealed class EvidenceStore(RecordStore records)
+public sealed class EvidenceStore(RecordStore records, DrawEvidence draw)
 {
     private const string Kind = "evidence";
     private const int PageSize = 1000;
@@ -22,7 +24,7 @@ public sealed class EvidenceStore(RecordStore records)
         byte[] json = await records.WriteAsync(Name(evidence.Clinic, evidence.Run, EvidenceFiles.Document), EvidenceWriter.Serialize(evidence), "application/json", cancellationToken);
         EvidenceDocument document = EvidenceWriter.Parse(json);
         await SignAsync(document, EvidenceFiles.Signature, EvidenceDocument.JwsType, json, cancellationToken);
-        byte[] pdf = await records.WriteAsync(Name(document.Clinic, document.Run, EvidenceFiles.Report), EvidenceReport.Render(document), "application/pdf", cancellationToken);
+        byte[] pdf = await records.WriteAsync(Name(document.Clinic, document.Run, EvidenceFiles.Report), draw(document), "application/pdf", cancellationToken);
         await SignAsync(document, EvidenceFiles.ReportSignature, EvidenceDocument.ReportJwsType, pdf, cancellationToken);
         return (document, Sha256Digest.Of(json));
     }

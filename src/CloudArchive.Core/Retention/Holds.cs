@@ -169,7 +169,7 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
     private bool IsStale(Hold hold) => hold.ClearRequestedAt + ClearLifetime < clock.GetUtcNow();
 
     /// <summary>All that were ever set.</summary>
-    internal IAsyncEnumerable<Hold> AllAsync(ClinicId clinic, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<Hold> AllAsync(ClinicId clinic, CancellationToken cancellationToken) =>
         rows.ReadAllAsync(RowTable.Clinics, clinic.Value, RowRange.Prefix(HoldRows.Prefix), cancellationToken).Select(HoldRows.Read);
 
     private async Task<bool> ReplaceAsync(Hold next, AuditEvent entry, CancellationToken cancellationToken)

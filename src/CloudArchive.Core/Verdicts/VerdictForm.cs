@@ -10,10 +10,9 @@ internal static partial class VerdictForm
     /// <summary>The largest body of a report.</summary>
     public const long MostBytes = 512 * 1024;
 
-    private const int MostFolders = 500;
     private const int MostFindings = 40;
     private const long MostCount = 1_000_000_000_000;
-    private const long MostTotal = long.MaxValue / 2 / MostFolders;
+    private const long MostTotal = long.MaxValue / 2 / AgentVerdict.MaxFolders;
 
     /// <summary>What only the archive can know.</summary>
     private static readonly VerdictCause[] s_archivesOwn = [VerdictCause.NoReport, VerdictCause.NoAgent, VerdictCause.RestoreTestFailed, VerdictCause.NoRestoreTest];
@@ -26,9 +25,9 @@ internal static partial class VerdictForm
             throw Invalid($"version: this service reads {AgentVerdict.CurrentVersion}.");
         }
 
-        if (verdict.Folders.Count > MostFolders)
+        if (verdict.Folders.Count > AgentVerdict.MaxFolders)
         {
-            throw Invalid($"folders: {MostFolders} at most.");
+            throw Invalid($"folders: {AgentVerdict.MaxFolders} at most.");
         }
 
         if (verdict.Folders.Select(folder => folder.Folder).Distinct(StringComparer.Ordinal).Count() != verdict.Folders.Count)

@@ -5,10 +5,10 @@ using CloudArchive.Api.Portal.Pages;
 using CloudArchive.Api.Tests.Portal;
 using CloudArchive.Api.Tests.Support;
 using CloudArchive.Core.Audit;
-using CloudArchive.Core.Reports;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Wire;
+using CloudArchive.Reports;
 
 namespace CloudArchive.Api.Tests.Reports;
 

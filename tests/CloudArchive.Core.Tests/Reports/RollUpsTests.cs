@@ -4,7 +4,6 @@ using CloudArchive.Core.Access;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Disclosures;
-using CloudArchive.Core.Reports;
 using CloudArchive.Core.Restores;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Support;
@@ -13,6 +12,7 @@ using CloudArchive.Format.Audit;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
+using CloudArchive.Reports;
 
 namespace CloudArchive.Core.Tests.Reports;
 

@@ -12,6 +12,7 @@ using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Evidence;
+using CloudArchive.Reports;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -77,7 +78,7 @@ internal sealed class Archive
         Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
-        Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock));
+        Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock), EvidenceReport.Render);
         Budgets = new RestoreTestBudgets(rows, Clinics, Outbox);
         Population = new RestoreTestPopulation(rows, Committed, clock);
         RestoreTestDraw draw = new(rows, Log, Reader, checkpoints);

@@ -2,8 +2,8 @@ using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
-using CloudArchive.Core.Reports;
 using CloudArchive.Format;
+using CloudArchive.Reports;
 using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api.Portal.Pages;

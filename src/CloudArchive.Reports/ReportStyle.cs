@@ -1,4 +1,4 @@
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>The type of reports.</summary>
 internal static class ReportStyle

@@ -1,14 +1,14 @@
 using System.Globalization;
 using System.Text;
 using CloudArchive.Core.Audit;
-using CloudArchive.Core.Reports;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Reports;
 using CloudArchive.Testing;
 using FsCheck;
 using FsCheck.Fluent;
 
-namespace CloudArchive.Core.Tests.Reports;
+namespace CloudArchive.Reports.Tests;
 
 /// <summary>What figures say of what was recorded. The expected ones were worked out by hand.</summary>
 public sealed class RollUpTests

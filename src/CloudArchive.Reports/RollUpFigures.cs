@@ -1,8 +1,9 @@
 using System.Globalization;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Disclosures;
 using CloudArchive.Format.Evidence;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>Restore tests that ended. <see cref="RollUpMetrics"/> says what each figure of a roll-up means.</summary>
 internal sealed record RestoreTestFigures(

@@ -1,6 +1,6 @@
 using CloudArchive.Format;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>How much of a span is known.</summary>
 internal enum SpanState

@@ -1,7 +1,7 @@
 using System.Globalization;
 using CloudArchive.Format;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>Numbers and times as people read them. Shares are rounded against the archive: a promise is never rounded up.</summary>
 internal static class ReportText

@@ -4,7 +4,7 @@ using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Evidence;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>A restore test that ended.</summary>
 /// <param name="Id">The run.</param>

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>An ICC profile (ICC.1:2001-04) that says what the colours of a report are: sRGB. PDF/A wants one in the file.</summary>
 internal static class IccProfile

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Reflection;
 using System.Text;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>
 /// An embedded TrueType font: what of it a PDF needs (OpenType 1.9: cmap formats 4 and 12, head, hhea, hmtx, OS/2, glyf). Fonts/OFL.txt has

@@ -1,17 +1,15 @@
 using CloudArchive.Core.Access;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
+using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Retention;
 using CloudArchive.Format;
 using CloudArchive.Format.Wire;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>A clinic, as a report names it.</summary>
 internal sealed record RollUpClinic(ClinicId Id, string Name, DateTimeOffset CreatedAt);
-
-/// <summary>That something of a pack was handed out by a restore; of whose, no report is told.</summary>
-internal sealed record HandedOut(WorkId Restore, DateTimeOffset At, int Instances);
 
 /// <summary>What rows say as they are now. Whom they are about stays here: reports count.</summary>
 /// <param name="Clinic">The clinic.</param>

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>A colour.</summary>
 internal readonly record struct PdfColor(byte Red, byte Green, byte Blue)

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>A character, and the font and the glyph that draw it.</summary>
 internal readonly record struct PdfGlyph(PdfFont Font, ushort Index, Rune Rune);

@@ -1,8 +1,8 @@
 using CloudArchive.Core.Audit;
-using CloudArchive.Core.Reports;
+using CloudArchive.Reports;
 using CloudArchive.Testing;
 
-namespace CloudArchive.Core.Tests.Reports;
+namespace CloudArchive.Reports.Tests;
 
 /// <summary>The PDF of a roll-up, opened as <see cref="OpenedPdf"/> says.</summary>
 public sealed class RollUpReportTests : IDisposable

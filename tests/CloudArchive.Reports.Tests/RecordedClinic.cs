@@ -1,17 +1,19 @@
 using System.Globalization;
 using System.Text;
+using CloudArchive.Core;
 using CloudArchive.Core.Access;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
-using CloudArchive.Core.Reports;
+using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Retention;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
+using CloudArchive.Reports;
 
-namespace CloudArchive.Core.Tests.Reports;
+namespace CloudArchive.Reports.Tests;
 
 /// <summary>What was recorded of a clinic, made by hand: entries as docs/audit.md has them, and rows.</summary>
 internal sealed class RecordedClinic

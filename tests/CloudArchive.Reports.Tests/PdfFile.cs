@@ -5,7 +5,7 @@ using System.Text.RegularExpressions;
 
 #pragma warning disable MA0009 // what is matched was made by the code under test, in this process
 
-namespace CloudArchive.Core.Tests.Reports;
+namespace CloudArchive.Reports.Tests;
 
 /// <summary>A PDF's objects, read through its cross-reference table: a reader that knows nothing of the writer but ISO 32000-1.</summary>
 internal sealed class PdfFile

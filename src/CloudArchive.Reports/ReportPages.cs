@@ -1,5 +1,5 @@
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>A column of a table.</summary>
 /// <param name="Title">Its heading.</param>

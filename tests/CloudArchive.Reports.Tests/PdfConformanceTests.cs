@@ -3,13 +3,13 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
-using CloudArchive.Core.Reports;
+using CloudArchive.Reports;
 using CloudArchive.Testing;
 using CloudArchive.Testing.Evidence;
 
 #pragma warning disable MA0009 // what is matched was made by the code under test, in this process
 
-namespace CloudArchive.Core.Tests.Reports;
+namespace CloudArchive.Reports.Tests;
 
 /// <summary>
 /// What ISO 19005-2 (PDF/A-2a) asks of a file that has text, lines and shapes only, as far as a test can tell: the clauses stand beside the checks.

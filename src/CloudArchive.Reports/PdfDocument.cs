@@ -4,7 +4,7 @@ using System.Security;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>
 /// Writes PDF 1.7 (ISO 32000-1) as PDF/A-2a (ISO 19005-2): text in embedded, subset fonts, lines and filled shapes, all of it tagged or an

@@ -2,7 +2,7 @@ using System.Text.Json;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>The report of a run for people: a function of its evidence alone, so that it can say nothing that was not signed.</summary>
 public sealed class EvidenceReport

@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using CloudArchive.Testing;
 
-namespace CloudArchive.Core.Tests.Reports;
+namespace CloudArchive.Reports.Tests;
 
 /// <summary>A PDF, opened with poppler's tools as an auditor would open it; without them the test is skipped, and says so.</summary>
 internal sealed class OpenedPdf(TemporaryFolder folder)

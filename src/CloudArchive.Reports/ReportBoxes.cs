@@ -1,4 +1,4 @@
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>Whether it is good, in a word, and the colours of that.</summary>
 internal sealed record ReportVerdict(string Word, PdfColor Color, PdfColor Light)

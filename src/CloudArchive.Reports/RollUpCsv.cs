@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>
 /// A roll-up as RFC 4180 has it: a header, then a row for each month and figure, then one for each figure of the whole period. A new

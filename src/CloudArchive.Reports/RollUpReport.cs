@@ -1,7 +1,7 @@
 using System.Globalization;
 using CloudArchive.Format.Evidence;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>A roll-up for people. The same roll-up makes the same bytes.</summary>
 internal sealed class RollUpReport

@@ -1,11 +1,11 @@
 using System.Globalization;
-using CloudArchive.Core.Reports;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
+using CloudArchive.Reports;
 using CloudArchive.Testing;
 using CloudArchive.Testing.Evidence;
 
-namespace CloudArchive.Core.Tests.Reports;
+namespace CloudArchive.Reports.Tests;
 
 /// <summary>The PDF is opened with poppler's tools as an auditor would open it; without them these tests are skipped, and say so.</summary>
 public sealed class EvidenceReportTests : IDisposable

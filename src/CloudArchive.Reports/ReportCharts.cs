@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>A point in time with a value; a bar may have a bad part.</summary>
 internal sealed record ChartPoint(DateTimeOffset At, double Value, double Bad = 0);

@@ -1,4 +1,4 @@
-namespace CloudArchive.Core.Reports;
+namespace CloudArchive.Reports;
 
 /// <summary>A figure of a roll-up, as the CSV names it.</summary>
 /// <param name="Name">Never changes its meaning; another meaning gets another name.</param>
