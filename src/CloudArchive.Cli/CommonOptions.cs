@@ -16,6 +16,13 @@ internal static class CommonOptions
     /// <summary>How many of a list of so many are not in the document.</summary>
     public static long NotListed(long count) => Math.Max(0, count - MostListed);
 
+    /// <summary><c>--after</c>, of commands that are lists.</summary>
+    public static Option<string?> After() => new("--after") { Description = $"Begin after this one: where a list of --json ended, which has {MostListed:N0} at a time", HelpName = "id" };
+
+    /// <summary>Tells where a list of <c>--json</c> goes on; null: it is all there.</summary>
+    public static Task TellRestAsync(this CliEnvironment environment, string? after) =>
+        after is null ? Task.CompletedTask : environment.Error.WriteLineAsync($"The list goes on: the rest is there with --after {after}");
+
     /// <summary><c>--json</c>.</summary>
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON document on standard output and nothing else there" };
 

@@ -15,8 +15,8 @@ internal sealed class Spool
     /// <summary>Opens the spool; what an earlier run left in <c>incoming</c> was never acknowledged and goes.</summary>
     public Spool(string folder)
     {
-        _incoming = Directory.CreateDirectory(Path.Combine(folder, "incoming")).FullName;
-        Received = Directory.CreateDirectory(Path.Combine(folder, "received")).FullName;
+        _incoming = CreateFolder(Path.Combine(folder, "incoming"));
+        Received = CreateFolder(Path.Combine(folder, "received"));
         foreach (string left in Directory.EnumerateFiles(_incoming, "*.part"))
         {
             File.Delete(left);
@@ -27,13 +27,16 @@ internal sealed class Spool
     public string Received { get; }
 
     /// <summary>A file for an instance that begins to arrive. It is gone when it is closed, unless it was kept.</summary>
-    public FileStream Begin() => new(Path.Combine(_incoming, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)) + ".part"), new FileStreamOptions
+    public FileStream Begin()
     {
-        Mode = FileMode.CreateNew,
-        Access = FileAccess.ReadWrite,
-        Share = FileShare.Delete,
-        Options = FileOptions.Asynchronous,
-    });
+        FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.Delete, Options = FileOptions.Asynchronous };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        return new FileStream(Path.Combine(_incoming, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)) + ".part"), options);
+    }
 
     /// <summary>Removes what arrived in part.</summary>
     public static void Drop(FileStream file)
@@ -60,11 +63,16 @@ internal sealed class Spool
         byte[] sha256 = await SHA256.HashDataAsync(file, cancellationToken);
         long length = file.Length;
         await file.DisposeAsync();
-        string study = Directory.CreateDirectory(Path.Combine(Received, header.StudyInstanceUid)).FullName;
+        string study = CreateFolder(Path.Combine(Received, header.StudyInstanceUid));
         string path = Path.Combine(study, $"{header.SopInstanceUid}-{Convert.ToHexStringLower(sha256.AsSpan(0, 8))}.dcm");
         File.Move(file.Name, path, overwrite: true);
         return new(path, header.StudyInstanceUid, header.SopInstanceUid, header.TransferSyntaxUid, length);
     }
+
+    /// <summary>Images are patients': no other user of this computer may look into what the umask would let in. One that is there keeps its rights.</summary>
+    private static string CreateFolder(string path) => OperatingSystem.IsWindows()
+        ? Directory.CreateDirectory(path).FullName
+        : Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
 }
 
 /// <summary>An instance that was received and lies in the folder to watch. No PHI but UIDs.</summary>

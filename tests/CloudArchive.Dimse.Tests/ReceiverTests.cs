@@ -53,6 +53,24 @@ public sealed class ReceiverTests
     }
 
     [Fact]
+    public async Task What_is_received_is_for_the_eyes_of_one_user()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has access lists, which a folder hands down.");
+        using Site site = await Site.StartAsync();
+        using RawSender sender = new();
+        Assert.True(await sender.AssociateAsync(site.Port, "ARCHIVE", "MODALITY", Site.SopClass, Explicit));
+        byte[] dataSet = Site.DataSet(Explicit);
+        await sender.StoreAsync(Site.SopClass, Site.Instance, dataSet, dataSet.Length);
+        Assert.Equal(0, await sender.StatusAsync());
+
+        string path = Assert.Single(site.ReceivedFiles()), study = Path.GetDirectoryName(path)!;
+        const UnixFileMode File600 = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        Assert.Equal(File600, File.GetUnixFileMode(path));
+        Assert.Equal(File600 | UnixFileMode.UserExecute, File.GetUnixFileMode(study));
+        Assert.Equal(File600 | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.GetDirectoryName(study)!));
+    }
+
+    [Fact]
     public async Task What_arrives_in_part_is_never_seen_in_the_folder_to_watch_and_goes()
     {
         using Site site = await Site.StartAsync();

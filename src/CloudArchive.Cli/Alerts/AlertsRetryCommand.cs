@@ -9,21 +9,14 @@ internal static class AlertsRetryCommand
 {
     public static Command Create(CliEnvironment environment)
     {
-        StaffConnection connection = new(environment);
         Argument<string> id = new("alert") { Description = "The alert's id" };
         Option<bool> system = new("--system") { Description = "The alert is about the archive as a whole, not about a clinic" };
-        Option<bool> json = CommonOptions.Json();
-        Command command = new("retry", "Have an alert that could not be delivered tried again (admin).") { id, system, json };
-        connection.AddTo(command);
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            using ArchiveClient client = connection.Connect(parsed);
-            string path = parsed.GetValue(system) ? "v1/alerts" : $"v1/clinics/{connection.Clinic(parsed)}/alerts";
-            AlertResponse alert = await client.PostAsync<AlertResponse>($"{path}/{Uri.EscapeDataString(parsed.GetValue(id)!)}/retry", null, repeatable: true, cancellationToken);
-            if (parsed.GetValue(json)) environment.WriteJson(alert);
-            else environment.Out.WriteLine($"Alert {alert.Id} is tried again within a few minutes.");
-            return (int)ExitCode.Ok;
-        });
-        return command;
+        return StaffCommand.Act(
+            environment,
+            "retry",
+            "Have an alert that could not be delivered tried again (admin).",
+            [id, system],
+            call => call.PostAsync<AlertResponse>($"{(call.Value(system) ? "v1" : call.Clinic)}/alerts/{call.Id(id)}/retry"),
+            (output, alert) => output.WriteLine($"Alert {alert.Id} is tried again within a few minutes."));
     }
 }

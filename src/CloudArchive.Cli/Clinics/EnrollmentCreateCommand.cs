@@ -7,31 +7,19 @@ namespace CloudArchive.Cli.Clinics;
 /// <summary><c>enrollment create</c>.</summary>
 internal static class EnrollmentCreateCommand
 {
-    public static Command Create(CliEnvironment environment)
-    {
-        StaffConnection connection = new(environment);
-        Option<bool> json = CommonOptions.Json();
-        Command command = new("create", "Make a one-time code with which one computer of the clinic enrolls (admin).") { json };
-        connection.AddTo(command);
-        command.SetAction(async (parsed, cancellationToken) =>
+    public static Command Create(CliEnvironment environment) => StaffCommand.Act(
+        environment,
+        "create",
+        "Make a one-time code with which one computer of the clinic enrolls (admin).",
+        [],
+        async call => (Made: await call.PostAsync<EnrollmentCodeResponse>($"{call.Clinic}/enrollments", repeatable: false), call.Client.Service),
+        (output, code) =>
         {
-            using ArchiveClient client = connection.Connect(parsed);
-            EnrollmentCodeResponse made = await client.PostAsync<EnrollmentCodeResponse>($"v1/clinics/{connection.Clinic(parsed)}/enrollments", null, repeatable: false, cancellationToken);
-            if (parsed.GetValue(json))
-            {
-                environment.WriteJson(made);
-            }
-            else
-            {
-                environment.Out.WriteLine($"Code for one computer of {made.Clinic}, good once and until {made.ExpiresAt.ToLocalTime():yyyy-MM-dd HH:mm}:");
-                environment.Out.WriteLine();
-                environment.Out.WriteLine($"  {made.Code}");
-                environment.Out.WriteLine();
-                environment.Out.WriteLine($"On that computer: cloudarchive enroll --url {client.Service} --code <code>");
-            }
-
-            return (int)ExitCode.Ok;
-        });
-        return command;
-    }
+            output.WriteLine($"Code for one computer of {code.Made.Clinic}, good once and until {code.Made.ExpiresAt.ToLocalTime():yyyy-MM-dd HH:mm}:");
+            output.WriteLine();
+            output.WriteLine($"  {code.Made.Code}");
+            output.WriteLine();
+            output.WriteLine($"On that computer: cloudarchive enroll --url {code.Service} --code <code>");
+        },
+        code => code.Made);
 }

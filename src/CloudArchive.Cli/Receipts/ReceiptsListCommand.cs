@@ -2,6 +2,7 @@ using System.CommandLine;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Format;
 
 namespace CloudArchive.Cli.Receipts;
 
@@ -11,14 +12,18 @@ internal static class ReceiptsListCommand
     public static Command Create(CliEnvironment environment)
     {
         Option<bool> json = CommonOptions.Json();
-        Command command = new("list", "List the receipts that this computer holds.") { json };
-        command.SetAction(parsed =>
+        Option<string?> after = CommonOptions.After();
+        Command command = new("list", "List the receipts that this computer holds.") { after, json };
+        command.SetAction(async (parsed, _) =>
         {
-            using AgentState? state = LocalReceipts.Open(environment, out _);
-            IEnumerable<StoredReceipt> receipts = state?.Receipts() ?? [];
+            PackId? from = parsed.GetValue(after) is not { } text ? null : PackId.TryParse(text, null, out PackId pack) ? pack : throw new UsageException($"'{text}' is no pack's id.");
+            using AgentState? state = LocalReceipts.Open(environment, out AgentIdentity _);
+            IEnumerable<StoredReceipt> receipts = state?.Receipts(from) ?? [];
             if (parsed.GetValue(json))
             {
-                environment.WriteJson(receipts.Select(r => new { r.Pack, r.Study, r.Instances, r.Length, r.IssuedAt, r.ImmutableUntil }));
+                List<StoredReceipt> listed = [.. receipts.Take(CommonOptions.MostListed + 1)];
+                environment.WriteJson(listed.Take(CommonOptions.MostListed).Select(r => new { r.Pack, r.Study, r.Instances, r.Length, r.IssuedAt, r.ImmutableUntil }));
+                await environment.TellRestAsync(listed.Count > CommonOptions.MostListed ? listed[^2].Pack.ToString() : null);
                 return (int)ExitCode.Ok;
             }
 

@@ -64,14 +64,16 @@ public sealed class ArchiveClient : IDisposable
         SendAsync<T>(HttpMethod.Post, path, async cancellation => new FormUrlEncodedContent(await form(cancellation)), repeatable: true, cancellationToken);
 
     /// <summary>Every item of a paged listing.</summary>
-    public async IAsyncEnumerable<T> GetPagesAsync<T>(string path, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public IAsyncEnumerable<T> GetPagesAsync<T>(string path, CancellationToken cancellationToken) => GetEachPageAsync<T>(path, null, cancellationToken).SelectMany(page => page.Items);
+
+    /// <summary>Every page of a paged listing, from a place on.</summary>
+    public async IAsyncEnumerable<Page<T>> GetEachPageAsync<T>(string path, string? after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         string separator = path.Contains('?', StringComparison.Ordinal) ? "&" : "?";
-        string? after = null;
         do
         {
             Page<T> page = await GetAsync<Page<T>>(after is null ? path : $"{path}{separator}after={Uri.EscapeDataString(after)}", cancellationToken);
-            foreach (T item in page.Items) yield return item;
+            yield return page;
             if (page.Next is not null && page.Next == after) throw new IntegrityException($"The service's listing {path.Split('?')[0]} never ends: it repeats the page after {after}.");
             after = page.Next;
         }

@@ -120,9 +120,10 @@ public sealed partial class AgentState
     }
 
     /// <summary>The receipts, oldest pack first, a page at a time.</summary>
-    public IEnumerable<StoredReceipt> Receipts()
+    /// <param name="after">Begin after this pack; null: with the first.</param>
+    public IEnumerable<StoredReceipt> Receipts(PackId? after = null)
     {
-        string last = "";
+        string last = after?.ToString() ?? "";
         while (true)
         {
             List<StoredReceipt> page = [];

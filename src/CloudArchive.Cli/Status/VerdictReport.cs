@@ -20,7 +20,7 @@ public static class VerdictReport
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, enough.Token);
         try
         {
-            await session.Client.PostAsync<Nothing>($"v1/clinics/{session.Identity.Clinic}/agents/{session.Identity.AgentId}/verdict", verdict, repeatable: true, either.Token);
+            await session.Client.PostAsync<Nothing>($"v1/clinics/{session.Identity.Clinic}/agents/{session.Identity.AgentId}/verdict", VerdictRule.Shorten(verdict), repeatable: true, either.Token);
             return (look, verdict, null);
         }
         catch (ServiceRefusedException refused) when (refused.Status is 404 or 405)

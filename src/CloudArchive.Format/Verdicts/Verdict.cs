@@ -101,6 +101,12 @@ public sealed record FolderVerdict(
 /// <param name="Findings">What is about the computer as a whole.</param>
 public sealed record AgentVerdict(int Version, DateTimeOffset At, bool Safe, IReadOnlyList<FolderVerdict> Folders, IReadOnlyList<VerdictFinding> Findings)
 {
+    /// <summary>So many folders a report may name.</summary>
+    public const int MaxFolders = 500;
+
+    /// <summary>The pseudonym of those that a longer list has beyond that, taken together.</summary>
+    public const string OtherFolders = "others";
+
     /// <summary>The version that this code writes.</summary>
     public const int CurrentVersion = 1;
 }

@@ -23,6 +23,27 @@ public static class VerdictRule
         return new AgentVerdict(AgentVerdict.CurrentVersion, facts.Now, !findings.Any(f => f.NotSafe) && folders.All(f => f.Safe), folders, findings);
     }
 
+    /// <summary>
+    /// The same verdict with no more folders than the archive takes: those that are worst off stand for themselves, the others together as one, of which
+    /// every number and every cause is the sum of theirs.
+    /// </summary>
+    public static AgentVerdict Shorten(AgentVerdict verdict, int most = AgentVerdict.MaxFolders)
+    {
+        if (verdict.Folders.Count <= most)
+        {
+            return verdict;
+        }
+
+        HashSet<string> named = [.. verdict.Folders.OrderBy(folder => folder.Safe).ThenByDescending(folder => folder.Findings.Count).Take(most - 1).Select(folder => folder.Folder)];
+        FolderVerdict[] others = [.. verdict.Folders.Where(folder => !named.Contains(folder.Folder))];
+        VerdictFinding[] findings = InOrder(others.SelectMany(folder => folder.Findings).GroupBy(finding => (finding.Cause, finding.NotSafe))
+            .Select(same => new VerdictFinding(same.Key.Cause, same.Key.NotSafe, same.Sum(f => f.Count), same.Sum(f => f.Bytes), same.Min(f => f.Since))));
+        FolderVerdict together = new(
+            AgentVerdict.OtherFolders, others.All(folder => folder.Safe), others.Sum(folder => folder.Files), others.Sum(folder => folder.Archived), others.Sum(folder => folder.Excluded),
+            others.Sum(folder => folder.Bytes), others.Any(folder => folder.LastCompleteAt is null) ? null : others.Min(folder => folder.LastCompleteAt), findings);
+        return verdict with { Folders = [.. verdict.Folders.Where(folder => named.Contains(folder.Folder)), together] };
+    }
+
     /// <summary>The verdict on one folder.</summary>
     public static FolderVerdict For(FolderFacts folder, DateTimeOffset now, TimeSpan maxAge)
     {

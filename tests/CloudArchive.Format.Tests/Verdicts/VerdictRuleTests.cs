@@ -85,4 +85,30 @@ public class VerdictRuleTests
         AgentVerdict read = JsonSerializer.Deserialize<AgentVerdict>(JsonSerializer.Serialize(verdict, FormatJson.Options), FormatJson.Options)!;
         Assert.Equivalent(verdict, read, strict: true);
     }
+
+    [Fact]
+    public void A_computer_with_more_folders_than_a_report_names_tells_of_the_others_together()
+    {
+        FolderFacts good = VerdictSituations.All[0].Facts.Folders[0];
+        FolderFacts[] folders =
+        [
+            .. Enumerable.Range(0, 700).Select(i => good with { Folder = $"f{i}", Archived = new FileTally(i, i), Pending = i is 600 or 650 ? new FileTally(1, 10) : default, LastCompleteAt = VerdictSituations.Now.AddMinutes(-i) }),
+        ];
+        AgentVerdict all = VerdictRule.For(VerdictSituations.All[0].Facts with { Folders = folders }), sent = VerdictRule.Shorten(all);
+        Assert.Equal(AgentVerdict.MaxFolders, sent.Folders.Count);
+        Assert.Equal(AgentVerdict.MaxFolders, sent.Folders.Select(folder => folder.Folder).Distinct().Count());
+        Assert.Equal(
+            (all.Safe, all.Folders.Sum(f => f.Files), all.Folders.Sum(f => f.Archived), all.Folders.Sum(f => f.Bytes)),
+            (sent.Safe, sent.Folders.Sum(f => f.Files), sent.Folders.Sum(f => f.Archived), sent.Folders.Sum(f => f.Bytes)));
+        Assert.Contains(sent.Folders, folder => folder is { Folder: "f600", Safe: false }); // the bad ones stand for themselves
+        Assert.Contains(sent.Folders, folder => folder is { Folder: "f650", Safe: false });
+        Assert.True(sent.Folders[^1] is { Folder: AgentVerdict.OtherFolders, Safe: true });
+
+        // Where all of them are bad, so are the others, for the same causes.
+        AgentVerdict bad = VerdictRule.For(VerdictSituations.All[0].Facts with { Folders = [.. folders.Select(folder => folder with { Pending = new FileTally(1, 10) })] });
+        FolderVerdict others = VerdictRule.Shorten(bad).Folders[^1];
+        VerdictFinding finding = Assert.Single(others.Findings);
+        Assert.Equal((false, VerdictCause.FilesPending, 201L, 2010L), (others.Safe, finding.Cause, finding.Count, finding.Bytes));
+        Assert.Same(all.Folders[0], VerdictRule.Shorten(all with { Folders = [all.Folders[0]] }).Folders[0]);
+    }
 }
