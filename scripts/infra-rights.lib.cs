@@ -18,7 +18,7 @@ sealed partial class InfraRules
     private static readonly Dictionary<string, string> s_scopes = new()
     {
         ["archive"] = "/storageAccounts/starc[^/]+", ["packs"] = "/containers/packs", ["records"] = "/containers/records", ["vault"] = "/vaults/kv-[^/]+",
-        ["clinic-vaults"] = @"/vaults/kc\d-[^/]+", ["signing-key"] = "/keys/signing", ["insights"] = "/components/appi-[^/]+",
+        ["clinic-vaults"] = @"/vaults/kc\d-[^/]+", ["signing-key"] = "/keys/signing", ["token-key"] = "/keys/tokens", ["insights"] = "/components/appi-[^/]+",
         ["ingest-host"] = "/storageAccounts/stin[^/]+", ["recovery-host"] = "/storageAccounts/stre[^/]+",
         ["Clinics"] = "/tables/Clinics", ["Catalog"] = "/tables/Catalog", ["Audit"] = "/tables/Audit", ["Work"] = "/tables/Work",
     };

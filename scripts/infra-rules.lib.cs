@@ -80,7 +80,7 @@ sealed partial class InfraRules(string folder, JsonNode template, JsonNode full,
 
     private static readonly string[] s_needed =
     [
-        Accounts + " starc", Containers + " starc*/default/packs", Containers + " starc*/default/records", Vaults + " kv-", Keys + " kv-*/signing", Vaults + " kc0-", Vaults + " kc1-",
+        Accounts + " starc", Containers + " starc*/default/packs", Containers + " starc*/default/records", Vaults + " kv-", Keys + " kv-*/signing", Keys + " kv-*/tokens", Vaults + " kc0-", Vaults + " kc1-",
         Sites + " func-ingest-", Sites + " func-recovery-", Logs + "/tables log-", "Microsoft.Consumption/budgets cloudarchive-",
         Sites + "/basicPublishingCredentialsPolicies func-ingest-*/ftp", Sites + "/basicPublishingCredentialsPolicies func-ingest-*/scm",
         Sites + "/basicPublishingCredentialsPolicies func-recovery-*/ftp", Sites + "/basicPublishingCredentialsPolicies func-recovery-*/scm",
@@ -154,7 +154,7 @@ sealed partial class InfraRules(string folder, JsonNode template, JsonNode full,
                 Fault("vault", $"{r.Name} either signs or wraps, may do nothing else, and is rotated; it is for '{operations}'.");
             }
 
-            if (r.Type == Keys && !r.Name.EndsWith("/signing", StringComparison.Ordinal))
+            if (r.Type == Keys && !r.Name.EndsWith("/signing", StringComparison.Ordinal) && !r.Name.EndsWith("/tokens", StringComparison.Ordinal))
             {
                 Fault("keys", $"{r.Name}: a clinic's key is made when the clinic is created. A template ends at 800 of them, and every clinic would be a deployment.");
             }

@@ -56,6 +56,10 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
   resource signing 'keys' existing = {
     name: 'signing'
   }
+
+  resource tokens 'keys' existing = {
+    name: 'tokens'
+  }
 }
 
 resource clinicVaults 'Microsoft.KeyVault/vaults@2026-05-15' existing = [
@@ -133,6 +137,19 @@ resource toSigningKey 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(access, row => row.scope == 'signing-key'): {
     scope: vault::signing
     name: guid(vault::signing.id, identityNames[row.identity], row.role)
+    properties: {
+      principalId: principals[row.identity]
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: roleIds[row.role]
+      description: row.why
+    }
+  }
+]
+
+resource toTokenKey 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for row in filter(access, row => row.scope == 'token-key'): {
+    scope: vault::tokens
+    name: guid(vault::tokens.id, identityNames[row.identity], row.role)
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'

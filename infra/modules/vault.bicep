@@ -10,7 +10,7 @@ param tags texts
 @description('Keys in an HSM (FIPS 140-3 level 3) rather than in software.')
 param premium bool
 
-@description('Whether the archive\'s signing key is in it. The clinics\' keys are made by the recovery app, when a clinic is created.')
+@description('Whether the archive\'s keys that sign are in it. The clinics\' keys are made by the recovery app, when a clinic is created.')
 param signs bool
 
 @description('False where the apps reach it through a private endpoint.')
@@ -40,7 +40,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   }
 }
 
-// Versions neither expire nor are disabled: every one that ever signed must verify. Azure makes the first one of what stands here, and
+// Signs what is to verify for ever. Versions do not expire: every one that ever signed must verify. Azure makes the first one of what stands here, and
 // refuses later changes of it.
 resource signing 'Microsoft.KeyVault/vaults/keys@2026-05-15' = if (signs) {
   parent: vault
@@ -62,6 +62,34 @@ resource signing 'Microsoft.KeyVault/vaults/keys@2026-05-15' = if (signs) {
           }
           trigger: {
             timeAfterCreate: 'P1Y'
+          }
+        }
+      ]
+    }
+  }
+}
+
+// Signs what opens doors: agents' tokens and portal sessions. Of its versions the last two are believed, while they are enabled.
+resource tokens 'Microsoft.KeyVault/vaults/keys@2026-05-15' = if (signs) {
+  parent: vault
+  name: 'tokens'
+  tags: tags
+  properties: {
+    kty: premium ? 'EC-HSM' : 'EC'
+    curveName: 'P-256'
+    keyOps: ['sign', 'verify']
+    attributes: {
+      enabled: true
+      exportable: false
+    }
+    rotationPolicy: {
+      lifetimeActions: [
+        {
+          action: {
+            type: 'rotate'
+          }
+          trigger: {
+            timeAfterCreate: 'P90D'
           }
         }
       ]

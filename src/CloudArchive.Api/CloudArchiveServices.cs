@@ -36,7 +36,7 @@ public static class CloudArchiveServices
 {
     /// <summary>
     /// Core and Api on the host's seams, which the host registers itself: <see cref="IRowStore"/>, <see cref="IBlobVault"/>,
-    /// <see cref="IWrappingKeys"/>, <see cref="ISigner"/>, <see cref="IStorageRights"/>, <see cref="IKeyRights"/>, and <see cref="IKeyUnwrapper"/> where it has the recovery role.
+    /// <see cref="IWrappingKeys"/>, <see cref="ISigner"/>, <see cref="ITokenSigner"/>, <see cref="IStorageRights"/>, <see cref="IKeyRights"/>, and <see cref="IKeyUnwrapper"/> where it has the recovery role.
     /// </summary>
     public static IServiceCollection AddCloudArchive(this IServiceCollection services, CloudArchiveOptions options)
     {

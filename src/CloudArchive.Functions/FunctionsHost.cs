@@ -33,7 +33,8 @@ public static class FunctionsHost
         services.AddSingleton<IRowStore>(_ => RowStore.Connect(settings.TableEndpoint, identity));
         services.AddSingleton(p => new KeyVaultKeys(settings.Vaults, identity, p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IWrappingKeys>(p => p.GetRequiredService<KeyVaultKeys>());
-        services.AddSingleton<ISigner>(p => p.GetRequiredService<KeyVaultKeys>());
+        services.AddSingleton(p => p.GetRequiredService<KeyVaultKeys>().Statements);
+        services.AddSingleton(p => p.GetRequiredService<KeyVaultKeys>().Tokens);
         services.AddSingleton<IKeyRights>(p => p.GetRequiredService<KeyVaultKeys>());
         if (settings.Role == ArchiveRole.Recovery)
         {

@@ -154,6 +154,7 @@ public sealed class LocalArchive : IAsyncDisposable
         services.AddSingleton<IStorageRights>(storage.Vault.Rights);
         services.AddSingleton<IKeyRights>(keys);
         services.AddSingleton<ISigner>(keys);
+        services.AddSingleton(keys.Tokens);
         services.AddCloudArchive(archive);
         if (options.Timers)
         {

@@ -20,7 +20,7 @@ Option<string?> mailFrom = new("--mail-from") { Description = "The address that 
 Option<string?> mailOperator = new("--mail-operator") { Description = "Who gets mail about the archive as a whole." };
 Option<int?> silentDays = new("--silent-days") { Description = "After how many days in which nothing was heard of a clinic's agents an alert is raised. Default: 4." };
 Option<bool> stopWithStdin = new("--stop-with-stdin") { Description = "Stop when standard input is closed." };
-RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, portalIdle, azurite, webhook, mailServer, mailFrom, mailOperator, silentDays, stopWithStdin, RotateKeyCommand.Create() };
+RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, portalIdle, azurite, webhook, mailServer, mailFrom, mailOperator, silentDays, stopWithStdin, RotateKeyCommand.Create(), DisableKeyCommand.Create() };
 command.SetAction(async (arguments, cancellationToken) =>
 {
     try

@@ -2,6 +2,8 @@ using System.Globalization;
 using CloudArchive.Api.Tests.Support;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Wire;
+using CloudArchive.LocalHost.Keys;
+using CloudArchive.Testing;
 using Microsoft.AspNetCore.Routing;
 
 namespace CloudArchive.Api.Tests;
@@ -13,104 +15,104 @@ namespace CloudArchive.Api.Tests;
 public sealed class AccessMatrixTests(SharedStorage shared)
 {
     /// <summary>
-    /// Columns: no token, expired, wrong audience, wrong issuer, alg none, ID token, without oid, of another tenant, app-only | agent of another clinic, revoked agent, compliance (all clinics),
+    /// Columns: no token, expired, wrong audience, wrong issuer, alg none, ID token, without oid, of another tenant, app-only, by an expired key version | agent of another clinic, revoked agent, compliance (all clinics),
     /// admin without a second factor (all clinics), admin of another clinic | who is right: * is of all clinics. "ok" has passed the gate.
     /// </summary>
     private const string Table =
         """
-        GET /v1/health                                            | ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
-        GET /v1/keys                                              | ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
-        GET /openapi/{documentName}.json                          | ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
-        GET /v1/doctor                                            | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
-        POST /v1/enrollments                                      | ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
-        POST /v1/token                                            | ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
-        POST /v1/clinics                                          | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
-        GET /v1/clinics                                           | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  ok  | admin
-        GET /v1/clinics/{clinic}                                  | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
-        PUT /v1/clinics/{clinic}/settings                         | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
-        PUT /v1/clinics/{clinic}/contact                          | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/enrollments                     | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
-        GET /v1/clinics/{clinic}/agents                           | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/agents/{agent}/revoke           | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/agents/{agent}/key              | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
-        POST /v1/clinics/{clinic}/agents/{agent}/verdict          | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
-        GET /v1/clinics/{clinic}/agents/{agent}/verdicts          | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/verdict                          | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/keys                             | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
-        GET /v1/access                                            | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
-        POST /v1/access/reviews                                   | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
-        GET /v1/access/reviews                                    | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin*
-        GET /v1/access/reviews/{review}                           | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
-        POST /v1/access/{subject}/block                           | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
-        POST /v1/access/{subject}/unblock                         | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
-        GET /v1/clinics/{clinic}/access                           | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/access/reviews                  | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/access/reviews                   | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
-        GET /v1/clinics/{clinic}/access/reviews/{review}          | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/packs                           | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
-        POST /v1/clinics/{clinic}/packs/{pack}/upload-url         | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
-        POST /v1/clinics/{clinic}/packs/{pack}/commit             | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
-        GET /v1/clinics/{clinic}/packs                            | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
-        GET /v1/clinics/{clinic}/packs/{pack}                     | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/receipts                         | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
-        GET /v1/clinics/{clinic}/changes                          | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
-        GET /v1/clinics/{clinic}/studies                          | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/studies/search                  | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
-        GET /v1/clinics/{clinic}/studies/{study}                  | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
-        GET /v1/clinics/{clinic}/instances                        | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | agent
-        POST /v1/clinics/{clinic}/catalog/rebuild                 | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
-        POST /v1/clinics/{clinic}/keys/rewrap                     | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/restores                        | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/restores                         | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/restores/{restore}               | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
-        POST /v1/clinics/{clinic}/restores/{restore}/approve      | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/restores/{restore}/result        | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/restores/{restore}/report       | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
-        POST /v1/clinics/{clinic}/restore-tests                   | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
-        GET /v1/clinics/{clinic}/restore-tests                    | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/restore-tests/{run}              | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/restore-test-budget              | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        PUT /v1/clinics/{clinic}/restore-test-budget              | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
-        GET /v1/clinics/{clinic}/evidence                         | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/evidence/{run}/{file}            | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/reports/{period}.csv             | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/reports/{period}.pdf             | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
-        GET /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        PUT /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/retention/plan                   | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/holds                           | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/holds                            | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/holds/{hold}                     | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/holds/{hold}/clear              | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/holds/{hold}/approve            | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/destructions                    | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/destructions                     | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/destructions/{destruction}       | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/destructions/{destruction}/approve | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/destructions/{destruction}/reject | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/destructions/{destruction}/certificate | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/disclosures/search              | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        GET /v1/clinics/{clinic}/alerts                           | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        POST /v1/clinics/{clinic}/alerts/{alert}/retry            | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
-        POST /v1/clinics/{clinic}/alerts/{alert}/acknowledge      | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
-        GET /v1/alerts                                            | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
-        POST /v1/alerts/{alert}/retry                             | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
-        POST /v1/alerts/{alert}/acknowledge                       | 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
-        GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/audit/proof                      | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
-        GET /v1/clinics/{clinic}/audit/checkpoints                | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
-        GET /v1/clinics/{clinic}/audit/checkpoints/latest         | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
-        GET /v1/clinics/{clinic}/audit/consistency                | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
-        GET /v1/clinics/{clinic}/audit/commits                    | 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
-        GET /v1/system/audit/entries                              | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
-        GET /v1/system/audit/leaves                               | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
-        GET /v1/system/audit/head                                 | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
-        GET /v1/system/audit/proof                                | 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
-        GET /v1/system/audit/checkpoints                          | 401 401 401 401 401 401 401 401 401 | ok  401 ok  ok  ok  | agent
-        GET /v1/system/audit/checkpoints/latest                   | 401 401 401 401 401 401 401 401 401 | ok  401 ok  ok  ok  | agent
-        GET /v1/system/audit/consistency                          | 401 401 401 401 401 401 401 401 401 | ok  401 ok  ok  ok  | agent
+        GET /v1/health                                            | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
+        GET /v1/keys                                              | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
+        GET /openapi/{documentName}.json                          | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
+        GET /v1/doctor                                            | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
+        POST /v1/enrollments                                      | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
+        POST /v1/token                                            | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
+        POST /v1/clinics                                          | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
+        GET /v1/clinics                                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  ok  | admin
+        GET /v1/clinics/{clinic}                                  | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
+        PUT /v1/clinics/{clinic}/settings                         | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
+        PUT /v1/clinics/{clinic}/contact                          | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        POST /v1/clinics/{clinic}/enrollments                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        GET /v1/clinics/{clinic}/agents                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/agents/{agent}/revoke           | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        POST /v1/clinics/{clinic}/agents/{agent}/key              | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
+        POST /v1/clinics/{clinic}/agents/{agent}/verdict          | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
+        GET /v1/clinics/{clinic}/agents/{agent}/verdicts          | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/verdict                          | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/keys                             | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
+        GET /v1/access                                            | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        POST /v1/access/reviews                                   | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
+        GET /v1/access/reviews                                    | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin*
+        GET /v1/access/reviews/{review}                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        POST /v1/access/{subject}/block                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
+        POST /v1/access/{subject}/unblock                         | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
+        GET /v1/clinics/{clinic}/access                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/access/reviews                  | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/access/reviews                   | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
+        GET /v1/clinics/{clinic}/access/reviews/{review}          | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/packs                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
+        POST /v1/clinics/{clinic}/packs/{pack}/upload-url         | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
+        POST /v1/clinics/{clinic}/packs/{pack}/commit             | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
+        GET /v1/clinics/{clinic}/packs                            | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
+        GET /v1/clinics/{clinic}/packs/{pack}                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/receipts                         | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
+        GET /v1/clinics/{clinic}/changes                          | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
+        GET /v1/clinics/{clinic}/studies                          | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/studies/search                  | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        GET /v1/clinics/{clinic}/studies/{study}                  | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
+        GET /v1/clinics/{clinic}/instances                        | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | agent
+        POST /v1/clinics/{clinic}/catalog/rebuild                 | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        POST /v1/clinics/{clinic}/keys/rewrap                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        POST /v1/clinics/{clinic}/restores                        | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/restores                         | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/restores/{restore}               | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
+        POST /v1/clinics/{clinic}/restores/{restore}/approve      | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/restores/{restore}/result        | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        POST /v1/clinics/{clinic}/restores/{restore}/report       | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        POST /v1/clinics/{clinic}/restore-tests                   | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        GET /v1/clinics/{clinic}/restore-tests                    | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/restore-tests/{run}              | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/restore-test-budget              | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        PUT /v1/clinics/{clinic}/restore-test-budget              | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        GET /v1/clinics/{clinic}/evidence                         | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/evidence/{run}/{file}            | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/reports/{period}.csv             | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/reports/{period}.pdf             | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
+        GET /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        PUT /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/retention/plan                   | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/holds                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/holds                            | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/holds/{hold}                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/holds/{hold}/clear              | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        POST /v1/clinics/{clinic}/holds/{hold}/approve            | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        POST /v1/clinics/{clinic}/destructions                    | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/destructions                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/destructions/{destruction}       | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/destructions/{destruction}/approve | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        POST /v1/clinics/{clinic}/destructions/{destruction}/reject | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/destructions/{destruction}/certificate | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/disclosures/search              | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
+        GET /v1/clinics/{clinic}/alerts                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/alerts/{alert}/retry            | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        POST /v1/clinics/{clinic}/alerts/{alert}/acknowledge      | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        GET /v1/alerts                                            | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        POST /v1/alerts/{alert}/retry                             | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
+        POST /v1/alerts/{alert}/acknowledge                       | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
+        GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/audit/proof                      | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        GET /v1/clinics/{clinic}/audit/checkpoints                | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
+        GET /v1/clinics/{clinic}/audit/checkpoints/latest         | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
+        GET /v1/clinics/{clinic}/audit/consistency                | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
+        GET /v1/clinics/{clinic}/audit/commits                    | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
+        GET /v1/system/audit/entries                              | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        GET /v1/system/audit/leaves                               | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        GET /v1/system/audit/head                                 | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        GET /v1/system/audit/proof                                | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        GET /v1/system/audit/checkpoints                          | 401 401 401 401 401 401 401 401 401 401 | ok  401 ok  ok  ok  | agent
+        GET /v1/system/audit/checkpoints/latest                   | 401 401 401 401 401 401 401 401 401 401 | ok  401 ok  ok  ok  | agent
+        GET /v1/system/audit/consistency                          | 401 401 401 401 401 401 401 401 401 401 | ok  401 ok  ok  ok  | agent
         """;
 
     /// <summary>Sent in queries and bodies: no answer may repeat it.</summary>
@@ -124,14 +126,16 @@ public sealed class AccessMatrixTests(SharedStorage shared)
     [Fact]
     public async Task Every_endpoint_answers_every_caller_as_the_table_says_and_tells_nothing_and_logs_each_refusal_once()
     {
-        await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Limits = _unlimited });
+        using TemporaryFolder folder = new();
+        using LocalKeys keys = await LocalKeys.OpenAsync(folder["keys"], TestContext.Current.CancellationToken);
+        await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Limits = _unlimited, Keys = keys });
         Dictionary<string, Row> rows = Table.Split('\n').Select(Row.Parse).ToDictionary(row => row.Endpoint, StringComparer.Ordinal);
         // The portal's are in PortalMatrixTests: they take no token.
         string[] endpoints = [.. host.Endpoints.Where(endpoint => endpoint.Metadata.GetMetadata<CloudArchive.Api.Portal.PortalSurface>() is null).Select(Name)];
         Assert.Empty(endpoints.Except(rows.Keys));
         Assert.Empty(rows.Keys.Except(endpoints));
 
-        Callers callers = await Callers.CreateAsync(host);
+        Callers callers = await Callers.CreateAsync(host, keys);
         List<Sent> sent = [];
         await Parallel.ForEachAsync(rows.Values, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (row, _) =>
         {
@@ -148,7 +152,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         // Once, at the end: the logs are read whole.
         ILookup<string, AuditEntry> refusals = (await host.LogAsync(callers.Clinic)).Concat(await host.LogAsync(callers.Other)).Concat(await host.LogAsync(AuditEntry.SystemLog))
             .Where(entry => entry.Outcome == AuditOutcome.Refused).ToLookup(entry => entry.Origin.CorrelationId);
-        Assert.Equal(rows.Count * 15, sent.Count);
+        Assert.Equal(rows.Count * 16, sent.Count);
         Assert.Empty(sent.SelectMany(answer => Wrong(answer, refusals[answer.Answer.CorrelationId].Count(), callers)));
     }
 
@@ -201,7 +205,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
             string[] parts = [.. line.Split('|').Select(part => part.Trim())];
             string[] endpoint = parts[0].Split(' ', StringSplitOptions.RemoveEmptyEntries);
             string[] expected = [.. parts[1].Split(' ', StringSplitOptions.RemoveEmptyEntries), .. parts[2].Split(' ', StringSplitOptions.RemoveEmptyEntries)];
-            return endpoint.Length == 2 && expected.Length == 14 && parts.Length == 4 ? new Row(endpoint[0], endpoint[1], expected, parts[3]) : throw new FormatException(line);
+            return endpoint.Length == 2 && expected.Length == 15 && parts.Length == 4 ? new Row(endpoint[0], endpoint[1], expected, parts[3]) : throw new FormatException(line);
         }
     }
 
@@ -209,7 +213,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
     private sealed class Callers(ApiAgent agent, ApiAgent other, ApiAgent revoked, string[] wrong, Dictionary<string, string> right)
     {
         private static readonly string[] _names =
-            ["nobody", "an expired token", "a token for another audience", "a token of another issuer", "a token with alg none", "an ID token", "a token without oid", "a token of another tenant", "a token that an application got for itself", "an agent of another clinic", "a revoked agent", "compliance", "an admin without a second factor", "an admin of another clinic"];
+            ["nobody", "an expired token", "a token for another audience", "a token of another issuer", "a token with alg none", "an ID token", "a token without oid", "a token of another tenant", "a token that an application got for itself", "an agent with a token by an expired version of the key", "an agent of another clinic", "a revoked agent", "compliance", "an admin without a second factor", "an admin of another clinic"];
 
         public string Clinic => agent.Enrolled.Clinic.Value;
 
@@ -219,12 +223,15 @@ public sealed class AccessMatrixTests(SharedStorage shared)
 
         public string Revoked => revoked.Enrolled.AgentId;
 
-        public static async Task<Callers> CreateAsync(ApiHost host)
+        public static async Task<Callers> CreateAsync(ApiHost host, LocalKeys keys)
         {
             ApiAgent agent = await ApiAgent.CreateAsync(host);
             ApiAgent other = await ApiAgent.CreateAsync(host);
             ApiAgent revoked = await ApiAgent.EnrollAsync(host, agent.Enrolled.Clinic);
             string clinic = agent.Enrolled.Clinic.Value;
+            string byExpired = await agent.TokenAsync(), expired = await keys.Tokens.GetCurrentKeyIdAsync(CancellationToken.None);
+            await keys.RotateTokenKeyAsync(CancellationToken.None);
+            await keys.DisableAsync(expired, CancellationToken.None);
             string revokedToken = await revoked.TokenAsync();
             (await host.PostAsync($"/v1/clinics/{clinic}/agents/{revoked.Enrolled.AgentId}/revoke", host.Staff("admin"))).As<AgentResponse>();
             string admin = host.Staff("admin");
@@ -244,6 +251,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
                     claims.Remove("scp");
                     claims["idtyp"] = "app";
                 }),
+                byExpired,
                 await other.TokenAsync(),
                 revokedToken,
                 host.Staff("compliance", subject: "carol"),

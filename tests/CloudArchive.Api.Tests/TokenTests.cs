@@ -3,10 +3,13 @@ using System.Text;
 using System.Text.Json;
 using CloudArchive.Api.Tests.Support;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Keys;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
+using CloudArchive.LocalHost.Keys;
+using CloudArchive.Testing;
 using Microsoft.IdentityModel.Tokens;
 
 namespace CloudArchive.Api.Tests;
@@ -141,9 +144,57 @@ public sealed class TokenTests(SharedStorage shared)
 
         // The very claims of a token, signed with the very key, as something else.
         byte[] claims = Base64UrlEncoder.DecodeBytes(token.Split('.')[1]);
-        string kid = await shared.Keys.GetCurrentKeyIdAsync(Cancel);
-        string otherType = await Jws.SignAsync("JWT", claims, kid, (data, ct) => shared.Keys.SignAsync(kid, data, ct), Cancel);
+        string kid = await shared.Keys.Tokens.GetCurrentKeyIdAsync(Cancel);
+        string otherType = await Jws.SignAsync("JWT", claims, kid, (data, ct) => shared.Keys.Tokens.SignAsync(kid, data, ct), Cancel);
         Assert.Equal(401, (await host.GetAsync(receipts, otherType)).Status);
+    }
+
+    [Fact]
+    public async Task The_key_that_signs_receipts_opens_no_door_and_its_receipts_verify_whatever_becomes_of_a_version()
+    {
+        using TemporaryFolder folder = new();
+        using LocalKeys keys = await LocalKeys.OpenAsync(folder["keys"], Cancel);
+        await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Keys = keys });
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string token = await agent.TokenAsync(), receipts = $"/v1/clinics/{agent.Enrolled.Clinic}/receipts";
+
+        // What an archive of before signed its tokens with: the key of receipts. Whoever has it has no token.
+        string statements = await keys.GetCurrentKeyIdAsync(Cancel);
+        string bySigning = await Jws.SignAsync("at+jwt", Base64UrlEncoder.DecodeBytes(token.Split('.')[1]), statements, (data, ct) => keys.SignAsync(statements, data, ct), Cancel);
+        Assert.Equal(401, (await host.GetAsync(receipts, bySigning)).Status);
+        string receipt = await Jws.SignAsync("cloudarchive-receipt+jws", "{}"u8.ToArray(), statements, (data, ct) => keys.SignAsync(statements, data, ct), Cancel);
+        await keys.RotateSigningKeyAsync(Cancel);
+        await keys.DisableAsync(statements, Cancel);
+        await Assert.ThrowsAsync<KeyUnavailableException>(() => keys.SignAsync(statements, "x"u8.ToArray(), Cancel));
+        Assert.Equal("{}"u8.ToArray(), Jws.Verify(receipt, "cloudarchive-receipt+jws", await keys.GetPublicKeysAsync(Cancel)).Payload);
+    }
+
+    [Fact]
+    public async Task A_token_by_a_version_that_was_disabled_opens_nothing_five_minutes_later_and_one_by_the_version_before_does()
+    {
+        using TemporaryFolder folder = new();
+        using LocalKeys keys = await LocalKeys.OpenAsync(folder["keys"], Cancel);
+        await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Keys = keys });
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string receipts = $"/v1/clinics/{agent.Enrolled.Clinic}/receipts";
+        string first = await agent.TokenAsync(), leaked = await keys.Tokens.GetCurrentKeyIdAsync(Cancel);
+        Assert.Equal(200, (await host.GetAsync(receipts, first)).Status);
+        await keys.RotateTokenKeyAsync(Cancel);
+        host.Clock.Advance(TimeSpan.FromSeconds(1));
+        string second = await agent.TokenAsync();
+        Assert.Equal((200, 200), ((await host.GetAsync(receipts, first)).Status, (await host.GetAsync(receipts, second)).Status));
+
+        await keys.DisableAsync(leaked, Cancel);
+        host.Clock.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal((401, 200), ((await host.GetAsync(receipts, first)).Status, (await host.GetAsync(receipts, second)).Status));
+
+        // The version before the previous one, disabled or not.
+        await keys.RotateTokenKeyAsync(Cancel);
+        await keys.RotateTokenKeyAsync(Cancel);
+        string third = await agent.TokenAsync();
+        host.Clock.Advance(TimeSpan.FromMinutes(5) - TimeSpan.FromSeconds(1));
+        Assert.Equal(200, (await host.GetAsync(receipts, third)).Status);
+        Assert.Equal(401, (await host.GetAsync(receipts, second)).Status);
     }
 
     [Fact]

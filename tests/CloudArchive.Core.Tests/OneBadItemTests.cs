@@ -421,7 +421,7 @@ public sealed class OneBadItemTests(SharedStorage shared)
     {
         (Archive archive, _, _) = Create();
         TestClinic bad = await TestClinic.CreateAsync(archive), good = await TestClinic.CreateAsync(archive);
-        KeyDoctor doctor = new(shared.Keys, new TroubledKeys(shared.Keys, bad.Id), new AllRights(), archive.Clinics);
+        KeyDoctor doctor = new(shared.Keys, shared.Keys.Inner.Tokens, new TroubledKeys(shared.Keys, bad.Id), new AllRights(), archive.Clinics);
         DoctorCheck keys = (await doctor.ExamineAsync(new HostDuties(true, true), Cancel).ToArrayAsync(Cancel)).Single(check => check.Check == "clinic-keys");
         Assert.Equal(DoctorVerdict.Failed, keys.Verdict);
         Assert.Contains($"not looked at: {bad.Id} (IOException)", keys.Found, StringComparison.Ordinal);

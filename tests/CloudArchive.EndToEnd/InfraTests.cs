@@ -35,6 +35,7 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
         ["a signing key that wraps"] = new(Full, "\"verify\"", "\"unwrapKey\"", "vault: kv-*/signing either signs or wraps"),
         ["a short RSA key"] = new(Full, "\"kty\": \"EC\"", "\"kty\": \"RSA\", \"keySize\": 2048", "vault: kv-*/signing: properties.keySize must be not set or 3072 or 4096, and is 2048"),
         ["key versions that expire"] = new(Full, "(\"rotationPolicy\": \\{)", "$1 \"attributes\": { \"expiryTime\": \"P2Y\" },", "vault: kv-*/signing: properties.rotationPolicy.attributes.expiryTime must be not set"),
+        ["receipts and tokens by one key"] = new(Full, "kv-([a-z0-9]+)/tokens\"", "kv-$1/signing\"", "kv-*/tokens"),
         ["an app over HTTP"] = new(Full, "\"httpsOnly\": true", "\"httpsOnly\": false", "app: func-ingest-*: properties.httpsOnly must be true"),
         ["deployment with a password"] = new(Full, "(/scm\"(?s:.*?)\"allow\": )false", "$1true", "app: func-ingest-*/scm: properties.allow must be false"),
         ["logs kept for two years"] = new(Full, "\"totalRetentionInDays\": 2556", "\"totalRetentionInDays\": 730", "logging: log-*: properties.totalRetentionInDays must be 2556"),

@@ -22,7 +22,7 @@ internal static class ServiceEndpoints
     public static void Map(EndpointTable table)
     {
         table.Get("/v1/health", HealthAsync, _anyone)?.WithSummary("Whether the service reaches its storage.");
-        table.Get("/v1/keys", KeysAsync, _anyone)?.WithSummary("The public keys that receipts and checkpoints verify against, the current one first.");
+        table.Get("/v1/keys", KeysAsync, _anyone)?.WithSummary("The public keys that receipts, checkpoints and evidence verify against, the current one first, and which of them are disabled.");
     }
 
     private static async Task<Ok<HealthResponse>> HealthAsync(IRowStore rows, CancellationToken cancellationToken)
@@ -32,9 +32,9 @@ internal static class ServiceEndpoints
         return TypedResults.Ok(new HealthResponse("ok", Version));
     }
 
-    private static async Task<Ok<JwkSet>> KeysAsync(ISigner signer, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<Ok<KeysResponse>> KeysAsync(ISigner signer, HttpContext context, CancellationToken cancellationToken)
     {
         context.Response.Headers.CacheControl = "public, max-age=300";
-        return TypedResults.Ok(await signer.GetPublicKeysAsync(cancellationToken));
+        return TypedResults.Ok(new KeysResponse((await signer.GetPublicKeysAsync(cancellationToken)).Keys, await signer.GetDisabledAsync(cancellationToken)));
     }
 }

@@ -31,21 +31,21 @@ public sealed class BearerTokens : IDisposable
     private static readonly TimeSpan _staffOutage = TimeSpan.FromHours(12);
     private static readonly TimeSpan _skew = TimeSpan.FromMinutes(1);
     private static readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = MostCharacters };
-    private readonly ISigner _signer;
+    private readonly ITokenSigner _signer;
     private readonly Agents _agents;
     private readonly CloudArchiveOptions _options;
     private readonly TimeProvider _clock;
     private readonly KeyCache _ownKeys;
     private readonly KeyCache? _staffKeys;
 
-    /// <summary>Keys of both issuers are cached for a few minutes.</summary>
-    public BearerTokens(ISigner signer, Agents agents, CloudArchiveOptions options, TimeProvider clock)
+    /// <summary>Keys of both issuers are cached for a few minutes: a version of our own that is disabled opens nothing five minutes later.</summary>
+    public BearerTokens(ITokenSigner signer, Agents agents, CloudArchiveOptions options, TimeProvider clock)
     {
         _signer = signer;
         _agents = agents;
         _options = options;
         _clock = clock;
-        _ownKeys = new KeyCache(signer.GetPublicKeysAsync, clock, pause: TimeSpan.FromSeconds(1), outage: TimeSpan.Zero);
+        _ownKeys = new KeyCache(signer.GetAcceptedKeysAsync, clock, pause: TimeSpan.FromSeconds(1), outage: TimeSpan.Zero);
         _staffKeys = options.Staff is { } staff ? new KeyCache(staff.GetKeysAsync, clock, pause: TimeSpan.FromSeconds(30), _staffOutage) : null;
     }
 

@@ -16,29 +16,28 @@ using CloudArchive.Format.Signing;
 namespace CloudArchive.Azure.Keys;
 
 /// <summary>
-/// Key Vault: <c>signing</c> (P-256) in the archive's vault, <c>kek-{clinic}</c> (RSA 3072) for each clinic in one of the clinics'. Private halves never leave them.
+/// Key Vault: <c>signing</c> and <c>tokens</c> (P-256) in the archive's vault, <c>kek-{clinic}</c> (RSA 3072) for each clinic in one of the clinics'. Private halves never leave them.
 /// </summary>
 /// <remarks>Throttling (429) is waited out as Retry-After says, by the SDK; what outlasts that is a <see cref="RequestFailedException"/>, and no verdict on a key.</remarks>
-public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRights
+public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, IKeyRights
 {
-    private const string SigningKey = "signing";
     private const string WrappingPrefix = "kek-";
     private const int RsaBits = 3072;
 
     // A rotated key is used this much later by a process that knew the one before, which still works.
-    private static readonly TimeSpan CurrentFor = TimeSpan.FromMinutes(5);
+    internal static readonly TimeSpan CurrentFor = TimeSpan.FromMinutes(5);
 
     /// <summary>How old a clinic's key becomes before the next version wraps.</summary>
     public static readonly TimeSpan RenewedAfter = TimeSpan.FromDays(730);
 
-    private readonly KeyClient _vault;
+    private readonly VaultSigner _statements;
+    private readonly VaultSigner _tokens;
     private readonly KeyClient[] _clinicVaults;
     private readonly bool _hsm;
     private readonly TimeProvider _clock;
     private readonly ConcurrentDictionary<string, KeyClient> _homes = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, (KeyVaultKey Key, DateTimeOffset Until)> _current = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, CryptographyClient> _versions = new(StringComparer.Ordinal);
-    private JwkSet? _published;
 
     /// <param name="places">The vaults.</param>
     /// <param name="identity">Who asks.</param>
@@ -48,19 +47,25 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     {
         options ??= new KeyClientOptions();
         options.Retry.MaxRetries = 6;
-        _vault = new KeyClient(places.Signing, identity, options);
+        KeyClient vault = new(places.Signing, identity, options);
+        _statements = new VaultSigner(vault, "signing", clock);
+        _tokens = new VaultSigner(vault, "tokens", clock);
         _clinicVaults = [.. places.Clinics.Select(vault => new KeyClient(vault, identity, options))];
         _hsm = places.Hsm;
         _clock = clock;
     }
 
-    /// <summary>Makes the signing key where there is none.</summary>
+    /// <summary>Signs what is to verify for ever.</summary>
+    public ISigner Statements => _statements;
+
+    /// <summary>Signs tokens and sessions, with a key of its own.</summary>
+    public ITokenSigner Tokens => _tokens;
+
+    /// <summary>Makes the keys that sign where there are none. On Azure the deployment makes them: no app may.</summary>
     public async Task EnsureReadyAsync(CancellationToken cancellationToken)
     {
-        if (await FindAsync(_vault, SigningKey, cancellationToken) is null)
-        {
-            await CreateAsync(SigningKey, () => _vault.CreateEcKeyAsync(new CreateEcKeyOptions(SigningKey) { CurveName = KeyCurveName.P256, KeyOperations = { KeyOperation.Sign, KeyOperation.Verify } }, cancellationToken));
-        }
+        await _statements.EnsureAsync(cancellationToken);
+        await _tokens.EnsureAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -81,7 +86,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     {
         string name = WrappingKey(clinic);
         KeyClient home = await HomeAsync(name, cancellationToken);
-        KeyVaultKey key = await GetAsync(home, name, null, cancellationToken);
+        KeyVaultKey key = await VaultCalls.GetAsync(home, name, null, cancellationToken);
         if (key.Properties.CreatedOn + RenewedAfter <= _clock.GetUtcNow())
         {
             await CreateWrappingAsync(home, name, cancellationToken);
@@ -102,7 +107,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     /// <inheritdoc/>
     public async Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken)
     {
-        CryptographyClient version = Version(keyId, _clinicVaults, name => name.StartsWith(WrappingPrefix, StringComparison.Ordinal));
+        CryptographyClient version = Version(keyId);
         if (algorithm != KeyWrapping.Algorithm)
         {
             throw new PackException(PackFault.EncryptionDataInvalid, $"The content key is wrapped with an algorithm other than {KeyWrapping.Algorithm}.");
@@ -120,7 +125,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
         }
         catch (RequestFailedException e) when (e.Status is 403 or 404 or 409)
         {
-            throw Unavailable(keyId, e);
+            throw VaultCalls.Unavailable(keyId, e);
         }
     }
 
@@ -143,68 +148,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
         }
     }
 
-    /// <inheritdoc/>
-    public async Task<string> GetCurrentKeyIdAsync(CancellationToken cancellationToken) => (await SigningAsync(cancellationToken)).Id.AbsoluteUri;
-
-    /// <inheritdoc/>
-    public async Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
-    {
-        CryptographyClient version = Version(keyId, [_vault], name => name == SigningKey);
-        try
-        {
-            // Hashed here; the vault signs the digest and answers r || s (RFC 7518 §3.4).
-            SignResult result = await version.SignDataAsync(SignatureAlgorithm.ES256, data.ToArray(), cancellationToken);
-            return result.Signature;
-        }
-        catch (RequestFailedException e) when (e.Status is 403 or 404 or 409)
-        {
-            throw Unavailable(keyId, e);
-        }
-    }
-
-    /// <inheritdoc/>
-    public async Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken)
-    {
-        // Anyone may ask for these: the vault must not be asked each time. What signs now is always among them.
-        KeyVaultKey current = await SigningAsync(cancellationToken);
-        string currentId = current.Id.AbsoluteUri;
-        if (_published is { } published && published.Keys[0].Kid == currentId)
-        {
-            return published;
-        }
-
-        List<KeyProperties> versions = [];
-        await foreach (KeyProperties properties in _vault.GetPropertiesOfKeyVersionsAsync(SigningKey, cancellationToken))
-        {
-            versions.Add(properties);
-        }
-
-        List<Jwk> keys = [ToJwk(current)];
-        foreach (KeyProperties properties in versions.Where(version => version.Version != current.Properties.Version).OrderByDescending(version => version.CreatedOn))
-        {
-            keys.Add(ToJwk(await GetAsync(_vault, SigningKey, properties.Version, cancellationToken)));
-        }
-
-        return _published = new JwkSet(keys);
-    }
-
-    private static Jwk ToJwk(KeyVaultKey key)
-    {
-        using ECDsa ecdsa = key.Key.ToECDsa();
-        return JwkKeys.FromEcdsa(ecdsa, key.Id.AbsoluteUri);
-    }
-
     private static string WrappingKey(ClinicId clinic) => WrappingPrefix + clinic.Value;
-
-    private static KeyUnavailableException Unavailable(string keyId, RequestFailedException e) => new(
-        keyId,
-        e.Status switch
-        {
-            403 => "the vault forbids it: the key is disabled or expired, or this identity lacks the right",
-            404 => "there is no such key or version",
-            _ => "it is deleted; recover it in the vault",
-        },
-        e);
 
     /// <summary>
     /// The vaults in the order in which a key is looked for. A new one is made in the first: names are spread evenly, and when vaults were added,
@@ -226,7 +170,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
 
         foreach (KeyClient vault in InOrder(name))
         {
-            if (await FindAsync(vault, name, cancellationToken) is not null)
+            if (await VaultCalls.FindAsync(vault, name, cancellationToken) is not null)
             {
                 return _homes[name] = vault;
             }
@@ -241,82 +185,22 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRi
     private async Task CreateWrappingAsync(KeyClient home, string name, CancellationToken cancellationToken)
     {
         CreateRsaKeyOptions options = new(name, _hsm) { KeySize = RsaBits, KeyOperations = { KeyOperation.WrapKey, KeyOperation.UnwrapKey } };
-        await CreateAsync(name, () => home.CreateRsaKeyAsync(options, cancellationToken));
+        await VaultCalls.CreateAsync(name, () => home.CreateRsaKeyAsync(options, cancellationToken));
         _homes[name] = home;
         _current.TryRemove(name, out _);
     }
-
-    private async Task<KeyVaultKey> SigningAsync(CancellationToken cancellationToken) => Known(SigningKey) ?? await CurrentAsync(_vault, SigningKey, cancellationToken);
 
     private KeyVaultKey? Known(string name) => _current.TryGetValue(name, out (KeyVaultKey Key, DateTimeOffset Until) known) && known.Until > _clock.GetUtcNow() ? known.Key : null;
 
     private async Task<KeyVaultKey> CurrentAsync(KeyClient vault, string name, CancellationToken cancellationToken)
     {
         DateTimeOffset now = _clock.GetUtcNow();
-        KeyVaultKey key = await GetAsync(vault, name, null, cancellationToken);
-        if (key.Properties.Enabled == false || key.Properties.ExpiresOn <= now || key.Properties.NotBefore > now)
-        {
-            throw new KeyUnavailableException(key.Id.AbsoluteUri, "its current version is disabled, expired or not valid yet");
-        }
-
+        KeyVaultKey key = await VaultCalls.GetCurrentAsync(vault, name, now, cancellationToken);
         _current[name] = (key, now + CurrentFor);
         return key;
     }
 
-    private static async Task<KeyVaultKey?> FindAsync(KeyClient vault, string name, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await vault.GetKeyAsync(name, cancellationToken: cancellationToken);
-        }
-        catch (RequestFailedException e) when (e.Status == 404)
-        {
-            return null;
-        }
-        catch (RequestFailedException e) when (e.Status is 403 or 409)
-        {
-            throw Unavailable(name, e);
-        }
-    }
-
-    private static async Task<KeyVaultKey> GetAsync(KeyClient vault, string name, string? version, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await vault.GetKeyAsync(name, version, cancellationToken);
-        }
-        catch (RequestFailedException e) when (e.Status is 403 or 404 or 409)
-        {
-            throw Unavailable(version is null ? name : $"{name}/{version}", e);
-        }
-    }
-
-    private static async Task CreateAsync(string name, Func<Task<Response<KeyVaultKey>>> create)
-    {
-        try
-        {
-            await create();
-        }
-        catch (RequestFailedException e) when (e.Status is 403 or 409)
-        {
-            throw Unavailable(name, e);
-        }
-    }
-
-    // The id comes from a pack's metadata. It must name a version in one of these vaults: our token goes nowhere else.
-    private CryptographyClient Version(string keyId, KeyClient[] vaults, Func<string, bool> isRightKind)
-    {
-        if (!Uri.TryCreate(keyId, UriKind.Absolute, out Uri? uri)
-            || uri.AbsoluteUri != keyId
-            || !KeyVaultKeyIdentifier.TryCreate(uri, out KeyVaultKeyIdentifier id)
-            || vaults.FirstOrDefault(v => v.VaultUri.Host == id.VaultUri.Host && v.VaultUri.Port == id.VaultUri.Port) is not { } vault
-            || string.IsNullOrEmpty(id.Version)
-            || !isRightKind(id.Name))
-        {
-            throw new KeyUnavailableException(keyId, "it is not a key version of this archive's vaults for this purpose");
-        }
-
-        // A few for each clinic. Each fetches its public half once.
-        return _versions.GetOrAdd(keyId, _ => vault.GetCryptographyClient(id.Name, id.Version));
-    }
+    // A few for each clinic. Each fetches its public half once.
+    private CryptographyClient Version(string keyId) =>
+        _versions.GetOrAdd(keyId, id => VaultCalls.Version(id, _clinicVaults, name => name.StartsWith(WrappingPrefix, StringComparison.Ordinal)));
 }

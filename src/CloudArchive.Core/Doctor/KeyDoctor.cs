@@ -8,15 +8,18 @@ using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Doctor;
 
-/// <summary>Keys: the signing key signs and is published, every clinic has a key, and only who must can unwrap with it.</summary>
-public sealed class KeyDoctor(ISigner signer, IWrappingKeys wrapping, IKeyRights rights, ClinicDirectory clinics) : IDoctor
+/// <summary>Keys: what signs, signs and is believed, and which versions are out of use; every clinic has a key, and only who must can unwrap with it.</summary>
+public sealed class KeyDoctor(ISigner signer, ITokenSigner tokens, IWrappingKeys wrapping, IKeyRights rights, ClinicDirectory clinics) : IDoctor
 {
     private const string See = "See docs/operations.md, Keys.";
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<DoctorCheck> ExamineAsync(HostDuties duties, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        yield return await SigningAsync(cancellationToken);
+        yield return await SigningAsync("signing-key", "what is signed verifies against the published keys", "No receipt, checkpoint or evidence can be issued.",
+            signer.GetCurrentKeyIdAsync, signer.SignAsync, signer.GetPublicKeysAsync, signer.GetDisabledAsync, cancellationToken);
+        yield return await SigningAsync("token-key", "a token that is signed now is believed", "No agent gets a token, and nobody enters the portal.",
+            tokens.GetCurrentKeyIdAsync, tokens.SignAsync, tokens.GetAcceptedKeysAsync, tokens.GetDisabledAsync, cancellationToken);
         IReadOnlyList<ClinicId> some = await clinics.ListAsync(null, DoctorLimits.MostClinics, cancellationToken);
         List<string> without = [], notLooked = [];
         foreach (ClinicId clinic in some)
@@ -47,20 +50,30 @@ public sealed class KeyDoctor(ISigner signer, IWrappingKeys wrapping, IKeyRights
         yield return await UnwrapAsync(some.FirstOrDefault(clinic => !without.Contains(clinic.Value)), some.Count > without.Count, duties, cancellationToken);
     }
 
-    private async Task<DoctorCheck> SigningAsync(CancellationToken cancellationToken)
+    private static async Task<DoctorCheck> SigningAsync(
+        string check,
+        string expected,
+        string consequence,
+        Func<CancellationToken, Task<string>> current,
+        Func<string, ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> sign,
+        Func<CancellationToken, Task<JwkSet>> believed,
+        Func<CancellationToken, Task<IReadOnlyList<string>>> disabled,
+        CancellationToken cancellationToken)
     {
-        const string expected = "what is signed verifies against the published keys";
+        string outOfUse = "";
         try
         {
-            string keyId = await signer.GetCurrentKeyIdAsync(cancellationToken);
+            IReadOnlyList<string> ids = await disabled(cancellationToken);
+            outOfUse = ids.Count == 0 ? "" : $"; disabled: {string.Join(", ", ids)}";
+            string keyId = await current(cancellationToken);
             byte[] probe = RandomNumberGenerator.GetBytes(32);
-            string jws = await Jws.SignAsync("cloudarchive-probe+jws", probe, keyId, (data, ct) => signer.SignAsync(keyId, data, ct), cancellationToken);
-            Jws.Verify(jws, "cloudarchive-probe+jws", await signer.GetPublicKeysAsync(cancellationToken));
-            return new DoctorCheck("signing-key", DoctorVerdict.Ok, $"{keyId} signs and verifies", expected);
+            string jws = await Jws.SignAsync("cloudarchive-probe+jws", probe, keyId, (data, ct) => sign(keyId, data, ct), cancellationToken);
+            Jws.Verify(jws, "cloudarchive-probe+jws", await believed(cancellationToken));
+            return new DoctorCheck(check, DoctorVerdict.Ok, $"{keyId} signs and verifies{outOfUse}", expected);
         }
         catch (Exception e) when (e is KeyUnavailableException or JwsException)
         {
-            return new DoctorCheck("signing-key", DoctorVerdict.Failed, e.Message, expected, $"No receipt, checkpoint or token can be issued. {See}");
+            return new DoctorCheck(check, DoctorVerdict.Failed, e.Message + outOfUse, expected, $"{consequence} {See}");
         }
     }
 

@@ -25,7 +25,7 @@ public interface IKeyUnwrapper
     Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken);
 }
 
-/// <summary>Signs receipts, checkpoints and evidence with ES256.</summary>
+/// <summary>Signs what is to verify for ever, with ES256: receipts, checkpoints, evidence, certificates, key statements. Nothing that opens a door.</summary>
 public interface ISigner
 {
     /// <summary>The versioned id of the key that signs now: a JWS's header states it before there is a signature.</summary>
@@ -37,8 +37,27 @@ public interface ISigner
     /// </summary>
     Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
 
-    /// <summary>Every key version that ever signed, the current one first.</summary>
+    /// <summary>Every key version that ever signed, the current one first, disabled ones too: what they signed was true when they signed it.</summary>
     Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken);
+
+    /// <summary>The ids of the versions that are disabled. They sign nothing more; somebody had a reason.</summary>
+    Task<IReadOnlyList<string>> GetDisabledAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>Signs what opens doors, with ES256 and a key of its own: agents' tokens and portal sessions. A version that is taken out of use opens none any more.</summary>
+public interface ITokenSigner
+{
+    /// <inheritdoc cref="ISigner.GetCurrentKeyIdAsync"/>
+    Task<string> GetCurrentKeyIdAsync(CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="ISigner.SignAsync"/>
+    Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
+
+    /// <summary>The versions whose tokens are believed: the latest and the one before it, each only while it is enabled. Asked of the key store each time.</summary>
+    Task<JwkSet> GetAcceptedKeysAsync(CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="ISigner.GetDisabledAsync"/>
+    Task<IReadOnlyList<string>> GetDisabledAsync(CancellationToken cancellationToken);
 }
 
 /// <summary>A key or key version cannot be used.</summary>

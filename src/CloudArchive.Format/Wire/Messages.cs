@@ -237,5 +237,10 @@ public sealed record RestoreReport(int Restored, int Skipped, int Failed, long B
     public const int MaxDamaged = 100;
 }
 
+/// <summary>The public keys that verify what the archive signed: a JWKS (RFC 7517), with a member of our own.</summary>
+/// <param name="Keys">Every version, the current one first.</param>
+/// <param name="Disabled">The ids of those that are out of use: what they signed verifies, and they sign nothing more.</param>
+public sealed record KeysResponse(IReadOnlyList<Jwk> Keys, IReadOnlyList<string> Disabled);
+
 /// <summary><c>GET /v1/health</c>.</summary>
 public sealed record HealthResponse(string Status, string Version);

@@ -18,20 +18,30 @@ public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRight
     public const string IdPrefix = "https://localhost/keys/";
 
     private const string SigningKey = "signing";
+    private const string TokenKey = "tokens";
+    private const string Disabled = ".disabled";
     private const int RsaBits = 3072;
     private const int VersionLength = 32;
 
     private readonly string _folder;
     private readonly SemaphoreSlim _creating = new(1);
 
-    private LocalKeys(string folder) => _folder = folder;
+    private LocalKeys(string folder)
+    {
+        _folder = folder;
+        Tokens = new TokenKeys(this);
+    }
 
-    /// <summary>Opens the keys in a folder; makes it, and the first signing key, where missing.</summary>
+    /// <summary>Signs tokens and sessions, with a key of its own.</summary>
+    public ITokenSigner Tokens { get; }
+
+    /// <summary>Opens the keys in a folder; makes it, and the first keys that sign, where missing. A folder of an archive that signed tokens with the key for statements gets the other.</summary>
     public static async Task<LocalKeys> OpenAsync(string folder, CancellationToken cancellationToken)
     {
         PrivateFile.CreateFolder(folder);
         LocalKeys keys = new(folder);
         await keys.EnsureAsync(SigningKey, CreateSigningKey, cancellationToken);
+        await keys.EnsureAsync(TokenKey, CreateSigningKey, cancellationToken);
         return keys;
     }
 
@@ -54,6 +64,23 @@ public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRight
 
     /// <summary>Makes a new version of the signing key, which signs from now on. Earlier versions stay among the public keys.</summary>
     public Task RotateSigningKeyAsync(CancellationToken cancellationToken) => CreateAsync(SigningKey, CreateSigningKey, cancellationToken);
+
+    /// <summary>Makes a new version of the key of tokens and sessions. Those by the version before are good until they end; those by any earlier one are not.</summary>
+    public Task RotateTokenKeyAsync(CancellationToken cancellationToken) => CreateAsync(TokenKey, CreateSigningKey, cancellationToken);
+
+    /// <summary>Takes a version out of use: it neither signs nor unwraps, until its <c>.disabled</c> is removed. Its public half stays.</summary>
+    public Task DisableAsync(string keyId, CancellationToken cancellationToken)
+    {
+        (string name, string version) = Parse(keyId, _ => true);
+        if (!Versions(name).Contains(version))
+        {
+            throw new KeyUnavailableException(keyId, "there is no such version");
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        PrivateFile.Write(Path.Combine(_folder, name, version + Disabled), []);
+        return Task.CompletedTask;
+    }
 
     /// <inheritdoc/>
     public Task<byte[]> UnwrapAsync(string keyId, string algorithm, ReadOnlyMemory<byte> wrapped, CancellationToken cancellationToken)
@@ -99,27 +126,13 @@ public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRight
     public Task<string> GetCurrentKeyIdAsync(CancellationToken cancellationToken) => Task.FromResult(CurrentId(SigningKey));
 
     /// <inheritdoc/>
-    public async Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
-    {
-        using ECDsa key = ECDsa.Create();
-        key.ImportFromPem(await ReadAsync(keyId, name => name == SigningKey, cancellationToken));
-        return key.SignData(data.Span, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
-    }
+    public Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => SignAsync(SigningKey, keyId, data, cancellationToken);
 
     /// <inheritdoc/>
-    public async Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken)
-    {
-        List<Jwk> keys = [];
-        foreach (string version in Versions(SigningKey).Reverse())
-        {
-            using ECDsa key = ECDsa.Create();
-            string id = Id(SigningKey, version);
-            key.ImportFromPem(await ReadAsync(id, name => name == SigningKey, cancellationToken));
-            keys.Add(JwkKeys.FromEcdsa(key, id));
-        }
+    public Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken) => ReadPublicAsync(SigningKey, Versions(SigningKey).Reverse(), cancellationToken);
 
-        return new JwkSet(keys);
-    }
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<string>> GetDisabledAsync(CancellationToken cancellationToken) => Task.FromResult(DisabledOf(SigningKey));
 
     /// <inheritdoc/>
     public void Dispose() => _creating.Dispose();
@@ -140,13 +153,42 @@ public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRight
         return key.ExportPkcs8PrivateKeyPem();
     }
 
+    private async Task<byte[]> SignAsync(string name, string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        using ECDsa key = ECDsa.Create();
+        key.ImportFromPem(await ReadAsync(keyId, asked => asked == name, cancellationToken));
+        return key.SignData(data.Span, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+    }
+
+    private async Task<JwkSet> ReadPublicAsync(string name, IEnumerable<string> versions, CancellationToken cancellationToken)
+    {
+        List<Jwk> keys = [];
+        foreach (string version in versions)
+        {
+            using ECDsa key = ECDsa.Create();
+            key.ImportFromPem(await File.ReadAllTextAsync(FileOf(name, version), cancellationToken));
+            keys.Add(JwkKeys.FromEcdsa(key, Id(name, version)));
+        }
+
+        return new JwkSet(keys);
+    }
+
+    private string FileOf(string name, string version) => Path.Combine(_folder, name, version + ".pem");
+
+    private bool IsDisabled(string name, string version) => File.Exists(Path.Combine(_folder, name, version + Disabled));
+
+    private IReadOnlyList<string> DisabledOf(string name) => [.. Versions(name).Where(version => IsDisabled(name, version)).Select(version => Id(name, version))];
+
     private string[] Versions(string name)
     {
         string folder = Path.Combine(_folder, name);
         return Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder, "*.pem").Select(file => Path.GetFileNameWithoutExtension(file)).Order(StringComparer.Ordinal)] : [];
     }
 
-    private string CurrentId(string name) => Versions(name) is [.., var latest] ? Id(name, latest) : throw new KeyUnavailableException(IdPrefix + name, "there is no such key");
+    private string CurrentId(string name) =>
+        Versions(name) is not [.., var latest] ? throw new KeyUnavailableException(IdPrefix + name, "there is no such key")
+        : IsDisabled(name, latest) ? throw new KeyUnavailableException(Id(name, latest), "its current version is disabled")
+        : Id(name, latest);
 
     private async Task EnsureAsync(string name, Func<string> create, CancellationToken cancellationToken)
     {
@@ -193,24 +235,44 @@ public sealed class LocalKeys : IWrappingKeys, IKeyUnwrapper, ISigner, IKeyRight
     }
 
     // The id comes from a pack's metadata: it is taken apart and checked, never used as a path.
-    private async Task<string> ReadAsync(string keyId, Func<string, bool> isRightKind, CancellationToken cancellationToken)
+    private static (string Name, string Version) Parse(string keyId, Func<string, bool> isRightKind)
     {
         string[] parts = keyId.StartsWith(IdPrefix, StringComparison.Ordinal) ? keyId[IdPrefix.Length..].Split('/') : [];
-        if (parts is not [var name, { Length: VersionLength } version]
-            || !isRightKind(name)
-            || !name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-')
-            || !version.All(char.IsAsciiHexDigitLower))
+        return parts is [var name, { Length: VersionLength } version]
+            && isRightKind(name)
+            && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-')
+            && version.All(char.IsAsciiHexDigitLower)
+            ? (name, version)
+            : throw new KeyUnavailableException(keyId, "it is not a key of this store for this purpose");
+    }
+
+    private async Task<string> ReadAsync(string keyId, Func<string, bool> isRightKind, CancellationToken cancellationToken)
+    {
+        (string name, string version) = Parse(keyId, isRightKind);
+        if (IsDisabled(name, version))
         {
-            throw new KeyUnavailableException(keyId, "it is not a key of this store for this purpose");
+            throw new KeyUnavailableException(keyId, "it is disabled");
         }
 
         try
         {
-            return await File.ReadAllTextAsync(Path.Combine(_folder, name, version + ".pem"), cancellationToken);
+            return await File.ReadAllTextAsync(FileOf(name, version), cancellationToken);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new KeyUnavailableException(keyId, "there is no such version", e);
         }
+    }
+
+    private sealed class TokenKeys(LocalKeys keys) : ITokenSigner
+    {
+        public Task<string> GetCurrentKeyIdAsync(CancellationToken cancellationToken) => Task.FromResult(keys.CurrentId(TokenKey));
+
+        public Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => keys.SignAsync(TokenKey, keyId, data, cancellationToken);
+
+        public Task<JwkSet> GetAcceptedKeysAsync(CancellationToken cancellationToken) =>
+            keys.ReadPublicAsync(TokenKey, keys.Versions(TokenKey).Reverse().Take(2).Where(version => !keys.IsDisabled(TokenKey, version)), cancellationToken);
+
+        public Task<IReadOnlyList<string>> GetDisabledAsync(CancellationToken cancellationToken) => Task.FromResult(keys.DisabledOf(TokenKey));
     }
 }

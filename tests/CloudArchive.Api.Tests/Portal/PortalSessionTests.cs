@@ -154,14 +154,17 @@ public sealed class PortalSessionTests(SharedStorage shared)
         Cookie cookie = browser.Cookies.GetAllCookies().Single();
         string good = cookie.Value;
 
-        // Any other JWS by the very same key, a changed claim, a cut signature.
-        ISigner signer = host.Services.GetRequiredService<ISigner>();
+        // Any other JWS by the very same key, the same by the key of receipts, a changed claim, a cut signature.
+        ITokenSigner signer = host.Services.GetRequiredService<ITokenSigner>();
         string keyId = await signer.GetCurrentKeyIdAsync(TestContext.Current.CancellationToken);
         byte[] payload = System.Buffers.Text.Base64Url.DecodeFromChars(good.Split('.')[1]);
         string otherType = await Jws.SignAsync("cloudarchive-receipt+jws", payload, keyId, (data, ct) => signer.SignAsync(keyId, data, ct), TestContext.Current.CancellationToken);
+        ISigner statements = host.Services.GetRequiredService<ISigner>();
+        string statementKey = await statements.GetCurrentKeyIdAsync(TestContext.Current.CancellationToken);
+        string byStatements = await Jws.SignAsync("cloudarchive-session+jws", payload, statementKey, (data, ct) => statements.SignAsync(statementKey, data, ct), TestContext.Current.CancellationToken);
         string later = System.Text.Encoding.UTF8.GetString(payload).Replace("\"seenAt\":1", "\"seenAt\":2", StringComparison.Ordinal);
         string altered = $"{good.Split('.')[0]}.{System.Buffers.Text.Base64Url.EncodeToString(System.Text.Encoding.UTF8.GetBytes(later))}.{good.Split('.')[2]}";
-        foreach (string forged in new[] { otherType, altered, good[..^4], "x" })
+        foreach (string forged in new[] { otherType, byStatements, altered, good[..^4], "x" })
         {
             cookie.Value = forged;
             PortalAnswer answer = await browser.GetAsync("/portal");

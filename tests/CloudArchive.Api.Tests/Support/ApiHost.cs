@@ -62,6 +62,9 @@ internal sealed record ApiHostOptions
 
     public bool WithUnwrapper { get; init; } = true;
 
+    /// <summary>What signs tokens, for a test that takes versions out of use; null for the key of all tests.</summary>
+    public LocalKeys? Keys { get; init; }
+
     /// <summary>Null for what a service has that was told nothing.</summary>
     public TimeSpan? SilentAfter { get; init; }
 
@@ -114,6 +117,7 @@ internal sealed class ApiHost : IAsyncDisposable
         builder.Services.AddSingleton<IBlobVault>(shared.Storage.Vault);
         builder.Services.AddSingleton<IWrappingKeys>(shared.Keys);
         builder.Services.AddSingleton<ISigner>(shared.Keys);
+        builder.Services.AddSingleton((options.Keys ?? shared.Keys).Tokens);
         builder.Services.AddSingleton<IStorageRights>(shared.Storage.Vault.Rights);
         builder.Services.AddSingleton<IKeyRights>(shared.Keys);
         if (options.WithUnwrapper)

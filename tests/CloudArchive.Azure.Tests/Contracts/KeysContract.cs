@@ -29,6 +29,8 @@ public abstract class KeysContract
 
     protected abstract ISigner Signer { get; }
 
+    protected abstract ITokenSigner Tokens { get; }
+
     protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     /// <summary>Makes a new version of the clinic's key, and lets it be known.</summary>
@@ -36,6 +38,9 @@ public abstract class KeysContract
 
     /// <summary>Makes a new version of the signing key, and lets it be known.</summary>
     protected abstract Task RotateSigningKeyAsync();
+
+    /// <summary>Makes a new version of the key of tokens, and lets it be known.</summary>
+    protected abstract Task RotateTokenKeyAsync();
 
     /// <summary>Takes a version out of use.</summary>
     protected abstract Task DisableAsync(string keyId);
@@ -180,6 +185,51 @@ public abstract class KeysContract
         Assert.Equal(current, keys.Keys[0].Kid);
         using ECDsa key = JwkKeys.ToEcdsa(keys.Keys.Single(k => k.Kid == old));
         Assert.All((byte[][])[signature, late], s => Assert.True(key.VerifyData(s_data, s, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)));
+    }
+
+    [Fact]
+    public async Task A_version_that_signed_statements_is_public_for_ever_and_shown_when_it_is_disabled()
+    {
+        string old = await Signer.GetCurrentKeyIdAsync(Cancel);
+        await RotateSigningKeyAsync();
+        Assert.DoesNotContain(old, await Signer.GetDisabledAsync(Cancel));
+        await DisableAsync(old);
+        await RotateSigningKeyAsync();
+        await Assert.ThrowsAsync<KeyUnavailableException>(() => Signer.SignAsync(old, s_data, Cancel));
+        Assert.Contains(old, (await Signer.GetPublicKeysAsync(Cancel)).Keys.Select(key => key.Kid));
+        Assert.Contains(old, await Signer.GetDisabledAsync(Cancel));
+        Assert.DoesNotContain(await Signer.GetCurrentKeyIdAsync(Cancel), await Signer.GetDisabledAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Tokens_are_signed_with_a_key_of_their_own()
+    {
+        string token = await Tokens.GetCurrentKeyIdAsync(Cancel), statement = await Signer.GetCurrentKeyIdAsync(Cancel);
+        await Assert.ThrowsAsync<KeyUnavailableException>(() => Signer.SignAsync(token, s_data, Cancel));
+        await Assert.ThrowsAsync<KeyUnavailableException>(() => Tokens.SignAsync(statement, s_data, Cancel));
+        Assert.DoesNotContain(token, (await Signer.GetPublicKeysAsync(Cancel)).Keys.Select(key => key.Kid));
+        Assert.DoesNotContain(statement, (await Tokens.GetAcceptedKeysAsync(Cancel)).Keys.Select(key => key.Kid));
+        string jws = await Jws.SignAsync("at+jwt", s_data, token, (input, cancel) => Tokens.SignAsync(token, input, cancel), Cancel);
+        Assert.Equal(s_data, Jws.Verify(jws, "at+jwt", await Tokens.GetAcceptedKeysAsync(Cancel)).Payload);
+    }
+
+    [Fact]
+    public async Task Of_the_key_of_tokens_the_latest_two_versions_are_accepted_and_none_that_is_disabled()
+    {
+        string first = await Tokens.GetCurrentKeyIdAsync(Cancel);
+        await RotateTokenKeyAsync();
+        string second = await Tokens.GetCurrentKeyIdAsync(Cancel);
+        Assert.Equal([second, first], await AcceptedAsync());
+        await RotateTokenKeyAsync();
+        string third = await Tokens.GetCurrentKeyIdAsync(Cancel);
+        Assert.Equal([third, second], await AcceptedAsync());
+        await DisableAsync(second);
+        Assert.Equal([third], await AcceptedAsync());
+        await RotateTokenKeyAsync();
+        Assert.Equal([await Tokens.GetCurrentKeyIdAsync(Cancel), third], await AcceptedAsync());
+        Assert.Contains(second, await Tokens.GetDisabledAsync(Cancel));
+
+        async Task<string[]> AcceptedAsync() => [.. (await Tokens.GetAcceptedKeysAsync(Cancel)).Keys.Select(key => key.Kid!)];
     }
 
     [Fact]

@@ -95,10 +95,10 @@ public sealed class ClinicVaultsTests : IAsyncLifetime
     {
         KeyVaultKeys keys = Connect(_first);
         await keys.EnsureReadyAsync(Cancel);
-        string signing = await keys.GetCurrentKeyIdAsync(Cancel);
+        string signing = await keys.Statements.GetCurrentKeyIdAsync(Cancel);
         string kek = (await keys.EnsureAsync(ClinicId.Parse("clinic-0"), Cancel)).Kid!;
         string Moved(string id, VaultStandIn from, VaultStandIn to) => id.Replace(from.Url.AbsoluteUri, to.Url.AbsoluteUri, StringComparison.Ordinal);
-        await Assert.ThrowsAsync<KeyUnavailableException>(() => keys.SignAsync(Moved(signing, _signing, _first), new byte[1], Cancel));
+        await Assert.ThrowsAsync<KeyUnavailableException>(() => keys.Statements.SignAsync(Moved(signing, _signing, _first), new byte[1], Cancel));
         await Assert.ThrowsAsync<KeyUnavailableException>(() => keys.UnwrapAsync(Moved(kek, _first, _signing), KeyWrapping.Algorithm, new byte[384], Cancel));
     }
 

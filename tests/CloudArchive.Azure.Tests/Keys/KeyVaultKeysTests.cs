@@ -25,7 +25,9 @@ public abstract class VaultContract : KeysContract
 
     protected override IKeyUnwrapper Unwrapper => Keys;
 
-    protected override ISigner Signer => Keys;
+    protected override ISigner Signer => Keys.Statements;
+
+    protected override ITokenSigner Tokens => Keys.Tokens;
 
     protected async Task ConnectAsync(Uri vault, TokenCredential identity, Func<KeyClientOptions> options)
     {
@@ -40,9 +42,13 @@ public abstract class VaultContract : KeysContract
         Clock.Advance(TimeSpan.FromMinutes(6));
     }
 
-    protected override async Task RotateSigningKeyAsync()
+    protected override Task RotateSigningKeyAsync() => RotateAsync("signing");
+
+    protected override Task RotateTokenKeyAsync() => RotateAsync("tokens");
+
+    private async Task RotateAsync(string name)
     {
-        await Administrator.CreateEcKeyAsync(new CreateEcKeyOptions("signing") { CurveName = KeyCurveName.P256 }, Cancel);
+        await Administrator.CreateEcKeyAsync(new CreateEcKeyOptions(name) { CurveName = KeyCurveName.P256 }, Cancel);
         Clock.Advance(TimeSpan.FromMinutes(6));
     }
 
@@ -159,6 +165,31 @@ public sealed class KeyVaultKeysTests : VaultContract, IAsyncLifetime
         }
 
         Assert.Equal(before, _vault.Requests);
+    }
+
+    [Fact]
+    public async Task A_current_version_that_is_disabled_signs_nothing_and_what_was_signed_verifies()
+    {
+        string current = await Signer.GetCurrentKeyIdAsync(Cancel), token = await Tokens.GetCurrentKeyIdAsync(Cancel);
+        await DisableAsync(current);
+        await DisableAsync(token);
+        Clock.Advance(TimeSpan.FromMinutes(6));
+        await Assert.ThrowsAsync<KeyUnavailableException>(() => Signer.GetCurrentKeyIdAsync(Cancel));
+        await Assert.ThrowsAsync<KeyUnavailableException>(() => Tokens.GetCurrentKeyIdAsync(Cancel));
+        Assert.Contains(current, (await Signer.GetPublicKeysAsync(Cancel)).Keys.Select(key => key.Kid));
+        Assert.Empty((await Tokens.GetAcceptedKeysAsync(Cancel)).Keys);
+    }
+
+    [Fact]
+    public async Task A_disabled_version_that_the_vault_keeps_back_is_shown_and_holds_up_no_other()
+    {
+        string old = await Signer.GetCurrentKeyIdAsync(Cancel);
+        await RotateSigningKeyAsync();
+        await DisableAsync(old);
+        string current = await Signer.GetCurrentKeyIdAsync(Cancel);
+        _vault.Withheld = old;
+        Assert.Equal(current, Assert.Single((await Signer.GetPublicKeysAsync(Cancel)).Keys).Kid);
+        Assert.Equal(old, Assert.Single(await Signer.GetDisabledAsync(Cancel)));
     }
 
     [Fact]

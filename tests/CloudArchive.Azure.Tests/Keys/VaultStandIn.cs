@@ -58,9 +58,12 @@ internal sealed class VaultStandIn : IAsyncDisposable
             versions.Add(new Version(
                 $"{Url.AbsoluteUri}keys/{name}/{RandomNumberGenerator.GetHexString(32, lowercase: true)}",
                 rsaBits is { } bits ? RSA.Create(bits) : ECDsa.Create(ECCurve.NamedCurves.nistP256),
-                TimeProvider.System.GetUtcNow().ToUnixTimeSeconds()));
+                TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() + versions.Count)); // In seconds: of two that are made within one, the later is the later.
         }
     }
+
+    /// <summary>The id of a version that it does not show; null for none.</summary>
+    public string? Withheld { get; set; }
 
     /// <summary>Options for a client that trusts it and does not wait long.</summary>
     public KeyClientOptions Options() => new()
@@ -141,7 +144,9 @@ internal sealed class VaultStandIn : IAsyncDisposable
             value = _keys.GetValueOrDefault(name, []).OrderBy(v => v.Id, StringComparer.Ordinal).Select(v => new { kid = v.Id, attributes = v.Attributes() }),
         }));
         routes.MapGet("/keys/{name}/{version?}", (string name, string? version, HttpContext context) =>
-            Find(name, version) is { } found ? context.Response.WriteAsJsonAsync(found.Bundle()) : ErrorAsync(context, 404, "KeyNotFound"));
+            Find(name, version) is not { } found ? ErrorAsync(context, 404, "KeyNotFound")
+            : found.Id == Withheld ? ErrorAsync(context, 403, "Forbidden", "KeyDisabled")
+            : context.Response.WriteAsJsonAsync(found.Bundle()));
         routes.MapPatch("/keys/{name}/{version}", async (string name, string version, HttpContext context) =>
         {
             Version found = Find(name, version)!;

@@ -12,6 +12,8 @@ using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
+using CloudArchive.LocalHost.Keys;
+using CloudArchive.Testing;
 
 namespace CloudArchive.Core.Tests.Doctor;
 
@@ -49,6 +51,26 @@ public sealed class DoctorTests(SharedStorage shared)
     {
         (Archive archive, _) = await SoundAsync();
         await AssertFailsAsync(archive, s_recovery, new Rights(deletes, overwrites, true) { DeletesRecords = deletesRecords }, check);
+    }
+
+    [Fact]
+    public async Task A_version_that_is_disabled_is_shown_and_a_key_of_tokens_that_signs_nothing_is_told()
+    {
+        using TemporaryFolder folder = new();
+        using LocalKeys keys = await LocalKeys.OpenAsync(folder["keys"], Cancel);
+        (Archive archive, _) = await SoundAsync();
+        string signing = await keys.GetCurrentKeyIdAsync(Cancel), tokens = await keys.Tokens.GetCurrentKeyIdAsync(Cancel);
+        await keys.RotateSigningKeyAsync(Cancel);
+        await keys.DisableAsync(signing, Cancel);
+        IReadOnlyList<DoctorCheck> checks = await ExamineAsync(archive, s_both, new Rights(true, true, true), signer: keys, tokens: keys.Tokens);
+        Assert.EndsWith($"; disabled: {signing}", checks.Single(check => check.Check == "signing-key").Found, StringComparison.Ordinal);
+        Assert.DoesNotContain(checks, check => check.Verdict == DoctorVerdict.Failed);
+
+        await keys.DisableAsync(tokens, Cancel);
+        checks = await ExamineAsync(archive, s_both, new Rights(true, true, true), signer: keys, tokens: keys.Tokens);
+        DoctorCheck failed = Assert.Single(checks, check => check.Verdict == DoctorVerdict.Failed);
+        Assert.Equal("token-key", failed.Check);
+        Assert.Contains(tokens, failed.Found, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -163,14 +185,14 @@ public sealed class DoctorTests(SharedStorage shared)
         await checkpoints.MakeAsync(clinic.Id.Value, Cancel);
     }
 
-    private async Task<IReadOnlyList<DoctorCheck>> ExamineAsync(Archive archive, HostDuties duties, Rights rights, IWrappingKeys? keys = null, ISigner? signer = null)
+    private async Task<IReadOnlyList<DoctorCheck>> ExamineAsync(Archive archive, HostDuties duties, Rights rights, IWrappingKeys? keys = null, ISigner? signer = null, ITokenSigner? tokens = null)
     {
         IWrappingKeys wrapping = keys ?? shared.Keys;
         rights.Clock = archive.Clock;
         IDoctor[] doctors =
         [
             new StorageDoctor(archive.Vault, rights, archive.Clock),
-            new KeyDoctor(signer ?? shared.Keys, wrapping, rights, archive.Clinics),
+            new KeyDoctor(signer ?? shared.Keys, tokens ?? shared.Keys.Inner.Tokens, wrapping, rights, archive.Clinics),
             new LogDoctor(archive.Reader, new Checkpoints(archive.Reader, archive.Vault, shared.Keys, archive.Clock), archive.Clinics, archive.Clock),
             new ClinicDoctor(archive.Clinics, archive.Catalog, archive.Vault, archive.Tests, archive.Losses, archive.Agents, archive.Clock),
         ];
@@ -232,5 +254,7 @@ public sealed class DoctorTests(SharedStorage shared)
         public Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => inner.SignAsync(keyId, data, cancellationToken);
 
         public Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken) => Task.FromResult(new JwkSet([]));
+
+        public Task<IReadOnlyList<string>> GetDisabledAsync(CancellationToken cancellationToken) => inner.GetDisabledAsync(cancellationToken);
     }
 }

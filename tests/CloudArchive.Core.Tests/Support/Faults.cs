@@ -69,6 +69,8 @@ internal sealed class DoomedSigner(ISigner inner, Doom doom) : ISigner
     public Task<byte[]> SignAsync(string keyId, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => doom.CallAsync(() => inner.SignAsync(keyId, data, cancellationToken));
 
     public Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken) => doom.CallAsync(() => inner.GetPublicKeysAsync(cancellationToken));
+
+    public Task<IReadOnlyList<string>> GetDisabledAsync(CancellationToken cancellationToken) => inner.GetDisabledAsync(cancellationToken);
 }
 
 /// <summary>Storage of which a test changes a call or two; the rest goes through.</summary>

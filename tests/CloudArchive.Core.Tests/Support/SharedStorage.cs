@@ -52,5 +52,7 @@ public sealed class OneKey(LocalKeys keys) : IWrappingKeys, IKeyUnwrapper, ISign
 
     public Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken) => keys.GetPublicKeysAsync(cancellationToken);
 
+    public Task<IReadOnlyList<string>> GetDisabledAsync(CancellationToken cancellationToken) => keys.GetDisabledAsync(cancellationToken);
+
     public void Dispose() => keys.Dispose();
 }

@@ -96,4 +96,6 @@ internal sealed class KeysOfTwo(ISigner one, ISigner other) : ISigner
 
     public async Task<JwkSet> GetPublicKeysAsync(CancellationToken cancellationToken) =>
         new([.. (await one.GetPublicKeysAsync(cancellationToken)).Keys, .. (await other.GetPublicKeysAsync(cancellationToken)).Keys]);
+
+    public Task<IReadOnlyList<string>> GetDisabledAsync(CancellationToken cancellationToken) => one.GetDisabledAsync(cancellationToken);
 }

@@ -18,6 +18,8 @@ public sealed class LocalKeysTests : KeysContract, IAsyncLifetime
 
     protected override ISigner Signer => _keys;
 
+    protected override ITokenSigner Tokens => _keys.Tokens;
+
     public async ValueTask InitializeAsync() => _keys = await LocalKeys.OpenAsync(_folder["keys"], Cancel);
 
     public ValueTask DisposeAsync()
@@ -31,11 +33,9 @@ public sealed class LocalKeysTests : KeysContract, IAsyncLifetime
 
     protected override Task RotateSigningKeyAsync() => _keys.RotateSigningKeyAsync(Cancel);
 
-    protected override Task DisableAsync(string keyId)
-    {
-        File.Delete(FileOf(keyId));
-        return Task.CompletedTask;
-    }
+    protected override Task RotateTokenKeyAsync() => _keys.RotateTokenKeyAsync(Cancel);
+
+    protected override Task DisableAsync(string keyId) => _keys.DisableAsync(keyId, Cancel);
 
     private string FileOf(string keyId) => _folder["keys" + keyId[(LocalKeys.IdPrefix.Length - 1)..] + ".pem"];
 
@@ -47,6 +47,19 @@ public sealed class LocalKeysTests : KeysContract, IAsyncLifetime
         using LocalKeys again = await LocalKeys.OpenAsync(_folder["keys"], Cancel);
         Assert.Equal(key, await again.GetCurrentAsync(Clinic, Cancel));
         Assert.Equal(signing, await again.GetCurrentKeyIdAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task A_folder_with_the_one_key_of_before_gets_a_key_for_tokens_and_what_the_old_key_signed_verifies()
+    {
+        string old = await _keys.GetCurrentKeyIdAsync(Cancel);
+        string receipt = await Jws.SignAsync("cloudarchive-receipt+jws", "{}"u8.ToArray(), old, (data, ct) => _keys.SignAsync(old, data, ct), Cancel);
+        Directory.Delete(Path.Combine(_folder["keys"], "tokens"), recursive: true);
+        using LocalKeys upgraded = await LocalKeys.OpenAsync(_folder["keys"], Cancel);
+        Assert.Equal(old, await upgraded.GetCurrentKeyIdAsync(Cancel));
+        Assert.Equal("{}"u8.ToArray(), Jws.Verify(receipt, "cloudarchive-receipt+jws", await upgraded.GetPublicKeysAsync(Cancel)).Payload);
+        Assert.DoesNotContain(old, (await upgraded.Tokens.GetAcceptedKeysAsync(Cancel)).Keys.Select(key => key.Kid));
+        Assert.NotEmpty((await upgraded.Tokens.GetAcceptedKeysAsync(Cancel)).Keys);
     }
 
     [Fact]

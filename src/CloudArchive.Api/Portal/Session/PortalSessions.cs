@@ -12,7 +12,7 @@ using Microsoft.IdentityModel.Tokens;
 namespace CloudArchive.Api.Portal.Session;
 
 /// <summary>
-/// Sessions without a store: the cookie is a JWS by the archive's signing key, so every instance reads it and nobody who can write to storage
+/// Sessions without a store: the cookie is a JWS by the archive's key for tokens, so every instance reads it and nobody who can write to storage
 /// can make one. It says how long ago the person was here; who they are says the staff token, which is validated on every request as the API does.
 /// </summary>
 internal sealed class PortalSessions : IDisposable
@@ -29,19 +29,19 @@ internal sealed class PortalSessions : IDisposable
     /// <summary>A signature costs a call to the key store: a session is signed anew at most this often.</summary>
     private static readonly TimeSpan _renewAfter = TimeSpan.FromSeconds(30);
 
-    private readonly ISigner _signer;
+    private readonly ITokenSigner _signer;
     private readonly BearerTokens _tokens;
     private readonly PortalOptions _options;
     private readonly TimeProvider _clock;
     private readonly KeyCache _keys;
 
-    public PortalSessions(ISigner signer, BearerTokens tokens, CloudArchiveOptions options, TimeProvider clock)
+    public PortalSessions(ITokenSigner signer, BearerTokens tokens, CloudArchiveOptions options, TimeProvider clock)
     {
         _signer = signer;
         _tokens = tokens;
         _options = options.Portal;
         _clock = clock;
-        _keys = new KeyCache(signer.GetPublicKeysAsync, clock, pause: TimeSpan.FromSeconds(1), outage: TimeSpan.Zero);
+        _keys = new KeyCache(signer.GetAcceptedKeysAsync, clock, pause: TimeSpan.FromSeconds(1), outage: TimeSpan.Zero);
     }
 
     private string CookieName => _options.Secure ? "__Host-cloudarchive" : "cloudarchive";
