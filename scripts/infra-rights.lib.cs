@@ -144,6 +144,20 @@ sealed partial class InfraRules
             }
         }
 
+        // What the doctor asks for is refused as it should be: nobody is woken by that, and by nothing less.
+        string mark = ProbeMark().Match(File.ReadAllText(Path.Combine(Setup.Root, "src", "CloudArchive.Azure", "DoctorProbe.cs"))).Groups[1].Value;
+        foreach ((string name, string excuse) in ((string, string)[])
+        [
+            ("key-access-denied", $"not(CorrelationId startswith '{mark}' and OperationName == 'KeyUnwrap')"),
+            ("delete-refused", $"not(ClientRequestId startswith '{mark}' and Uri contains '/_doctor/nothing')"),
+        ])
+        {
+            if (alerts.FirstOrDefault(alert => alert.Name == name) is { } found && !found.Body.ToJsonString().Replace("\\u0027", "'", StringComparison.Ordinal).Contains(excuse, StringComparison.Ordinal))
+            {
+                Fault("alerts", $"{name} must leave out the doctor's probes, and nothing else: {excuse}");
+            }
+        }
+
         foreach (string needed in s_alerts.Except(alerts.Select(a => a.Name)))
         {
             Fault("alerts", $"There is no alert '{needed}'.");
@@ -199,6 +213,9 @@ sealed partial class InfraRules
 
     [GeneratedRegex(@"(?i)(blobs/(delete|write|\*)|deleteBlobVersion|containers/(write|delete|\*)|/keys/(?!read$|sign/action$)|/secrets/(?!getSecret/action$)|vaults/\*|locks/|roleAssignments|listKeys)")]
     private static partial Regex RecoveryForbidden();
+
+    [GeneratedRegex("Mark = \"([0-9a-f]{8}-)\"")]
+    private static partial Regex ProbeMark();
 
     [GeneratedRegex(@"\bread\.\w+\(""((?!WEBSITE_)[\w:]+)""")]
     private static partial Regex SettingRead();

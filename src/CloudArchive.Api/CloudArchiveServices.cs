@@ -51,6 +51,7 @@ public static class CloudArchiveServices
         services.AddSingleton<ClientAssertions>();
         services.AddSingleton<PortalSessions>();
         services.AddSingleton<RefusalLog>();
+        services.AddSingleton<LookLog>();
         services.AddSingleton<RestoreTestWorker>();
         if (options.Role.HasFlag(ArchiveRole.Recovery))
         {

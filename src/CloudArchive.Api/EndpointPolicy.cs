@@ -2,6 +2,7 @@ using CloudArchive.Api.Identity;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace CloudArchive.Api;
 
@@ -28,7 +29,8 @@ public enum Reach
 /// <param name="Action">Under which name of docs/audit.md a refusal is logged.</param>
 /// <param name="Mfa">Whether more than one factor is asked for.</param>
 /// <param name="MostBytes">The largest body.</param>
-public sealed record EndpointPolicy(Roles Roles, Reach Reach, ArchiveRole Host, string Action, bool Mfa = false, long MostBytes = 64 * 1024);
+/// <param name="Look">Whether a person's request is recorded by <see cref="LookLog"/>, since the handler records none.</param>
+public sealed record EndpointPolicy(Roles Roles, Reach Reach, ArchiveRole Host, string Action, bool Mfa = false, long MostBytes = 64 * 1024, bool Look = false);
 
 /// <summary>The one endpoint table: no endpoint without a policy, and none on a host that it is not for.</summary>
 public sealed class EndpointTable(IEndpointRouteBuilder routes, ArchiveRole host)
@@ -59,6 +61,8 @@ public sealed class EndpointTable(IEndpointRouteBuilder routes, ArchiveRole host
             throw new InvalidOperationException($"The policy of {path} contradicts itself.");
         }
 
-        return routes.MapMethods(path, methods, handler).WithMetadata(policy);
+        RouteHandlerBuilder endpoint = routes.MapMethods(path, methods, handler).WithMetadata(policy);
+        return !policy.Look ? endpoint
+            : endpoint.AddEndpointFilter((context, next) => context.HttpContext.RequestServices.GetRequiredService<LookLog>().FilterAsync(context, next));
     }
 }

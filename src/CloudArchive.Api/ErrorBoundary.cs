@@ -16,7 +16,7 @@ namespace CloudArchive.Api;
 /// The outermost middleware: gives the request its correlation id, and turns every exception into a response. Nothing leaves it
 /// unmapped, because a Functions worker answers 200 to what does.
 /// </summary>
-public sealed partial class ErrorBoundary(RequestDelegate next, RefusalLog refusals, IAuditLog log, ILogger<ErrorBoundary> logger)
+public sealed partial class ErrorBoundary(RequestDelegate next, RefusalLog refusals, LookLog looks, IAuditLog log, ILogger<ErrorBoundary> logger)
 {
     private const string CorrelationHeader = "x-ms-client-request-id";
 
@@ -72,6 +72,11 @@ public sealed partial class ErrorBoundary(RequestDelegate next, RefusalLog refus
             {
                 problem = Problems.TooMany();
                 oauth = null;
+            }
+
+            if (problem.Status is StatusCodes.Status400BadRequest or StatusCodes.Status404NotFound && !problem.IsRefusal)
+            {
+                await looks.RecordMissAsync(context, problem.Slug, CancellationToken.None);
             }
 
             if (problem.Slug == Problems.IntegrityFailed)

@@ -232,7 +232,7 @@ public sealed class EvidenceReport
                     reasons.GetValueOrDefault(result.Pack) switch { SampleReason.Random => "at random", SampleReason.OldestUntested => "longest untested", _ => "every pack" },
                     result.Outcome switch
                     {
-                        PackTestOutcome.Recovered => "came back",
+                        PackTestOutcome.Recovered => result.DamagedAtCapture is { } damaged ? $"came back; {damaged} archived damaged" : "came back",
                         PackTestOutcome.Failed => Name(result.Cause ?? PackFailure.Missing),
                         PackTestOutcome.NotTestedArchived => "not tested: archived",
                         _ => "not tested: destroyed",

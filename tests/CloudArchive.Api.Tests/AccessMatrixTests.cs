@@ -31,7 +31,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics/{clinic}                                  | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
         PUT /v1/clinics/{clinic}/settings                         | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
         PUT /v1/clinics/{clinic}/contact                          | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
-        POST /v1/clinics/{clinic}/enrollments                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
+        POST /v1/clinics/{clinic}/enrollments                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
         GET /v1/clinics/{clinic}/agents                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         POST /v1/clinics/{clinic}/agents/{agent}/revoke           | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
         POST /v1/clinics/{clinic}/agents/{agent}/key              | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
@@ -43,8 +43,8 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         POST /v1/access/reviews                                   | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
         GET /v1/access/reviews                                    | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin*
         GET /v1/access/reviews/{review}                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
-        POST /v1/access/{subject}/block                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
-        POST /v1/access/{subject}/unblock                         | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
+        POST /v1/access/block                                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
+        POST /v1/access/unblock                                   | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin*
         GET /v1/clinics/{clinic}/access                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         POST /v1/clinics/{clinic}/access/reviews                  | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
         GET /v1/clinics/{clinic}/access/reviews                   | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
@@ -183,7 +183,6 @@ public sealed class AccessMatrixTests(SharedStorage shared)
             .Replace("{clinic}", callers.Clinic, StringComparison.Ordinal)
             .Replace("{documentName}", "v1", StringComparison.Ordinal)
             .Replace("{study}", "1.2.3", StringComparison.Ordinal)
-            .Replace("{subject}", "nobody", StringComparison.Ordinal)
             .Replace("{period}", $"{host.Clock.GetUtcNow():yyyy-MM}", StringComparison.Ordinal)
             .Replace("{agent}/key", callers.Agent + "/key", StringComparison.Ordinal)
             .Replace("{agent}/verdict", callers.Agent + "/verdict", StringComparison.Ordinal)

@@ -54,6 +54,8 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
         ["ingest reaches recovery's package"] = new(Access, "\"ingest-host\"", "\"recovery-host\"", "separation: ingest must not reach recovery-host"),
         ["an alert less"] = new(Full, "\"name\": \"restore-test-failed\"", "\"name\": \"restore-test-done\"", "alerts: There is no alert 'restore-test-failed'"),
         ["an alert without a runbook"] = new(Full, "operations.md#a-clinic-is-silent", "operations.md#a-clinic-is-quiet", "alerts: clinic-silent: docs/operations.md has no runbook 'a-clinic-is-quiet'"),
+        ["the doctor wakes somebody"] = new(Full, " and not\\(ClientRequestId startswith [^)]*\\)", "", "alerts: delete-refused must leave out the doctor's probes, and nothing else"),
+        ["an alert that leaves out more than the doctor's probes"] = new(Full, " and OperationName == 'KeyUnwrap'\\)", ")", "alerts: key-access-denied must leave out the doctor's probes, and nothing else"),
         ["lifecycle deletes packs"] = new(Full, "(\"version\": \\{\\s*)\"tierToCold\"", "$1\"delete\"", "lifecycle: packs-to-cold deletes"),
         ["lifecycle archives what was just rehydrated"] = new(Full, "(\"baseBlob\": \\{\\s*)\"tierToCold\"", "$1\"tierToArchive\"", "lifecycle: packs-to-cold: without daysAfterLastTierChangeGreaterThan"),
         ["lifecycle archives sidecars and receipts too"] = new(Full, "\"blobIndexMatch\"", "\"blobIndexMatches\"", "lifecycle: packs-to-archive-1: a prefix alone takes sidecars"),

@@ -24,8 +24,8 @@ internal static class AccessEndpoints
         Map(table, "/v1/clinics/{clinic}/access", _read with { Reach = Reach.Clinic }, _attest with { Reach = Reach.Clinic });
 
         // A person may reach more clinics than the admin of one does.
-        table.Post("/v1/access/{subject}/block", BlockAsync, _attest with { Action = AuditActions.SubjectBlocked })?.WithSummary("Ends a person's access at once, whatever tokens they hold.");
-        table.Post("/v1/access/{subject}/unblock", UnblockAsync, _attest with { Action = AuditActions.SubjectUnblocked })?.WithSummary("Lets a person in again.");
+        table.Post("/v1/access/block", BlockAsync, _attest with { Action = AuditActions.SubjectBlocked })?.WithSummary("Ends a person's access at once, whatever tokens they hold.");
+        table.Post("/v1/access/unblock", UnblockAsync, _attest with { Action = AuditActions.SubjectUnblocked })?.WithSummary("Lets a person in again.");
     }
 
     private static void Map(EndpointTable table, string path, EndpointPolicy read, EndpointPolicy attest)
@@ -59,11 +59,11 @@ internal static class AccessEndpoints
     private static async Task<Ok<AccessReviewResponse>> ReviewAsync(WorkId review, AccessReviews reviews, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok(Response(await reviews.GetAsync(Clinic(context), review, cancellationToken)));
 
-    private static async Task<Ok<StaffAccessResponse>> BlockAsync(string subject, StaffRegister staff, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok(new StaffAccessResponse(AccessReviews.Principal(await staff.BlockAsync(subject, options.Staff?.Tenant, context.Requester(), cancellationToken))));
+    private static async Task<Ok<StaffAccessResponse>> BlockAsync(StaffSubjectRequest body, StaffRegister staff, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok(new StaffAccessResponse(AccessReviews.Principal(await staff.BlockAsync(body.Subject, options.Staff?.Tenant, context.Requester(), cancellationToken))));
 
-    private static async Task<Ok<StaffAccessResponse>> UnblockAsync(string subject, StaffRegister staff, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok(new StaffAccessResponse(AccessReviews.Principal(await staff.UnblockAsync(subject, options.Staff?.Tenant, context.Requester(), cancellationToken))));
+    private static async Task<Ok<StaffAccessResponse>> UnblockAsync(StaffSubjectRequest body, StaffRegister staff, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken) =>
+        TypedResults.Ok(new StaffAccessResponse(AccessReviews.Principal(await staff.UnblockAsync(body.Subject, options.Staff?.Tenant, context.Requester(), cancellationToken))));
 
     private static ClinicId? Clinic(HttpContext context) => context.Request.RouteValues["clinic"] is string clinic ? ClinicId.Parse(clinic) : null;
 

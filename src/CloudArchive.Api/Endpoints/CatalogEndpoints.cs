@@ -19,7 +19,7 @@ internal static class CatalogEndpoints
     private const int PacksPerRebuild = 200;
 
     private static readonly EndpointPolicy _studies = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.StudiesQueried);
-    private static readonly EndpointPolicy _instances = new(Roles.Admin | Roles.Agent, Reach.Clinic, ArchiveRole.Both, AuditActions.StudiesQueried);
+    private static readonly EndpointPolicy _instances = new(Roles.Admin | Roles.Agent, Reach.Clinic, ArchiveRole.Both, AuditActions.StudiesQueried, Look: true);
     private static readonly EndpointPolicy _rebuild = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.CatalogRebuilt);
 
     public static void Map(EndpointTable table)

@@ -28,7 +28,7 @@ internal static partial class ClinicEndpoints
         table.Get("/v1/clinics/{clinic}", GetAsync, _read)?.WithSummary("A clinic.");
         table.Put("/v1/clinics/{clinic}/settings", ChangeAsync, _change)?.WithSummary("Changes settings; retention can only be raised.");
         table.Put("/v1/clinics/{clinic}/contact", ChangeContactAsync, _contact)?.WithSummary("The mail address that gets the clinic's alerts and its weekly letter.");
-        table.Post("/v1/clinics/{clinic}/enrollments", CreateCodeAsync, _admin with { Action = AuditActions.EnrollmentCodeIssued })?.WithSummary("A one-time code that enrolls one agent within 24 hours.");
+        table.Post("/v1/clinics/{clinic}/enrollments", CreateCodeAsync, _admin with { Action = AuditActions.EnrollmentCodeIssued, Mfa = true })?.WithSummary("A one-time code that enrolls one agent within 24 hours.");
         table.Get("/v1/clinics/{clinic}/agents", ListAgentsAsync, _read)?.WithSummary("The clinic's agents.");
         table.Post("/v1/clinics/{clinic}/agents/{agent}/revoke", RevokeAsync, _admin with { Action = AuditActions.AgentRevoked, Mfa = true })?.WithSummary("Revokes an agent, for good.");
     }

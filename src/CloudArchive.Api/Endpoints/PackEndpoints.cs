@@ -19,7 +19,7 @@ internal static class PackEndpoints
     private const long MostCommitBytes = 8 * 1024 * 1024;
 
     private static readonly EndpointPolicy _open = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.PackOpened);
-    private static readonly EndpointPolicy _read = new(Roles.Agent | Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Both, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _read = new(Roles.Agent | Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Both, AuditActions.RequestRefused, Look: true);
 
     public static void Map(EndpointTable table)
     {

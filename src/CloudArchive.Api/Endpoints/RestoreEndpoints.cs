@@ -14,7 +14,7 @@ namespace CloudArchive.Api.Endpoints;
 internal static class RestoreEndpoints
 {
     private static readonly EndpointPolicy _request = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RestoreRequested, Mfa: true, MostBytes: 256 * 1024);
-    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
 
     public static void Map(EndpointTable table)
     {

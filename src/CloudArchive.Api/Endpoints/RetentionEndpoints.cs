@@ -18,8 +18,8 @@ namespace CloudArchive.Api.Endpoints;
 /// <summary>How long studies are kept, what keeps them longer, and their destruction after that.</summary>
 internal static class RetentionEndpoints
 {
-    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
-    private static readonly EndpointPolicy _plan = _read with { Action = AuditActions.StudiesQueried };
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
+    private static readonly EndpointPolicy _plan = _read with { Action = AuditActions.StudiesQueried, Look = false };
     private static readonly EndpointPolicy _admin = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Mfa: true);
 
     public static void Map(EndpointTable table)

@@ -37,6 +37,7 @@ internal sealed class BlobRights(Func<VaultArea, BlobContainerClient> container)
 
     private static async Task<bool> IsAllowedAsync(Func<Task> ask)
     {
+        using IDisposable marked = DoctorProbe.Begin();
         try
         {
             await ask();

@@ -132,6 +132,7 @@ public sealed class KeyVaultKeys : IWrappingKeys, IKeyUnwrapper, IKeyRights
     /// <inheritdoc/>
     public async Task<bool> MayUnwrapAsync(string keyId, CancellationToken cancellationToken)
     {
+        using IDisposable marked = DoctorProbe.Begin();
         try
         {
             await UnwrapAsync(keyId, KeyWrapping.Algorithm, new byte[RsaBits / 8], cancellationToken);

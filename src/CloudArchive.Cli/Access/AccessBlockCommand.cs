@@ -19,7 +19,7 @@ internal static class AccessBlockCommand
             verb,
             description,
             [subject],
-            call => call.PostAsync<StaffAccessResponse>($"v1/access/{call.Id(subject)}/{verb}"),
+            call => call.PostAsync<StaffAccessResponse>($"v1/access/{verb}", new StaffSubjectRequest(call.Parsed.GetValue(subject)!)),
             (output, answer) => output.WriteLine($"{answer.Principal.Id}: {AccessReviewCommand.Describe(answer.Principal)}."),
             answer => answer.Principal,
             clinic: false);

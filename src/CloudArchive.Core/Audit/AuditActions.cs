@@ -40,6 +40,7 @@ public static class AuditActions
     public const string StudiesQueried = "query/studies-queried";
     public const string DisclosuresQueried = "query/disclosures-queried";
     public const string ReportRead = "query/report-read";
+    public const string RecordRead = "query/record-read";
 
     // Security Alert (A.5.3.11)
     public const string RequestRefused = "security-alert/request-refused";

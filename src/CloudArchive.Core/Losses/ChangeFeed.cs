@@ -116,21 +116,55 @@ public sealed class ChangeFeed(AuditReader reader, ArchivedPacks archived, PackR
     /// <summary>What its certificate says that is gone.</summary>
     private async Task<IReadOnlyList<ArchiveChange>> DestroyedAsync(ClinicId clinic, long index, AuditEntry entry, CancellationToken cancellationToken)
     {
-        if (!WorkId.TryParse(entry.Subject.Other, null, out WorkId order)
-            || await records.ReadAsync(RecordStore.Name(clinic.Value, DestructionCertificate.Kind, order.ToString(), DestructionCertificate.File), cancellationToken) is not { } json)
+        byte[]? json = WorkId.TryParse(entry.Subject.Other, null, out WorkId order)
+            ? await records.ReadAsync(RecordStore.Name(clinic.Value, DestructionCertificate.Kind, order.ToString(), DestructionCertificate.File), cancellationToken)
+            : null;
+        try
+        {
+            if (json is not null && JsonSerializer.Deserialize<DestructionCertificate>(json, FormatJson.Options) is { } certificate)
+            {
+                return [.. certificate.Packs.Select(pack => new ArchiveChange(index, pack.Pack, Lost: new PackLoss(PackLossCause.Destroyed, certificate.DestroyedAt, certificate.Study)))];
+            }
+        }
+        catch (JsonException)
+        {
+            // As if there were none.
+        }
+
+        return await CommittedBeforeAsync(clinic, index, entry, cancellationToken);
+    }
+
+    /// <summary>
+    /// What a study had when it was destroyed, as the log itself tells: no certificate does. An agent that hears nothing of them would go on to count
+    /// packs that are gone. Reads the log from its beginning, which nothing but a damaged record makes it do.
+    /// </summary>
+    private async Task<IReadOnlyList<ArchiveChange>> CommittedBeforeAsync(ClinicId clinic, long index, AuditEntry destroyed, CancellationToken cancellationToken)
+    {
+        if (!Uid.TryParse(destroyed.Subject.Study, null, out Uid study))
         {
             return [];
         }
 
-        try
+        List<ArchiveChange> gone = [];
+        for (long next = 0; next < index;)
         {
-            DestructionCertificate certificate = JsonSerializer.Deserialize<DestructionCertificate>(json, FormatJson.Options)!;
-            return [.. certificate.Packs.Select(pack => new ArchiveChange(index, pack.Pack, Lost: new PackLoss(PackLossCause.Destroyed, certificate.DestroyedAt, certificate.Study)))];
+            IReadOnlyList<StoredEntry> page = await reader.ReadAsync(clinic.Value, next, AuditReader.LargestRead, cancellationToken);
+            gone.AddRange(page
+                .Where(stored => stored.Index < index && stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal))
+                .Select(stored => stored.TryRead())
+                .Where(entry => entry is { Action: AuditActions.PackCommitted, Outcome: AuditOutcome.Success } && entry.Subject.Study == destroyed.Subject.Study)
+                .Select(entry => Pack(entry!))
+                .OfType<PackId>()
+                .Select(pack => new ArchiveChange(index, pack, Lost: new PackLoss(PackLossCause.Destroyed, destroyed.Time, study))));
+            if (page.Count < AuditReader.LargestRead)
+            {
+                break;
+            }
+
+            next = page[^1].Index + 1;
         }
-        catch (JsonException)
-        {
-            return []; // The check of the archive's records tells of it.
-        }
+
+        return gone;
     }
 
     private static PackId? Pack(AuditEntry entry) => PackId.TryParse(entry.Subject.Pack, null, out PackId pack) ? pack : null;

@@ -24,11 +24,12 @@ public sealed class CommitEntries(AuditReader reader, CatalogReader catalog, IBl
     private const string Extension = ".receipt.jws";
 
     /// <summary>The clinic's receipts that name entries which are not theirs, and were not entered again since. Reads the log whole.</summary>
-    /// <exception cref="IntegrityException">It cannot be told of one of them.</exception>
+    /// <exception cref="IntegrityException">None is known to, and of some it cannot be told: their receipts are there and cannot be read.</exception>
     public async Task<IReadOnlyList<MissingEntry>> FindMissingAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
         // The receipts first: an entry is there before its receipt is.
         Dictionary<PackId, long> named = [];
+        List<PackId> untold = [];
         await foreach ((PackId id, CatalogPack? pack) in catalog.ReadKnownPacksAsync(clinic, cancellationToken))
         {
             if (pack is { Receipt: not null, AuditIndex: { } index })
@@ -40,10 +41,18 @@ public sealed class CommitEntries(AuditReader reader, CatalogReader catalog, IBl
         await foreach (ListedBlob blob in vault.ListAsync(VaultArea.Packs, $"{clinic}/", null, cancellationToken))
         {
             string name = blob.Name.Path[(clinic.Value.Length + 1)..];
-            if (name.EndsWith(Extension, StringComparison.Ordinal) && PackId.TryParse(name[..^Extension.Length], null, out PackId pack) && !named.ContainsKey(pack)
-                && await IndexAsync(clinic, pack, cancellationToken) is { } index)
+            if (!name.EndsWith(Extension, StringComparison.Ordinal) || !PackId.TryParse(name[..^Extension.Length], null, out PackId pack) || named.ContainsKey(pack))
+            {
+                continue;
+            }
+
+            if (await IndexAsync(clinic, pack, cancellationToken) is { } index)
             {
                 named[pack] = index;
+            }
+            else
+            {
+                untold.Add(pack);
             }
         }
 
@@ -72,19 +81,23 @@ public sealed class CommitEntries(AuditReader reader, CatalogReader catalog, IBl
         }
 
         List<MissingEntry> missing = [];
-        foreach ((PackId pack, long index) in named.Where(named => !again.Contains(named.Key) && !(committed.TryGetValue(named.Value, out PackId there) && there == named.Key)))
+        foreach ((PackId pack, _) in named.Where(named => !again.Contains(named.Key) && !(committed.TryGetValue(named.Value, out PackId there) && there == named.Key)))
         {
             // A row of the catalogue that was changed is the restore tests' to find: here it is the receipt that counts.
-            // One that cannot be read says neither that the log lost its entry nor that it did not.
-            long stated = await IndexAsync(clinic, pack, cancellationToken)
-                ?? throw new IntegrityException($"The catalogue names entry {index} for pack {pack} of clinic {clinic}, which is not its own, and its receipt cannot be read: whether the log lost an entry is not known.");
-            if (!(committed.TryGetValue(stated, out PackId at) && at == pack))
+            if (await IndexAsync(clinic, pack, cancellationToken) is not { } stated)
+            {
+                untold.Add(pack);
+            }
+            else if (!(committed.TryGetValue(stated, out PackId at) && at == pack))
             {
                 missing.Add(new MissingEntry(pack, stated, committed.TryGetValue(stated, out PackId other) ? other : null));
             }
         }
 
-        return [.. missing.OrderBy(entry => entry.Index)];
+        // One that cannot be read says neither that the log lost its entry nor that it did not: "not checked", unless it is known of another.
+        return missing.Count > 0 || untold.Count == 0
+            ? [.. missing.OrderBy(entry => entry.Index)]
+            : throw new IntegrityException($"Receipts of {untold.Count} packs of clinic {clinic} cannot be read, the first is of pack {untold[0]}: whether the log lost their entries is not known.");
     }
 
     /// <summary>Whether the entry that a receipt names is the entry of its pack.</summary>
@@ -103,7 +116,7 @@ public sealed class CommitEntries(AuditReader reader, CatalogReader catalog, IBl
         }
         catch (Exception e) when (e is IntegrityException or BlobMissingException)
         {
-            return null; // The restore tests tell of it.
+            return null; // No answer. Whoever asked counts it as one that was not given.
         }
     }
 }

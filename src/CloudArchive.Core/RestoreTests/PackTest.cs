@@ -189,7 +189,18 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
             });
             await trial.StepAsync(PackTestStepName.Parse, async () =>
             {
-                DicomHeader header = (await walk).Header;
+                DicomHeader header;
+                try
+                {
+                    header = (await walk).Header;
+                }
+                catch (DicomException) when (inside.Captured == CaptureVerdict.Damaged)
+                {
+                    // It came back as it was archived, and that is what an archive owes: it is not the archive that damaged it.
+                    trial.WasDamagedAtCapture();
+                    return;
+                }
+
                 Require("uids", header.SopInstanceUid == captured.SopInstance.Value
                     && header.SopClassUid == captured.SopClass.Value
                     && header.StudyInstanceUid == sidecar.Study.Value
@@ -241,6 +252,7 @@ internal sealed class PackTrial(PackId pack, TimeProvider clock)
     private readonly DateTimeOffset _startedAt = AuditLog.ToMilliseconds(clock.GetUtcNow());
     private long _read;
     private int _files;
+    private int _damagedAtCapture;
     private long _fileBytes;
 
     /// <summary>Takes a step; a step that was taken before goes on.</summary>
@@ -291,8 +303,11 @@ internal sealed class PackTrial(PackId pack, TimeProvider clock)
         _fileBytes += bytes;
     }
 
+    public void WasDamagedAtCapture() => _damagedAtCapture++;
+
     public PackTestResult Result(PackTestOutcome outcome, PackFailure? cause = null, string? detail = null) =>
-        new(pack, outcome, _startedAt, _read, _files, _fileBytes, [.. _steps.Select(step => new PackTestStep(step.Name, (long)Math.Round(step.Milliseconds)))], cause, detail);
+        new(pack, outcome, _startedAt, _read, _files, _fileBytes, [.. _steps.Select(step => new PackTestStep(step.Name, (long)Math.Round(step.Milliseconds)))], cause, detail,
+            _damagedAtCapture == 0 ? null : _damagedAtCapture);
 
     /// <summary>Which failure of a test a fault of a pack is.</summary>
     private static PackFailure Cause(PackFault fault) => fault switch

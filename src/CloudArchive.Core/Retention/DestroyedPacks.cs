@@ -33,7 +33,7 @@ public sealed partial class DestroyedPacks(IRowStore rows, DestructionDesk desk,
             {
                 foreach (DestructionOrder order in page.Where(order => order.Status == DestructionStatus.Destroyed && (study is null || order.Study == study)))
                 {
-                    if (await certificates.FindAsync(order, cancellationToken) is { } certificate && certificate.Packs.Any(gone => gone.Pack == pack))
+                    if (await TryFindAsync(order, pack, cancellationToken) is { } certificate && certificate.Packs.Any(gone => gone.Pack == pack))
                     {
                         return new PackDestruction(certificate.DestroyedAt, order.Id.ToString());
                     }
@@ -47,6 +47,20 @@ public sealed partial class DestroyedPacks(IRowStore rows, DestructionDesk desk,
         catch (Exception e) when (e is not OperationCanceledException)
         {
             LogNotFound(logger, e, pack, clinic);
+            return null;
+        }
+    }
+
+    /// <summary>The order's certificate; null where it cannot be read, which keeps no other from being looked into.</summary>
+    private async Task<DestructionCertificate?> TryFindAsync(DestructionOrder order, PackId pack, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await certificates.FindAsync(order, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogNotFound(logger, e, pack, order.Clinic);
             return null;
         }
     }

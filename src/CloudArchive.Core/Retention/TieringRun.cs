@@ -139,7 +139,7 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
         }
         catch (BlobMissingException)
         {
-            // Destroyed since, or lost: the restore tests' to find.
+            return 0; // Destroyed since, or lost: the restore tests' to find.
         }
         catch (Exception e) when (e is not OperationCanceledException && failed.Count < MostFailed)
         {

@@ -12,6 +12,7 @@ namespace CloudArchive.Format.Evidence;
 /// <param name="Steps">What was done, in order. Of a pack that failed, the last is where.</param>
 /// <param name="Cause">Why it failed; only of a pack that did.</param>
 /// <param name="Detail">The cause, closer; never PHI.</param>
+/// <param name="DamagedAtCapture">Files that came back byte for byte and were no whole DICOM data sets when they were archived: a remark, and no failure. Null for none.</param>
 public sealed record PackTestResult(
     PackId Pack,
     PackTestOutcome Outcome,
@@ -21,7 +22,8 @@ public sealed record PackTestResult(
     long FileBytes,
     IReadOnlyList<PackTestStep> Steps,
     PackFailure? Cause = null,
-    string? Detail = null)
+    string? Detail = null,
+    int? DamagedAtCapture = null)
 {
     /// <summary>Whether it was tested to an end, good or bad.</summary>
     [System.Text.Json.Serialization.JsonIgnore]

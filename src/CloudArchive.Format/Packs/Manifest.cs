@@ -24,4 +24,15 @@ public sealed record Manifest(string Format, ClinicId Clinic, PackId Pack, Uid S
 /// <param name="Path">Where it was found, relative to the backed-up folder, with '/' between names.</param>
 /// <param name="ModifiedAt">The file's last write time, UTC.</param>
 /// <param name="Instance">What the sidecar says of it, word for word.</param>
-public sealed record ManifestInstance(string Entry, string Path, DateTimeOffset ModifiedAt, SidecarInstance Instance);
+/// <param name="Captured">How it was when it was archived; null where nobody looked, as in packs of before. Readers that do not know it ignore it.</param>
+public sealed record ManifestInstance(string Entry, string Path, DateTimeOffset ModifiedAt, SidecarInstance Instance, CaptureVerdict? Captured = null);
+
+/// <summary>What the agent found when it parsed a file for its pack. It is archived either way, byte for byte.</summary>
+public enum CaptureVerdict
+{
+    /// <summary>A whole DICOM data set.</summary>
+    Whole,
+
+    /// <summary>Its header could be read, and what follows is no whole data set: cut off, or overwritten.</summary>
+    Damaged,
+}

@@ -57,17 +57,24 @@ public sealed class PackWriter : IAsyncDisposable
 
     /// <summary>Adds a file. After any exception this writer is of no more use: start a new pack.</summary>
     /// <exception cref="SourceChangedException">The bytes are not <see cref="PackEntry.Expected"/>.</exception>
-    public async Task AddAsync(PackEntry entry, Stream content, CancellationToken cancellationToken)
+    public Task AddAsync(PackEntry entry, Stream content, CancellationToken cancellationToken) => AddAsync(entry, content, null, cancellationToken);
+
+    /// <inheritdoc cref="AddAsync(PackEntry, Stream, CancellationToken)"/>
+    /// <param name="entry">The file.</param>
+    /// <param name="content">Its bytes.</param>
+    /// <param name="captured">What was found in them, asked once they are read. It must follow from the bytes alone: a pack that is sealed again must be the same.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public async Task AddAsync(PackEntry entry, Stream content, Func<Task<CaptureVerdict>>? captured, CancellationToken cancellationToken)
     {
         ManifestInstance instance = new(_names.Add(entry.Path), entry.Path, entry.ModifiedAt.ToUniversalTime(), entry.Expected);
-        _manifestLength += CanonicalJson.Serialize(instance).Length + 1;
+        _manifestLength += CanonicalJson.Serialize(captured is null ? instance : instance with { Captured = CaptureVerdict.Damaged }).Length + 1;
         if (_instances.Count == PackLimits.Instances || _manifestLength > PackLimits.ManifestLength - 1024)
         {
             throw new InvalidOperationException($"A pack holds {PackLimits.Instances} instances at most: complete this one and open another.");
         }
 
         await WriteEntryAsync(instance.Entry, instance.ModifiedAt, entry.Deflate, destination => CopyAsync(content, destination, entry.Expected, cancellationToken), cancellationToken);
-        _instances.Add(instance);
+        _instances.Add(captured is null ? instance : instance with { Captured = await captured() });
     }
 
     /// <summary>Writes the manifest, the ZIP's directory and the last region.</summary>

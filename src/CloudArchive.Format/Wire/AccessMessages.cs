@@ -19,5 +19,9 @@ public sealed record AttestAccessRequest(Sha256Digest Fingerprint);
 /// <param name="Signature">The text of <c>review.jws</c>.</param>
 public sealed record AccessReviewResponse(string Review, byte[] Document, string Signature);
 
-/// <summary><c>POST /v1/access/{subject}/block</c> and <c>unblock</c>: the person as they stand now.</summary>
+/// <summary><c>POST /v1/access/block</c> and <c>unblock</c>. In the body: who somebody is has no place in a URL.</summary>
+/// <param name="Subject">The person, as the access list has them, or their object id.</param>
+public sealed record StaffSubjectRequest(string Subject);
+
+/// <summary>The answer: the person as they stand now.</summary>
 public sealed record StaffAccessResponse(AccessPrincipal Principal);

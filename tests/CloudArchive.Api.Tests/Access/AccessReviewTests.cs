@@ -23,7 +23,7 @@ public sealed class AccessReviewTests(SharedStorage shared)
         Assert.Equal(200, (await one.GetAsync("/v1/clinics", token)).Status);
         Assert.Equal(200, (await two.GetAsync("/v1/clinics", token)).Status);
 
-        Answer block = await one.PostAsync($"/v1/access/{leaver}/block", one.Staff("admin"));
+        Answer block = await one.PostAsync("/v1/access/block", one.Staff("admin"), new StaffSubjectRequest(leaver));
         AccessPrincipal ended = block.As<StaffAccessResponse>().Principal;
         Assert.Equal((ApiHost.Id(leaver), ApiHost.Id("ada")), (ended.Id, ended.EndedBy));
         Assert.InRange(ended.EndedAt!.Value - ended.LastAcceptedAt!.Value, TimeSpan.Zero, StaffRegister.Resolution);
@@ -40,10 +40,10 @@ public sealed class AccessReviewTests(SharedStorage shared)
         AccessPrincipal listed = Assert.Single(list.Principals, principal => principal.Id == ApiHost.Id(leaver));
         Assert.Equal((ended.EndedAt, ended.LastAcceptedAt), (listed.EndedAt, listed.LastAcceptedAt));
 
-        Answer again = await one.PostAsync($"/v1/access/{leaver}/block", one.Staff("admin", subject: "other"));
+        Answer again = await one.PostAsync("/v1/access/block", one.Staff("admin", subject: "other"), new StaffSubjectRequest(leaver));
         Assert.Equal(ApiHost.Id("ada"), again.As<StaffAccessResponse>().Principal.EndedBy);
         Assert.Empty(await one.EntriesOfAsync(again));
-        Assert.Null((await one.PostAsync($"/v1/access/{leaver}/unblock", one.Staff("admin"))).As<StaffAccessResponse>().Principal.EndedAt);
+        Assert.Null((await one.PostAsync("/v1/access/unblock", one.Staff("admin"), new StaffSubjectRequest(leaver))).As<StaffAccessResponse>().Principal.EndedAt);
         Assert.Equal(200, (await two.GetAsync("/v1/clinics", token)).Status);
     }
 
@@ -52,9 +52,9 @@ public sealed class AccessReviewTests(SharedStorage shared)
     {
         await using ApiHost host = await ApiHost.StartAsync(shared);
         string leaver = NewSubject();
-        Assert.Null((await host.PostAsync($"/v1/access/{leaver}/block", host.Staff("admin"))).As<StaffAccessResponse>().Principal.LastAcceptedAt);
+        Assert.Null((await host.PostAsync("/v1/access/block", host.Staff("admin"), new StaffSubjectRequest(leaver))).As<StaffAccessResponse>().Principal.LastAcceptedAt);
         Assert.Equal(401, (await host.GetAsync("/v1/clinics", host.Staff("admin", subject: leaver))).Status);
-        Answer self = await host.PostAsync("/v1/access/ada/block", host.Staff("admin"));
+        Answer self = await host.PostAsync("/v1/access/block", host.Staff("admin"), new StaffSubjectRequest("ada"));
         Assert.Equal((403, "access-of-self"), (self.Status, self.Problem));
         Assert.Equal(200, (await host.GetAsync("/v1/clinics", host.Staff("admin"))).Status);
     }

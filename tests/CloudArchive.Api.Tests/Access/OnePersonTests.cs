@@ -52,7 +52,7 @@ public sealed class OnePersonTests(SharedStorage shared)
             Assert.Equal((403, "approval-by-requester"), (answer.Status, answer.Problem));
         }
 
-        (await host.PostAsync($"/v1/access/{who}/block", host.Staff("admin"))).As<StaffAccessResponse>();
+        (await host.PostAsync("/v1/access/block", host.Staff("admin"), new StaffSubjectRequest(who))).As<StaffAccessResponse>();
         foreach (string token in others.Append(host.Staff("admin", subject: who)).Append(host.Staff("admin", subject: who, claims: claims => claims["sub"] = "of-the-portal")))
         {
             Assert.Equal(401, (await host.GetAsync(List, token)).Status);
@@ -68,7 +68,7 @@ public sealed class OnePersonTests(SharedStorage shared)
         string who = New(), token = host.Staff("admin", subject: who), former = bySub ? who + "-pairwise" : who;
         await WriteFormerAsync(host, former, blocked: true);
         Assert.Equal(401, (await host.GetAsync(List, token)).Status);
-        Assert.Null((await host.PostAsync($"/v1/access/{former}/unblock", host.Staff("admin"))).As<StaffAccessResponse>().Principal.EndedAt);
+        Assert.Null((await host.PostAsync("/v1/access/unblock", host.Staff("admin"), new StaffSubjectRequest(former))).As<StaffAccessResponse>().Principal.EndedAt);
         Assert.Equal(200, (await host.GetAsync(List, token)).Status);
     }
 

@@ -36,6 +36,9 @@ internal sealed class AccountStandIn : IAsyncDisposable
     /// <summary>Method and query of each request, with the policy's mode where there is one.</summary>
     public IReadOnlyList<string> Requests => _requests;
 
+    /// <summary>What requests were marked with.</summary>
+    public List<string> ClientRequestIds { get; } = [];
+
     public IEnumerable<string> Versions => _versions.Keys;
 
     // An address has no account's name in it, so the path has: as with the emulator.
@@ -72,6 +75,7 @@ internal sealed class AccountStandIn : IAsyncDisposable
         string mode = context.Request.Headers["x-ms-immutability-policy-mode"].ToString();
         string request = $"{context.Request.Method} {Uri.UnescapeDataString(context.Request.QueryString.Value!)} {mode}".TrimEnd();
         _requests.Add(request);
+        ClientRequestIds.Add(context.Request.Headers["x-ms-client-request-id"].ToString());
         if (Before is { } before && request.StartsWith(before.Request, StringComparison.Ordinal))
         {
             Before = null;

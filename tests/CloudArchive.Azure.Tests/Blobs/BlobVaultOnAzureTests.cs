@@ -219,6 +219,12 @@ public sealed class BlobVaultOnAzureTests : IAsyncLifetime
         _account.Forbids = request => request.Method is "DELETE" or "PUT";
         Assert.False(await _vault.Rights.MayDeleteAsync(VaultArea.Packs, Cancel));
         Assert.Equal("v1", _account.Current);
+
+        // The alerts of infra/alerts.json go by the mark; what comes after a probe has none.
+        Assert.All(_account.ClientRequestIds, id => Assert.StartsWith("d0c7041e-", id, StringComparison.Ordinal));
+        Assert.All(_account.ClientRequestIds, id => Assert.True(Guid.TryParse(id, out _)));
+        await _vault.FindAsync(s_name, Cancel);
+        Assert.DoesNotContain("d0c7041e-", _account.ClientRequestIds[^1], StringComparison.Ordinal);
         Assert.All(_account.Requests.Where(r => r.StartsWith("DELETE", StringComparison.Ordinal)), r => Assert.DoesNotContain("v1", r, StringComparison.Ordinal));
     }
 

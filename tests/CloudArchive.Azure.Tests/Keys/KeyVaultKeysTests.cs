@@ -136,7 +136,10 @@ public sealed class KeyVaultKeysTests : VaultContract, IAsyncLifetime
     {
         ClinicId clinic = ClinicId.Parse("rights-clinic");
         Jwk key = await Keys.EnsureAsync(clinic, Cancel);
+        _vault.ClientRequestIds.Clear();
         Assert.True(await Keys.MayUnwrapAsync(key.Kid!, Cancel));
+        Assert.All(_vault.ClientRequestIds, id => Assert.StartsWith("d0c7041e-", id, StringComparison.Ordinal));
+        Assert.NotEmpty(_vault.ClientRequestIds);
 
         // The vault answers a disabled key and a right that is missing alike: 403.
         await DisableAsync(key.Kid!);

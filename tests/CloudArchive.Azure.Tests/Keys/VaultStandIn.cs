@@ -62,6 +62,9 @@ internal sealed class VaultStandIn : IAsyncDisposable
         }
     }
 
+    /// <summary>What requests were marked with.</summary>
+    public List<string> ClientRequestIds { get; } = [];
+
     /// <summary>The id of a version that it does not show; null for none.</summary>
     public string? Withheld { get; set; }
 
@@ -120,6 +123,7 @@ internal sealed class VaultStandIn : IAsyncDisposable
         }
 
         Requests++;
+        ClientRequestIds.Add(context.Request.Headers["x-ms-client-request-id"].ToString());
         if (_faults.TryDequeue(out (int Status, string Code) fault))
         {
             context.Response.Headers.RetryAfter = "0";

@@ -1,9 +1,12 @@
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.Records;
+using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Retention;
 using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
+using CloudArchive.Format.Retention;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Tests.Losses;
@@ -44,6 +47,37 @@ public sealed class ChangeFeedTests(SharedStorage shared)
         Assert.Empty((await archive.Core.Changes.ReadAsync(archive.Clinic.Id, after, 100, Cancel)).Items);
         SealedPack late = await archive.BackUpAsync();
         Assert.Equal(late.Opened.Pack, Assert.Single((await archive.Core.Changes.ReadAsync(archive.Clinic.Id, after, 100, Cancel)).Items).Pack);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("{")]
+    public async Task Of_a_study_that_was_destroyed_agents_hear_though_its_certificate_cannot_be_read(string? instead)
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        ClinicId id = archive.Clinic.Id;
+        Uid study = TestClinic.NewStudy();
+        SealedPack[] gone = [await archive.BackUpAsync(study), await archive.BackUpAsync(study)];
+        archive.Clock.Advance(TimeSpan.FromDays(366 * 60));
+        await archive.RunAsync();
+        await archive.ApproveAllAsync();
+        await archive.RunAsync();
+        SealedPack kept = await archive.BackUpAsync();
+        ChangesResponse whole = await archive.Core.Changes.ReadAsync(id, -1, 100, Cancel);
+        DestructionOrder order = Assert.Single(await archive.Core.Destructions.ListAsync(id, null, 10, Cancel), order => order.Status == DestructionStatus.Destroyed);
+        BlobName certificate = RecordStore.Name(id.Value, DestructionCertificate.Kind, order.Id.ToString(), DestructionCertificate.File);
+        archive.Vault.Lose(certificate);
+        if (instead is not null)
+        {
+            await archive.Vault.WriteNewAsync(certificate, System.Text.Encoding.UTF8.GetBytes(instead), "application/json", Cancel);
+        }
+
+        ChangesResponse read = await archive.Core.Changes.ReadAsync(id, -1, 100, Cancel);
+        Assert.Equal(whole.Next, read.Next);
+        Assert.Equal(
+            gone.Select(pack => pack.Opened.Pack).ToHashSet(),
+            [.. read.Items.Where(change => change.Lost is { Cause: PackLossCause.Destroyed } lost && lost.Study == study).Select(change => change.Pack)]);
+        Assert.Equal([kept.Opened.Pack], read.Items.Where(change => change.Archived is not null).Select(change => change.Pack));
     }
 
     [Fact]

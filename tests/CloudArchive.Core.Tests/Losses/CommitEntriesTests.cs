@@ -66,6 +66,28 @@ public sealed class CommitEntriesTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task A_receipt_that_nothing_can_read_is_no_proof_that_the_log_lost_nothing()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        ClinicId id = archive.Clinic.Id;
+        SealedPack pack = await archive.BackUpAsync();
+        await archive.BackUpAsync();
+        Row row = (await archive.Rows.FindAsync(RowTable.Catalog, id.Value, "p:" + pack.Opened.Pack, Cancel))!;
+        await archive.Rows.SubmitAsync(RowTable.Catalog, id.Value, [new RowWrite.Delete(row.Key, row.ETag!)], Cancel);
+        Assert.Empty(await archive.Core.Commits.FindMissingAsync(id, Cancel));
+        archive.Vault.Lose(BlobName.Receipt(id, pack.Opened.Pack));
+        await archive.Vault.WriteNewAsync(BlobName.Receipt(id, pack.Opened.Pack), "no receipt"u8.ToArray(), "application/jose", Cancel);
+        IntegrityException e = await Assert.ThrowsAsync<IntegrityException>(() => archive.Core.Commits.FindMissingAsync(id, Cancel));
+        Assert.Contains(pack.Opened.Pack.ToString(), e.Message, StringComparison.Ordinal);
+
+        // For the daily pass that is "not checked".
+        LogCheck check = new(archive.Rows, archive.Core.Reader, new Checkpoints(archive.Core.Reader, archive.Vault, shared.Keys, archive.Clock), archive.Core.Commits, archive.Core.Alerts, archive.Clock, NullLogger<LogCheck>.Instance);
+        LogCheckResult result = await check.RunAsync(TimeSpan.FromHours(1), Cancel);
+        Assert.Equal([id.Value], result.Unchecked);
+        Assert.Empty(result.Damaged);
+    }
+
+    [Fact]
     public async Task An_agent_gets_the_entries_of_commits_with_proofs_and_of_others_the_proof_alone()
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);

@@ -95,6 +95,24 @@ public sealed class PackTestTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task What_was_damaged_when_it_was_archived_and_came_back_so_is_a_pass_with_a_remark()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        Uid study = TestClinic.NewStudy();
+        TestFile whole = TestFile.Create(study, 1), cut = TestFile.Create(study, 2);
+        byte[] content = cut.Content[..^100];
+        cut = cut with { Content = content, Instance = cut.Instance with { Length = content.Length, Sha256 = Sha256Digest.Of(content) } };
+        foreach ((CaptureVerdict verdict, PackFailure? cause) in ((CaptureVerdict, PackFailure?)[])[(CaptureVerdict.Damaged, null), (CaptureVerdict.Whole, PackFailure.DicomInvalid)])
+        {
+            SealedPack pack = await clinic.SealAsync(await clinic.Archive.Intake.OpenAsync(clinic.Agent, study, 1, clinic.AsAgent, Cancel), study, [whole, cut with { Captured = verdict }]);
+            await TestClinic.UploadAsync(pack);
+            await clinic.CommitAsync(pack);
+            PackTestResult result = await clinic.Archive.PackTest.RunAsync(clinic.Id, pack.Opened.Pack, Cancel);
+            Assert.Equal((cause is null ? PackTestOutcome.Recovered : PackTestOutcome.Failed, cause, cause is null ? (int?)1 : null), (result.Outcome, result.Cause, result.DamagedAtCapture));
+        }
+    }
+
+    [Fact]
     public async Task An_image_with_other_uids_than_the_sidecar_says_is_a_catalogue_mismatch()
     {
         TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));

@@ -17,6 +17,9 @@ namespace CloudArchive.Core.Tests.Support;
 /// <summary>A file of a made-up study.</summary>
 internal sealed record TestFile(string Path, byte[] Content, SidecarInstance Instance)
 {
+    /// <summary>What the manifest says of its state; null where the agent did not look.</summary>
+    public CaptureVerdict? Captured { get; init; }
+
     public const string SopClass = "1.2.840.10008.5.1.4.1.1.1.3";
 
     public static TestFile Create(Uid study, int number, int bytes = 2000, string modality = "IO")
@@ -112,7 +115,7 @@ internal sealed class TestClinic
         {
             foreach (TestFile file in files)
             {
-                await writer.AddAsync(new PackEntry(file.Path, Archive.Clock.GetUtcNow(), file.Instance, Deflate: false), new MemoryStream(file.Content), Cancel);
+                await writer.AddAsync(new PackEntry(file.Path, Archive.Clock.GetUtcNow(), file.Instance, Deflate: false), new MemoryStream(file.Content), file.Captured is { } verdict ? () => Task.FromResult(verdict) : null, Cancel);
             }
 
             summary = await writer.CompleteAsync(Cancel);

@@ -86,6 +86,21 @@ public sealed class LogCheckTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task The_systems_log_that_nobody_could_read_for_two_days_is_an_alert_and_not_before()
+    {
+        using StoredLog any = await StoredLog.CreateAsync(shared);
+        OwnCursor rows = new(any.Rows, [AuditEntry.SystemLog]);
+        await new LogStates(rows, any.Clock).NoteHoldsAsync(AuditEntry.SystemLog, Cancel);
+        LogCheck check = Check(rows, new AuditReader(new Unreadable(any.Rows)), any);
+        foreach ((double days, int alerts) in ((double, int)[])[(1, 0), (1, 0), (1, 1)])
+        {
+            any.Clock.Advance(TimeSpan.FromDays(days));
+            Assert.Equal([AuditEntry.SystemLog], (await check.RunAsync(TimeSpan.FromHours(1), Cancel)).Unchecked);
+            Assert.Equal(alerts, (await AlertsAsync(any)).Count(alert => alert.Alert.Cause == AlertCause.LogUnchecked && alert.Alert.Subject == AuditEntry.SystemLog));
+        }
+    }
+
+    [Fact]
     public async Task An_entry_that_is_gone_is_found()
     {
         using StoredLog log = await StoredLog.CreateAsync(shared);

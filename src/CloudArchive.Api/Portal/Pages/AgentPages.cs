@@ -15,8 +15,8 @@ internal static class AgentPages
 {
     private const int AgentsAPage = 100;
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
-    private static readonly EndpointPolicy _code = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.EnrollmentCodeIssued);
-    private static readonly EndpointPolicy _revoke = _code with { Action = AuditActions.AgentRevoked, Mfa = true };
+    private static readonly EndpointPolicy _code = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.EnrollmentCodeIssued, Mfa: true);
+    private static readonly EndpointPolicy _revoke = _code with { Action = AuditActions.AgentRevoked };
 
     public static void Map(PortalTable table)
     {

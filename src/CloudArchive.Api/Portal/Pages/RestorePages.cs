@@ -15,7 +15,7 @@ internal static class RestorePages
 {
     private const int RestoresAPage = 100;
     private static readonly TimeSpan _recent = TimeSpan.FromDays(90);
-    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
     private static readonly EndpointPolicy _approve = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RestoreApproved, Mfa: true);
 
     public static void Map(PortalTable table)

@@ -15,7 +15,7 @@ namespace CloudArchive.Api.Portal.Pages;
 internal static class RestoreTestPages
 {
     private static readonly TimeSpan _recent = TimeSpan.FromDays(90);
-    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
     private static readonly EndpointPolicy _start = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RestoreTestStarted);
 
     public static void Map(PortalTable table)

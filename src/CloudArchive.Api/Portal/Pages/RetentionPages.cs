@@ -16,7 +16,7 @@ internal static class RetentionPages
 {
     private const int Most = 100;
     private static readonly TimeSpan _recent = TimeSpan.FromDays(366);
-    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
     private static readonly EndpointPolicy _admin = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Mfa: true);
 
     public static void Map(PortalTable table)
