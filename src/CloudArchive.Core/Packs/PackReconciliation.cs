@@ -90,7 +90,7 @@ public sealed partial class PackReconciliation(PackRows packs, PackCompletion co
                 }
 
             case PackState.Cleared:
-                await packs.RemoveAsync(pack, cancellationToken);
+                await removal.ForgetAsync(pack, cancellationToken);
                 return PackOutcome.Cleared;
 
             default:

@@ -42,6 +42,16 @@ public sealed class PackRemoval(PackRows packs, IAuditLog log, Destruction destr
     }
 
     /// <summary>
+    /// Removes the row of a pack that was rejected long ago, and first whatever lies under its name again: its upload URL outlived it, and what was
+    /// written then has no other row, no sidecar and no receipt, so that nobody would ever look at it.
+    /// </summary>
+    public async Task ForgetAsync(InFlightPack pack, CancellationToken cancellationToken)
+    {
+        await destruction.RemoveUncommittedAsync(pack.Clinic, pack.Pack, cancellationToken);
+        await packs.RemoveAsync(pack, cancellationToken);
+    }
+
+    /// <summary>
     /// Does what is left for a pack that was rejected or abandoned. A rejected one keeps its row, so that a repeated commit is told; the
     /// reconciler removes it later.
     /// </summary>

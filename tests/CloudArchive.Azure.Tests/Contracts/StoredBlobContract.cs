@@ -9,7 +9,10 @@ public abstract class StoredBlobContract
 {
     private static int s_folders;
 
-    private readonly string _folder = string.Create(CultureInfo.InvariantCulture, $"clinic-{Interlocked.Increment(ref s_folders):d6}");
+    // The run's own names: a real account keeps what earlier runs locked.
+    private static readonly string s_run = System.Security.Cryptography.RandomNumberGenerator.GetHexString(8, lowercase: true);
+
+    private readonly string _folder = string.Create(CultureInfo.InvariantCulture, $"clinic-{s_run}-{Interlocked.Increment(ref s_folders):d6}");
 
     /// <summary>The vault under test, ready.</summary>
     protected abstract IBlobVault Vault { get; }

@@ -1,6 +1,7 @@
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Tests.Retention;
 using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -33,6 +34,30 @@ public sealed class ReconcilerTests(SharedStorage shared)
         Assert.Equal(PackState.Open, (await archive.Packs.FindAsync(clinic.Id, young.Opened.Pack, Cancel))!.State);
         AuditEntry entry = Assert.Single(await clinic.LogAsync(), e => e.Action == AuditActions.PackAbandoned);
         Assert.Equal(("reconciler", "system"), (entry.Actor.Id, entry.Actor.Role));
+    }
+
+    [Fact]
+    public async Task What_was_uploaded_again_after_a_rejection_is_swept_with_its_row_versions_and_snapshots_too()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        ClinicId id = archive.Clinic.Id;
+        SealedPack pack = await archive.Clinic.SealAsync();
+        BlobName blob = BlobName.Pack(id, pack.Opened.Pack);
+        await archive.Vault.WriteNewAsync(blob, "not what the sidecar says"u8.ToArray(), "application/octet-stream", MemoryArchive.Metadata(pack.Sidecar), Cancel);
+        RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => archive.Clinic.CommitAsync(pack));
+        Assert.Equal(Refusal.PackMismatch, refused.Refusal);
+        Assert.Empty(archive.Vault.All(VaultArea.Packs));
+
+        // The upload URL lives on for the rest of its hour.
+        await archive.Vault.WriteNewAsync(blob, "again"u8.ToArray(), "application/octet-stream", Cancel);
+        archive.Vault.Snapshot(blob);
+        archive.Vault.Overwrite(blob, "and again"u8.ToArray());
+        archive.Vault.Lease(blob);
+        archive.Clock.Advance(PackReconciliation.ForgetAfter);
+        Assert.Equal((1, 0), (await archive.Core.Reconciler.RunAsync(100, Cancel)) is var run ? (run.Cleared, run.Failed) : default);
+        Assert.Empty(archive.Vault.All(VaultArea.Packs));
+        Assert.Empty(archive.Vault.AllSnapshots(VaultArea.Packs));
+        Assert.Null(await archive.Core.Packs.FindAsync(id, pack.Opened.Pack, Cancel));
     }
 
     [Fact]
