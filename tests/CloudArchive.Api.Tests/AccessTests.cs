@@ -88,9 +88,12 @@ public sealed class AccessTests(SharedStorage shared)
         await AssertOneAsync(await host.PostAsync(commit, token, new CommitPackRequest(sidecar)), 422, "pack-mismatch", clinic, "agent", AuditActions.PackCommitted);
         await AssertOneAsync(await host.PostAsync(commit, token, new CommitPackRequest(sidecar)), 422, "pack-mismatch", clinic, "agent", AuditActions.PackCommitted);
 
-        // What was only malformed, or is not there, is no refusal.
-        Assert.Empty(await host.EntriesOfAsync(await host.SendAsync("POST", agent.Packs, token, raw: "{"), clinic));
-        Assert.Empty(await host.EntriesOfAsync(await host.GetAsync($"{agent.Packs}/{PackId.New(TimeProvider.System)}", token), clinic));
+        // What was only malformed, or is not there, is no refusal: it is a look that found nothing (LookTests).
+        foreach (Answer miss in (Answer[])[await host.SendAsync("POST", agent.Packs, token, raw: "{"), await host.GetAsync($"{agent.Packs}/{PackId.New(TimeProvider.System)}", token)])
+        {
+            AuditEntry entry = Assert.Single(await host.EntriesOfAsync(miss, clinic));
+            Assert.Equal((AuditActions.RecordRead, AuditOutcome.Failure, miss.Problem), (entry.Action, entry.Outcome, entry.Reason));
+        }
 
         async Task AssertOneAsync(Answer answer, int status, string problem, string log, string role, string action)
         {

@@ -5,7 +5,7 @@ using CloudArchive.Format.Packs;
 namespace CloudArchive.Cli.Backup;
 
 /// <summary>A file on its way into a pack, parsed as it is read: in one pass, and in bounded memory.</summary>
-internal sealed class CapturedStream : Stream
+public sealed class CapturedStream : Stream
 {
     private readonly Stream _inner;
     private readonly Pipe _pipe = new();
