@@ -49,7 +49,8 @@ internal sealed class DyingVault(IBlobVault inner, int fatal, bool after) : IBlo
 
     public Task DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken) => inner.DeleteSnapshotAsync(name, snapshot, cancellationToken);
 
-    public IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) => inner.ListAsync(area, prefix, after, cancellationToken);
+    public IAsyncEnumerable<ListedBlob> ListAsync(VaultArea area, string prefix, string? after, CancellationToken cancellationToken) =>
+        Dead ? throw new IOException("This process is dead.") : inner.ListAsync(area, prefix, after, cancellationToken);
 
     private async Task<T> CallAsync<T>(Func<Task<T>> call)
     {

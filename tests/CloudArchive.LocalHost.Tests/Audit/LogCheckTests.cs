@@ -90,8 +90,11 @@ public sealed class LogCheckTests(SharedStorage shared)
     {
         using StoredLog any = await StoredLog.CreateAsync(shared);
         OwnCursor rows = new(any.Rows, [AuditEntry.SystemLog]);
+        await any.Log.AppendAsync(new AuditEvent(AuditEntry.SystemLog, AuditActions.RequestRefused, AuditOutcome.Refused, new AuditActor("somebody", "anonymous"), new AuditSubject(), new AuditOrigin(null, "any")), Cancel);
         await new LogStates(rows, any.Clock).NoteHoldsAsync(AuditEntry.SystemLog, Cancel);
-        LogCheck check = Check(rows, new AuditReader(new Unreadable(any.Rows)), any);
+        DyingVault dead = new(any.Vault, fatal: 1, after: false);
+        await Assert.ThrowsAsync<IOException>(() => dead.FindAsync(new BlobName(VaultArea.Records, "any"), Cancel));
+        LogCheck check = Check(rows, new AuditReader(new Unreadable(any.Rows)), any.CheckpointsOn(dead), any);
         foreach ((double days, int alerts) in ((double, int)[])[(1, 0), (1, 0), (1, 1)])
         {
             any.Clock.Advance(TimeSpan.FromDays(days));
@@ -138,10 +141,11 @@ public sealed class LogCheckTests(SharedStorage shared)
 
     private static LogCheck Check(OwnCursor rows, params StoredLog[] logs) => Check(rows, logs[0].Reader, logs);
 
-    private static LogCheck Check(OwnCursor rows, AuditReader reader, params StoredLog[] logs)
+    private static LogCheck Check(OwnCursor rows, AuditReader reader, params StoredLog[] logs) =>
+        Check(rows, reader, new Checkpoints(logs[0].Reader, logs[0].Vault, new KeysOfTwo(logs[0].Keys, logs[^1].Keys), logs[0].Clock), logs[0]);
+
+    private static LogCheck Check(OwnCursor rows, AuditReader reader, Checkpoints checkpoints, StoredLog first)
     {
-        StoredLog first = logs[0];
-        Checkpoints checkpoints = new(first.Reader, first.Vault, new KeysOfTwo(first.Keys, logs[^1].Keys), first.Clock);
         AlertDesk alerts = new(first.Rows, new Outbox(first.Rows, first.Log, first.Clock), first.Clock, NullLogger<AlertDesk>.Instance);
         CommitEntries commits = new(first.Reader, new CatalogReader(first.Rows), first.Vault, new ReceiptIssuer(first.Keys, new StoredPacks(first.Vault)));
         return new LogCheck(rows, reader, checkpoints, commits, alerts, first.Clock, NullLogger<LogCheck>.Instance);
