@@ -19,9 +19,16 @@ internal sealed record RollUpClinic(ClinicId Id, string Name, DateTimeOffset Cre
 /// <param name="Holds">All, the cleared ones too.</param>
 /// <param name="HandedOut">All that was ever handed out.</param>
 /// <param name="Unreadable">Rows that say what cannot be, and are in none of these.</param>
+/// <param name="Verdicts">What each agent says now, and since when.</param>
 internal sealed record RollUpRows(
     RollUpClinic Clinic, IReadOnlyList<RestoreTestResponse> Runs, IReadOnlyList<Agent> Agents, IReadOnlyList<StaffMember> Staff, IReadOnlyList<Hold> Holds, IReadOnlyList<HandedOut> HandedOut,
-    int Unreadable = 0);
+    int Unreadable = 0, IReadOnlyDictionary<string, VerdictNow>? Verdicts = null);
+
+/// <summary>What a computer says now, since when.</summary>
+internal sealed record VerdictNow(DateTimeOffset Since, bool Safe);
+
+/// <summary>From when until when a computer said that its files are safe, or that they are not; null: nobody knows what it said. Without an end it still does.</summary>
+internal sealed record VerdictSpan(DateTimeOffset From, DateTimeOffset? Until, bool? Safe);
 
 /// <summary>From when until when something was on; until null, it still is.</summary>
 internal sealed record Span(DateTimeOffset From, DateTimeOffset? Until);
@@ -37,9 +44,10 @@ internal sealed record Span(DateTimeOffset From, DateTimeOffset? Until);
 /// <param name="Agents">When there were agents that could be heard.</param>
 /// <param name="Holds">When holds were on.</param>
 /// <param name="HandedOut">What was handed out.</param>
+/// <param name="Verdicts">What the clinic's computers said, and when.</param>
 /// <param name="Unreadable">Rows that say what cannot be.</param>
 internal sealed record RollUpFacts(
-    RollUpClinic Clinic, RollUpLog Log, IReadOnlyList<EndedRun> Runs, IReadOnlyList<AccessEnding> Endings, IReadOnlyList<Span> Agents, IReadOnlyList<Span> Holds, IReadOnlyList<HandedOut> HandedOut, int Unreadable)
+    RollUpClinic Clinic, RollUpLog Log, IReadOnlyList<EndedRun> Runs, IReadOnlyList<AccessEnding> Endings, IReadOnlyList<Span> Agents, IReadOnlyList<Span> Holds, IReadOnlyList<HandedOut> HandedOut, IReadOnlyList<VerdictSpan> Verdicts, int Unreadable)
 {
     /// <summary>Puts together what the logs and the rows say.</summary>
     public static RollUpFacts Of(RollUpLog log, RollUpRows rows)
@@ -53,6 +61,7 @@ internal sealed record RollUpFacts(
             [.. rows.Agents.Select(agent => new Span(agent.EnrolledAt, agent.Revoked ? agent.RevokedAt ?? agent.LastSeenAt ?? agent.EnrolledAt : null))],
             Kept(log, rows.Holds),
             rows.HandedOut,
+            [.. rows.Agents.SelectMany(agent => Said(agent, [.. log.Verdicts.Where(entry => entry.Agent == agent.Id.ToString())], rows.Verdicts?.GetValueOrDefault(agent.Id.ToString())))],
             rows.Unreadable);
     }
 
@@ -76,6 +85,31 @@ internal sealed record RollUpFacts(
         // As exact as entries are: else who came in the very millisecond of the end would seem to have come after it.
         DateTimeOffset last = AuditLog.ToMilliseconds(at);
         return last > ending.At && !(last <= ending.LastLetIn) ? ending with { LastLetIn = last } : ending;
+    }
+
+    /// <summary>
+    /// The log has an entry where a computer's verdict changed. What it was before the first of them that entry tells; where there is none, what the computer
+    /// says now, if it has said so since before.
+    /// </summary>
+    private static IEnumerable<VerdictSpan> Said(Agent agent, VerdictEntry[] changes, VerdictNow? now)
+    {
+        DateTimeOffset? end = agent.Revoked ? agent.RevokedAt ?? agent.LastSeenAt ?? agent.EnrolledAt : null;
+        if (changes.Length == 0)
+        {
+            yield return new VerdictSpan(agent.EnrolledAt, now?.Since ?? end, null);
+            if (now is not null)
+            {
+                yield return new VerdictSpan(now.Since, end, now.Safe);
+            }
+
+            yield break;
+        }
+
+        yield return new VerdictSpan(agent.EnrolledAt, changes[0].At, changes[0].Before);
+        for (int i = 0; i < changes.Length; i++)
+        {
+            yield return new VerdictSpan(changes[i].At, i + 1 < changes.Length ? changes[i + 1].At : end, changes[i].Safe);
+        }
     }
 
     private static List<Span> Kept(RollUpLog log, IReadOnlyList<Hold> holds)

@@ -95,6 +95,24 @@ internal sealed record SilenceFigures(int Alerts, int DaysWatched, int DaysUnhea
     }
 }
 
+/// <summary>Days on which not everything was safe.</summary>
+internal sealed record VerdictFigures(int DaysNotSafe, int DaysUnknown)
+{
+    public static VerdictFigures Of(RollUpFacts facts, DateTimeOffset from, DateTimeOffset until)
+    {
+        int bad = 0, unknown = 0;
+        for (DateTimeOffset day = from; day.AddDays(1) <= until; day = day.AddDays(1))
+        {
+            DateTimeOffset end = day.AddDays(1);
+            bool?[] said = [.. facts.Verdicts.Where(span => span.From < end && !(span.Until <= day) && span.From != span.Until).Select(span => span.Safe)];
+            bad += said.Contains(false) ? 1 : 0;
+            unknown += !said.Contains(false) && said.Contains(null) ? 1 : 0;
+        }
+
+        return new(bad, unknown);
+    }
+}
+
 /// <summary>Legal holds.</summary>
 internal sealed record HoldFigures(int Set, int Cleared, int On)
 {
@@ -133,7 +151,7 @@ internal sealed record DisclosureFigures(int Restores, int Packs, long Instances
 }
 
 /// <summary>The figures of a span of time: a pure function of what was recorded.</summary>
-internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Access, SilenceFigures Silence, HoldFigures Holds, DestructionFigures Destructions, DisclosureFigures Disclosures, int RowsUnreadable)
+internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Access, SilenceFigures Silence, VerdictFigures Verdicts, HoldFigures Holds, DestructionFigures Destructions, DisclosureFigures Disclosures, int RowsUnreadable)
 {
     /// <summary>Works them out.</summary>
     /// <param name="facts">What was recorded.</param>
@@ -146,6 +164,7 @@ internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Acc
             RestoreTestFigures.Of(facts, IsIn),
             AccessFigures.Of(facts, IsIn),
             SilenceFigures.Of(facts, from, until, IsIn),
+            VerdictFigures.Of(facts, from, until),
             HoldFigures.Of(facts, until, IsIn),
             DestructionFigures.Of(facts, IsIn),
             DisclosureFigures.Of(facts, IsIn),

@@ -39,6 +39,13 @@ internal sealed record AccessEnding(DateTimeOffset At, string Subject, bool OfAg
     public DateTimeOffset? LastLetIn { get; set; }
 }
 
+/// <summary>That a computer reported something else than before.</summary>
+/// <param name="Agent">Which.</param>
+/// <param name="At">When.</param>
+/// <param name="Safe">Whether that its files are safe.</param>
+/// <param name="Before">Whether it had said so before; null: it had said nothing, or the entry does not tell.</param>
+internal sealed record VerdictEntry(string Agent, DateTimeOffset At, bool Safe, bool? Before);
+
 /// <summary>
 /// What the audit logs say of a period, entry by entry: it keeps what reports count. The system's log goes first, then the clinic's, so that
 /// the clinic's entries can be held against who had been blocked by then.
@@ -59,6 +66,7 @@ internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
     private readonly List<AccessEnding> _endings = [];
     private readonly Dictionary<(string Subject, bool OfAgent), AccessEnding> _ended = [];
     private readonly HashSet<DateOnly> _heardOn = [];
+    private readonly List<VerdictEntry> _verdicts = [];
     private readonly Dictionary<string, DateTimeOffset> _holdsSet = [];
     private readonly Dictionary<string, DateTimeOffset> _holdsCleared = [];
 
@@ -68,6 +76,9 @@ internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
 
     /// <summary>People's too who do not reach the clinic: the log does not say who does.</summary>
     public IReadOnlyList<AccessEnding> Endings => _endings;
+
+    /// <summary>When computers began to report something else, in order.</summary>
+    public IReadOnlyList<VerdictEntry> Verdicts => _verdicts;
 
     /// <summary>Days (UTC) on which an agent did anything.</summary>
     public IReadOnlySet<DateOnly> HeardOn => _heardOn;
@@ -137,6 +148,9 @@ internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
                 return;
             case AuditActions.AgentRevoked:
                 End(new AccessEnding(entry.Time, Other(entry), OfAgent: true));
+                return;
+            case AuditActions.VerdictChanged when entry.Log == clinic.Value:
+                _verdicts.Add(new VerdictEntry(Other(entry), entry.Time, Detail(entry, "safe") == "true", entry.Details!.GetValueOrDefault("before") is { } before ? before == "true" : null));
                 return;
             case AuditActions.HoldSet:
                 _holdsSet[Other(entry)] = entry.Time;

@@ -40,6 +40,8 @@ internal static class RollUpMetrics
         new("days-watched", Days, "Days that are over and on which the clinic had an agent that could have been heard.", f => f.Silence.DaysWatched),
         new("days-unheard", Days, "Of them, those on which none of its agents did anything. Weekends are among them where the clinic's computers are off.", f => f.Silence.DaysUnheard),
         new("days-unheard-longest", Days, "The longest row of such days within the span.", f => f.Silence.LongestUnheard),
+        new("days-not-safe", Days, "Days that are over and on which a computer of the clinic said, if only for a while, that its files are not safe, or had said so last. That a computer that says nothing is not safe either is in days-unheard.", f => f.Verdicts.DaysNotSafe),
+        new("days-verdict-unknown", Days, "Of the other days that are over, those on which a computer was enrolled of which nobody knows what it had said last: it had not reported yet, or changed its verdict only after the span. Must be few.", f => f.Verdicts.DaysUnknown),
         new("holds-set", Holds, "Legal holds that were set.", f => f.Holds.Set),
         new("holds-cleared", Holds, "Legal holds that were cleared.", f => f.Holds.Cleared),
         new("holds-on", Holds, "Legal holds that were on at the end of the span.", f => f.Holds.On),

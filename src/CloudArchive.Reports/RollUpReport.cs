@@ -115,7 +115,7 @@ internal sealed class RollUpReport
 
     private void Tiles()
     {
-        (RestoreTestFigures tests, AccessFigures access, SilenceFigures silence, HoldFigures holds, DestructionFigures destroyed, DisclosureFigures disclosed, _) = _whole;
+        (RestoreTestFigures tests, AccessFigures access, SilenceFigures silence, VerdictFigures verdicts, HoldFigures holds, DestructionFigures destroyed, DisclosureFigures disclosed, _) = _whole;
         _boxes.Tiles(3,
         [
             new("Restore success", Percent(tests.SuccessPerMillion), tests.PacksTested == 0 ? "no pack was tested" : $"{ReportText.Count(tests.PacksRecovered)} of {ReportText.Count(tests.PacksTested, "tested pack", "tested packs")} came back"),

@@ -5,6 +5,8 @@ using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Retention;
+using CloudArchive.Core.Storage;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Wire;
@@ -72,7 +74,7 @@ public sealed class RollUpLogs(AuditSearch search, AuditReader reader)
 }
 
 /// <summary>Reads what rows have.</summary>
-public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, StaffRegister staff, Holds holds, DisclosureLog disclosures)
+public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, VerdictReports verdicts, StaffRegister staff, Holds holds, DisclosureLog disclosures)
 {
     private const int PageSize = 1000;
 
@@ -83,15 +85,32 @@ public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, StaffR
     internal async Task<RollUpRows> ReadAsync(RollUpClinic clinic, ReportPeriod period, CancellationToken cancellationToken)
     {
         int unreadable = 0;
+        IReadOnlyList<Agent> enrolled = await agents.ReadEachAsync(clinic.Id, _ => unreadable++, cancellationToken);
+        Dictionary<string, VerdictNow> said = [];
+        foreach (Agent agent in enrolled)
+        {
+            try
+            {
+                if (await verdicts.FindAsync(agent.Id, cancellationToken) is { } now)
+                {
+                    said[agent.Id.ToString()] = new VerdictNow(now.Since, now.IsSafe);
+                }
+            }
+            catch (Exception error) when (DamagedRow.Is(error) || error is IntegrityException or InvalidDataException)
+            {
+                unreadable++;
+            }
+        }
+
         RollUpRows read = new(
             clinic,
             await RunsAsync(clinic.Id, period, cancellationToken),
-            await agents.ReadEachAsync(clinic.Id, _ => unreadable++, cancellationToken),
+            enrolled,
             await staff.ListAsync(_ => unreadable++, cancellationToken),
             await holds.AllAsync(clinic.Id, cancellationToken).ToListAsync(cancellationToken),
             await disclosures.CountAsync(clinic.Id, _ => unreadable++, cancellationToken).ToListAsync(cancellationToken));
         Hold[] known = [.. read.Holds.Where(hold => !hold.Unreadable)];
-        return read with { Holds = known, Unreadable = unreadable + read.Holds.Count - known.Length };
+        return read with { Verdicts = said, Holds = known, Unreadable = unreadable + read.Holds.Count - known.Length };
     }
 
     private async Task<List<RestoreTestResponse>> RunsAsync(ClinicId clinic, ReportPeriod period, CancellationToken cancellationToken)

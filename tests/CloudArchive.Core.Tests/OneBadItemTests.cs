@@ -16,6 +16,7 @@ using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Audit;
 using CloudArchive.Core.Tests.Retention;
 using CloudArchive.Core.Tests.Support;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using CloudArchive.Format.Access;
 using CloudArchive.Format.Audit;
@@ -407,7 +408,7 @@ public sealed class OneBadItemTests(SharedStorage shared)
         DisclosureLog disclosures = new(rows, archive.Identifiers, archive.Restores, archive.Log, _clock);
         RollUps reports = new(
             new RollUpLogs(new AuditSearch(archive.Reader), archive.Reader),
-            new RollUpRowReader(archive.Tests, archive.Agents, new StaffRegister(rows, archive.Outbox, _clock), archive.Holds, disclosures),
+            new RollUpRowReader(archive.Tests, archive.Agents, new VerdictReports(rows, archive.Outbox, _clock), new StaffRegister(rows, archive.Outbox, _clock), archive.Holds, disclosures),
             archive.Clinics,
             archive.Log,
             _clock);

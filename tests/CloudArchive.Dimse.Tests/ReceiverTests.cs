@@ -55,7 +55,12 @@ public sealed class ReceiverTests
     [Fact]
     public async Task What_is_received_is_for_the_eyes_of_one_user()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has access lists, which a folder hands down.");
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("Windows has access lists, which a folder hands down.");
+            return; // which the analyzer cannot know
+        }
+
         using Site site = await Site.StartAsync();
         using RawSender sender = new();
         Assert.True(await sender.AssociateAsync(site.Port, "ARCHIVE", "MODALITY", Site.SopClass, Explicit));
@@ -64,10 +69,10 @@ public sealed class ReceiverTests
         Assert.Equal(0, await sender.StatusAsync());
 
         string path = Assert.Single(site.ReceivedFiles()), study = Path.GetDirectoryName(path)!;
-        const UnixFileMode File600 = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        Assert.Equal(File600, File.GetUnixFileMode(path));
-        Assert.Equal(File600 | UnixFileMode.UserExecute, File.GetUnixFileMode(study));
-        Assert.Equal(File600 | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.GetDirectoryName(study)!));
+        const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        Assert.Equal(Own, File.GetUnixFileMode(path));
+        Assert.Equal(Own | UnixFileMode.UserExecute, File.GetUnixFileMode(study));
+        Assert.Equal(Own | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.GetDirectoryName(study)!));
     }
 
     [Fact]

@@ -24,6 +24,7 @@ internal sealed class RecordedClinic
     private readonly List<StaffMember> _staff = [];
     private readonly List<Hold> _holds = [];
     private readonly List<HandedOut> _handedOut = [];
+    private readonly Dictionary<string, VerdictNow> _said = [];
     private int _number;
 
     public ClinicId Id { get; init; } = ClinicId.Parse("riverside");
@@ -71,6 +72,25 @@ internal sealed class RecordedClinic
         AgentId agent = AgentId.Parse($"{Id}.{id}");
         _agents.Add(new Agent(agent, "reception", new Jwk("EC"), At(enrolled), lastSeen is null ? null : At(lastSeen), revoked is not null, null, revoked is null ? null : At(revoked), revoked is null ? null : "ada"));
         return revoked is null ? this : Log(revoked, AuditActions.AgentRevoked, agent.ToString(), "ada", "admin");
+    }
+
+    /// <summary>A computer reports another verdict than before.</summary>
+    public RecordedClinic Says(string id, string at, bool safe, bool? before = null)
+    {
+        Dictionary<string, string> details = new() { ["safe"] = safe ? "true" : "false" };
+        if (before is { } was)
+        {
+            details["before"] = was ? "true" : "false";
+        }
+
+        return Log(at, AuditActions.VerdictChanged, $"{Id}.{id}", $"{Id}.{id}", "agent", details: details);
+    }
+
+    /// <summary>What a computer's row says.</summary>
+    public RecordedClinic SaysNow(string id, string since, bool safe)
+    {
+        _said[$"{Id}.{id}"] = new VerdictNow(At(since), safe);
+        return this;
     }
 
     /// <summary>An agent gets a token.</summary>
@@ -127,7 +147,7 @@ internal sealed class RecordedClinic
             log.Add(new AuditEntry(AuditEntry.CurrentFormat, entry.Log, index++, entry.At, entry.Action, entry.Outcome, entry.Actor, new AuditSubject(Other: entry.Other), new AuditOrigin(null, "c"), Details: entry.Details));
         }
 
-        RollUpRows rows = new(new RollUpClinic(Id, Name, CreatedAt), _runs, _agents, _staff, _holds, _handedOut);
+        RollUpRows rows = new(new RollUpClinic(Id, Name, CreatedAt), _runs, _agents, _staff, _holds, _handedOut, Verdicts: _said);
         return RollUp.Of(RollUpFacts.Of(log, rows), of, At(asOf), log is { First: { } first, Last: { } last } ? new LogSection(first, last, Sha256Digest.Of([7])) : null);
     }
 

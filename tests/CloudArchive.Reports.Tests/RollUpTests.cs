@@ -46,12 +46,40 @@ public sealed class RollUpTests
             ["recovery-point"] = "118800", ["recovery-point-longest"] = "118800", // 2 Nov 18:00 to 4 Nov 03:00: 33 hours, as is 30 Oct 18:00 to 1 Nov 03:00
             ["access-ended-people"] = "1", ["access-ended-agents"] = "0", ["access-let-in-after"] = "0", ["time-to-revoke-longest"] = "0", ["access-reviews"] = "1",
             ["silence-alerts"] = "1", ["days-watched"] = "30", ["days-unheard"] = "30", ["days-unheard-longest"] = "30",
+            ["days-not-safe"] = "0", ["days-verdict-unknown"] = "30",
             ["holds-set"] = "2", ["holds-cleared"] = "1", ["holds-on"] = "2",
             ["destructions-requested"] = "2", ["destructions-approved"] = "1", ["destructions-rejected"] = "1", ["studies-destroyed"] = "1", ["destroyed-packs"] = "3", ["destroyed-files"] = "40", ["destroyed-bytes"] = "5000000000",
             ["disclosures"] = "1", ["disclosed-packs"] = "3", ["disclosed-files"] = "23", ["rows-damaged"] = "0",
         };
         Assert.Equal(expected.OrderBy(pair => pair.Key), values.OrderBy(pair => pair.Key));
         Assert.Equal(expected.Keys, RollUpMetrics.All.Select(metric => metric.Name));
+    }
+
+    [Fact]
+    public void Days_on_which_a_computer_said_that_its_files_are_not_safe_are_counted_and_those_of_which_nobody_knows()
+    {
+        string[] computers = [.. Enumerable.Range(0, 4).Select(number => new string((char)('0' + number), 16))];
+
+        // Since before the span; for an hour; over midnight; no longer heard of, because revoked.
+        RecordedClinic clinic = new RecordedClinic().Agent(computers[1], "2026-01-01").Says(computers[1], "2026-11-03T09:00", safe: true, before: false)
+            .Says(computers[1], "2026-11-10T09:00", safe: false, before: true).Says(computers[1], "2026-11-10T10:00", safe: true, before: false)
+            .Says(computers[1], "2026-11-20T23:00", safe: false, before: true).Says(computers[1], "2026-11-21T01:00", safe: true, before: false);
+        Assert.Equal((6, 0), Days(clinic)); // 1 to 3, 10, 20, 21
+
+        // Another computer that has said the same for long has no entry: its row tells.
+        Assert.Equal((6, 0), Days(clinic.Agent(computers[2], "2026-01-01").SaysNow(computers[2], "2026-05-01", safe: true)));
+        Assert.Equal((30, 0), Days(clinic.Agent(computers[3], "2026-01-01", revoked: "2026-12-05").SaysNow(computers[3], "2026-05-01", safe: false)));
+
+        // One that changed its verdict after the span, one that had not reported yet, and one that went before it.
+        RecordedClinic unknown = new RecordedClinic().Agent(computers[1], "2026-01-01").SaysNow(computers[1], "2026-12-24", safe: true).Agent(computers[0], "2026-01-01", revoked: "2026-06-01").SaysNow(computers[0], "2026-05-01", safe: false);
+        Assert.Equal((0, 30), Days(unknown));
+        Assert.Equal((1, 4), Days(new RecordedClinic().Agent(computers[1], "2026-11-05").Says(computers[1], "2026-11-09", safe: false).Says(computers[1], "2026-11-09T12:00", safe: true, before: false)));
+
+        static (int NotSafe, int Unknown) Days(RecordedClinic clinic)
+        {
+            VerdictFigures days = clinic.Report("2026-11", "2027-01-05").Whole.Figures!.Verdicts;
+            return (days.DaysNotSafe, days.DaysUnknown);
+        }
     }
 
     [Fact]

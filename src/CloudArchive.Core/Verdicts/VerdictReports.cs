@@ -15,7 +15,11 @@ namespace CloudArchive.Core.Verdicts;
 /// <param name="Verdict">What it said.</param>
 /// <param name="ReceivedAt">When, by the service's clock.</param>
 /// <param name="Since">Since when it has said so: the same state for the same causes.</param>
-public sealed record ReportedVerdict(AgentId Agent, AgentVerdict Verdict, DateTimeOffset ReceivedAt, DateTimeOffset Since);
+public sealed record ReportedVerdict(AgentId Agent, AgentVerdict Verdict, DateTimeOffset ReceivedAt, DateTimeOffset Since)
+{
+    /// <summary>Whether it says safe, and nothing in it says otherwise.</summary>
+    public bool IsSafe => VerdictForm.IsSafe(Verdict);
+}
 
 /// <summary>
 /// The verdicts that computers report: of each the latest, and a line for each of its last ninety days with a report. One audit entry when what it says
@@ -57,7 +61,7 @@ public sealed class VerdictReports(IRowStore rows, Outbox outbox, TimeProvider c
             {
                 if (changed)
                 {
-                    await outbox.SubmitAsync(RowTable.Clinics, partition, writes, Entry(report, by), cancellationToken);
+                    await outbox.SubmitAsync(RowTable.Clinics, partition, writes, Entry(report, before, by), cancellationToken);
                 }
                 else
                 {
@@ -115,7 +119,7 @@ public sealed class VerdictReports(IRowStore rows, Outbox outbox, TimeProvider c
         await rows.DeleteUnchangedAsync(RowTable.Clinics, agent.Clinic.Value, old, cancellationToken);
     }
 
-    private static AuditEvent Entry(ReportedVerdict report, Requester by)
+    private static AuditEvent Entry(ReportedVerdict report, ReportedVerdict? before, Requester by)
     {
         AgentVerdict verdict = report.Verdict;
         Dictionary<string, string> details = new()
@@ -126,6 +130,11 @@ public sealed class VerdictReports(IRowStore rows, Outbox outbox, TimeProvider c
             ["files"] = verdict.Folders.Sum(folder => folder.Files).ToString(CultureInfo.InvariantCulture),
             ["archived"] = verdict.Folders.Sum(folder => folder.Archived).ToString(CultureInfo.InvariantCulture),
         };
+        if (before is not null)
+        {
+            details["before"] = before.IsSafe ? "true" : "false";
+        }
+
         return new AuditEvent(
             report.Agent.Clinic.Value,
             AuditActions.VerdictChanged,

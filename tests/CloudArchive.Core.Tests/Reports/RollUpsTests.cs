@@ -7,6 +7,7 @@ using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Restores;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Support;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Evidence;
@@ -156,7 +157,7 @@ public sealed class RollUpsTests(SharedStorage shared)
 
     private static RollUps Reports(Archive archive) => new(
         new RollUpLogs(new AuditSearch(archive.Reader), archive.Reader),
-        new RollUpRowReader(archive.Tests, archive.Agents, new StaffRegister(archive.Rows, archive.Outbox, archive.Clock), archive.Holds, new DisclosureLog(archive.Rows, archive.Identifiers, archive.Restores, archive.Log, archive.Clock)),
+        new RollUpRowReader(archive.Tests, archive.Agents, new VerdictReports(archive.Rows, archive.Outbox, archive.Clock), new StaffRegister(archive.Rows, archive.Outbox, archive.Clock), archive.Holds, new DisclosureLog(archive.Rows, archive.Identifiers, archive.Restores, archive.Log, archive.Clock)),
         archive.Clinics,
         archive.Log,
         archive.Clock);
