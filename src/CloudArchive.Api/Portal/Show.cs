@@ -1,29 +1,17 @@
 using System.Globalization;
 using System.Text.Json;
+using CloudArchive.Format;
 
 namespace CloudArchive.Api.Portal;
 
 /// <summary>Values as people read them.</summary>
 internal static class Show
 {
-    private static readonly string[] _units = ["bytes", "KB", "MB", "GB", "TB", "PB"];
-
     /// <summary>A number with its thousands apart.</summary>
     public static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
     /// <summary>Bytes, in thousands.</summary>
-    public static string Size(long bytes)
-    {
-        double value = bytes;
-        int unit = 0;
-        while (value >= 1000 && unit < _units.Length - 1)
-        {
-            value /= 1000;
-            unit++;
-        }
-
-        return $"{value.ToString(unit == 0 || value >= 100 ? "0" : "0.#", CultureInfo.InvariantCulture)} {_units[unit]}";
-    }
+    public static string Size(long bytes) => PlainTexts.Size(bytes);
 
     /// <summary>"1 study", "3 studies".</summary>
     public static string Count(long count, string one, string many) => $"{Number(count)} {(count == 1 ? one : many)}";
