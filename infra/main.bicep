@@ -316,6 +316,8 @@ var endpoints = concat(
     { name: 'archive-table', kind: 'table', target: idOf(archiveGroupName, accounts, archiveName) }
     { name: 'ingest-host', kind: 'blob', target: idOf(appGroupName, accounts, hostNames.ingest) }
     { name: 'recovery-host', kind: 'blob', target: idOf(appGroupName, accounts, hostNames.recovery) }
+    { name: 'ingest-queue', kind: 'queue', target: idOf(appGroupName, accounts, hostNames.ingest) }
+    { name: 'recovery-queue', kind: 'queue', target: idOf(appGroupName, accounts, hostNames.recovery) }
   ],
   map(concat([vaultName], clinicVaultNames), name => {
     name: name
@@ -388,6 +390,7 @@ module ingest 'modules/app.bicep' = {
     identityId: idOf(appGroupName, 'Microsoft.ManagedIdentity/userAssignedIdentities', identityNames.ingest)
     identityClientId: ingestIdentity.outputs.clientId
     hostBlobEndpoint: ingestHost.outputs.blobEndpoint
+    hostQueueEndpoint: ingestHost.outputs.queueEndpoint
     packageUrl: ingestHost.outputs.packageUrl
     insightsConnectionString: monitoring.outputs.insightsConnectionString
     settings: settings
@@ -410,6 +413,7 @@ module recovery 'modules/app.bicep' = {
     identityId: idOf(appGroupName, 'Microsoft.ManagedIdentity/userAssignedIdentities', identityNames.recovery)
     identityClientId: recoveryIdentity.outputs.clientId
     hostBlobEndpoint: recoveryHost.outputs.blobEndpoint
+    hostQueueEndpoint: recoveryHost.outputs.queueEndpoint
     packageUrl: recoveryHost.outputs.packageUrl
     insightsConnectionString: monitoring.outputs.insightsConnectionString
     settings: recoverySettings

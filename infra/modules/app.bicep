@@ -13,6 +13,7 @@ param role string
 param identityId string
 param identityClientId string
 param hostBlobEndpoint string
+param hostQueueEndpoint string
 param packageUrl string
 param insightsConnectionString string
 
@@ -124,6 +125,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
       AzureWebJobsStorage__blobServiceUri: hostBlobEndpoint
       AzureWebJobsStorage__clientId: identityClientId
       AzureWebJobsStorage__credential: 'managedidentity'
+      AzureWebJobsStorage__queueServiceUri: hostQueueEndpoint
       CloudArchive__PublicUrl: empty(publicUrl) ? 'https://${app.properties.defaultHostName}/' : publicUrl
       CloudArchive__Role: role
     },

@@ -1,4 +1,4 @@
-// What one Functions app needs for itself: its package and its timers' locks. No image is ever here.
+// What one Functions app needs for itself: its package, its timers' locks, the queue of its work. No image is ever here.
 import { texts } from '../types.bicep'
 
 @minLength(3)
@@ -47,5 +47,18 @@ resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025
   }
 }
 
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-06-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource work 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = [
+  for queue in ['work', 'work-poison']: {
+    parent: queues
+    name: queue
+  }
+]
+
+output queueEndpoint string = account.properties.primaryEndpoints.queue
 output blobEndpoint string = account.properties.primaryEndpoints.blob
 output packageUrl string = '${account.properties.primaryEndpoints.blob}${package.name}'

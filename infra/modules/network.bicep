@@ -60,6 +60,7 @@ resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
 var suffix = environment().suffixes.storage
 var zoneNames = {
   blob: 'privatelink.blob.${suffix}'
+  queue: 'privatelink.queue.${suffix}'
   table: 'privatelink.table.${suffix}'
   vault: 'privatelink.vaultcore.azure.net'
 }

@@ -1,25 +1,12 @@
 using CloudArchive.Api.Mail;
 using CloudArchive.Api.Portal;
+using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Api;
-
-/// <summary>Which half of the archive a host runs (docs/design.md, "Least privilege").</summary>
-[Flags]
-public enum ArchiveRole
-{
-    /// <summary>Enrollment, tokens, packs: may write and lock blobs, has no right to unwrap a key.</summary>
-    Ingest = 1,
-
-    /// <summary>Administration, catalogue, restores, restore tests: may unwrap and read.</summary>
-    Recovery = 2,
-
-    /// <summary>Both in one process, as on a single machine.</summary>
-    Both = Ingest | Recovery,
-}
 
 /// <summary>What a host tells <see cref="CloudArchiveServices.AddCloudArchive"/>.</summary>
 public sealed class CloudArchiveOptions

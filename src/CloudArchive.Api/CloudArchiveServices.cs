@@ -35,7 +35,7 @@ namespace CloudArchive.Api;
 public static class CloudArchiveServices
 {
     /// <summary>
-    /// Core and Api on the host's seams, which the host registers itself: <see cref="IRowStore"/>, <see cref="IBlobVault"/>,
+    /// Core and Api on the host's seams, which the host registers itself: <see cref="IRowStore"/>, <see cref="IBlobVault"/>, <see cref="IWorkQueue"/>,
     /// <see cref="IWrappingKeys"/>, <see cref="ISigner"/>, <see cref="ITokenSigner"/>, <see cref="IStorageRights"/>, <see cref="IKeyRights"/>, and <see cref="IKeyUnwrapper"/> where it has the recovery role.
     /// </summary>
     public static IServiceCollection AddCloudArchive(this IServiceCollection services, CloudArchiveOptions options)
@@ -43,7 +43,11 @@ public static class CloudArchiveServices
         services.AddSingleton(options);
         services.AddSingleton(new EvidenceIssuer($"CloudArchive/{ServiceEndpoints.Version}", options.Contact));
         services.TryAddSingleton(TimeProvider.System);
-        AddCore(services);
+        services.AddCloudArchiveCore();
+        services.AddSingleton<DrawEvidence>(_ => EvidenceReport.Render);
+        services.AddSingleton<RollUpLogs>();
+        services.AddSingleton<RollUpRowReader>();
+        services.AddSingleton<RollUps>();
         services.AddSingleton(VerdictLimits.For(options.SilentAfter));
         AddChannels(services, options);
 
@@ -52,11 +56,6 @@ public static class CloudArchiveServices
         services.AddSingleton<PortalSessions>();
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<LookLog>();
-        services.AddSingleton<RestoreTestWorker>();
-        if (options.Role.HasFlag(ArchiveRole.Recovery))
-        {
-            services.AddHostedService(provider => provider.GetRequiredService<RestoreTestWorker>());
-        }
 
         RateLimits.AddTo(services, options.Limits);
         services.Configure<JsonOptions>(json => Mirror(FormatJson.Options, json.SerializerOptions));
@@ -81,113 +80,6 @@ public static class CloudArchiveServices
             services.AddSingleton<INoticeChannel, OperatorMail>();
             services.AddSingleton<INoticeChannel, ClinicMail>();
         }
-    }
-
-    private static void AddCore(IServiceCollection services)
-    {
-        services.TryAddSingleton<IAuditLog, AuditLog>();
-        services.AddSingleton<AuditReader>();
-        services.AddSingleton<AuditSearch>();
-        services.AddSingleton<AuditCheck>();
-        services.AddSingleton<Checkpoints>();
-        services.AddSingleton<LogStates>();
-        services.AddSingleton<CheckpointRun>();
-        services.AddSingleton<Outbox>();
-        services.AddSingleton<AlertDesk>();
-        services.AddSingleton<AlertList>();
-        services.AddSingleton<AlertDelivery>();
-        services.AddSingleton<LogCheck>();
-        services.AddSingleton<RecordStore>();
-        services.AddSingleton<StaffRegister>();
-        services.AddSingleton<AccessReviews>();
-        services.AddSingleton<ClinicDirectory>();
-        services.AddSingleton<Agents>();
-        services.AddSingleton<VerdictReports>();
-        services.AddSingleton<VerdictDesk>();
-        services.AddSingleton<ClinicRecord>();
-        services.AddSingleton<ClinicCheck>();
-        services.AddSingleton<ClinicWatch>();
-        services.AddSingleton<WeeklyLetters>();
-        services.AddSingleton<KeyAnnouncement>();
-        services.AddSingleton<IdentifierSecrets>();
-        services.AddSingleton<IdentifierLookup>();
-        services.AddSingleton<ReportedDamage>();
-        services.AddSingleton<Enrollments>();
-        services.AddSingleton<UsedAssertions>();
-        services.AddSingleton<ContentKeys>();
-        services.AddSingleton<RewrapRecords>();
-        services.AddSingleton<PackRewrap>();
-        services.AddSingleton<KeyRewrap>();
-        services.AddSingleton<KeyRewrapRun>();
-        services.AddSingleton<PackRows>();
-        services.AddSingleton<PackIntake>();
-        services.AddSingleton<StoredPacks>();
-        services.AddSingleton<ReceiptIssuer>();
-        services.AddSingleton<PackStatements>();
-        services.AddSingleton<PackFinish>();
-        services.AddSingleton<PackRemoval>();
-        services.AddSingleton<PackCompletion>();
-        services.AddSingleton<PackCommit>();
-        services.AddSingleton<PackReconciliation>();
-        services.AddSingleton<Reconciler>();
-        services.AddSingleton<CatalogReader>();
-        services.AddSingleton<CatalogWriter>();
-        services.AddSingleton<RebuildLog>();
-        services.AddSingleton<CatalogRebuild>();
-        services.AddSingleton<CatalogRemoval>();
-        services.AddSingleton<PackLosses>();
-        services.AddSingleton<ArchivedPacks>();
-        services.AddSingleton<CommitEntries>();
-        services.AddSingleton<LossRebuild>();
-        services.AddSingleton<ChangeFeed>();
-        services.AddSingleton<RetentionPolicies>();
-        services.AddSingleton<RetentionPlanner>();
-        services.AddSingleton<Holds>();
-        services.AddSingleton<HoldEnforcement>();
-        services.AddSingleton<PackProtection>();
-        services.AddSingleton<Destruction>();
-        services.AddSingleton<DestructionDesk>();
-        services.AddSingleton<DestructionCertificateStore>();
-        services.AddSingleton<StudyDestruction>();
-        services.AddSingleton<DestroyedPacks>();
-        services.AddSingleton<ClinicRetention>();
-        services.AddSingleton<RetentionRun>();
-        services.AddSingleton<TieringRun>();
-        services.AddSingleton<RestorePlanner>();
-        services.AddSingleton<RestoreDesk>();
-        services.AddSingleton<PackRecords>();
-        services.AddSingleton<PackRelease>();
-        services.AddSingleton<RestoreRehydration>();
-        services.AddSingleton<RestoreResults>();
-        services.AddSingleton<DisclosureLog>();
-        services.AddSingleton<ArchiveKeys>();
-        services.AddSingleton<PackTest>();
-        services.AddSingleton<Rehydration>();
-        services.AddSingleton<Canaries>();
-        services.AddSingleton<EvidenceStore>();
-        services.AddSingleton<DrawEvidence>(_ => EvidenceReport.Render);
-        services.AddSingleton<RestoreTestBudgets>();
-        services.AddSingleton<LoggedPacks>();
-        services.AddSingleton<CommittedPacks>();
-        services.AddSingleton<RestoreTestPopulation>();
-        services.AddSingleton<RestoreTestDraw>();
-        services.AddSingleton<RestoreTestDesk>();
-        services.AddSingleton<SampledPackTest>();
-        services.AddSingleton<RestoreTestLedger>();
-        services.AddSingleton<RestoreTestFinish>();
-        services.AddSingleton<RestoreTestRunner>();
-        services.AddSingleton<RestoreTestSchedule>();
-        services.AddSingleton<RestoreTestWatch>();
-        services.AddSingleton<RollUpLogs>();
-        services.AddSingleton<RollUpRowReader>();
-        services.AddSingleton<RollUps>();
-        services.AddSingleton<IDoctor, StorageDoctor>();
-        services.AddSingleton<IDoctor, KeyDoctor>();
-        services.AddSingleton<IDoctor, LogDoctor>();
-        services.AddSingleton<IDoctor, ClinicDoctor>();
-        services.AddSingleton<ServiceDoctor>();
-        services.AddSingleton<Sweeper>();
-        services.AddSingleton<Housekeeping>();
     }
 
     /// <summary>ASP.NET Core keeps its own options object: it gets what the formats' has.</summary>

@@ -1,4 +1,5 @@
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;

@@ -2,6 +2,7 @@ using System.Globalization;
 using CloudArchive.Api;
 using CloudArchive.Api.Mail;
 using CloudArchive.Azure.Keys;
+using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Format.Verdicts;
 using Microsoft.Extensions.Configuration;
@@ -22,6 +23,9 @@ public sealed record AppSettings
 
     /// <summary>The archive's tables.</summary>
     public required Uri TableEndpoint { get; init; }
+
+    /// <summary>The queues of the app's own storage account: the one that the host reads as well.</summary>
+    public required Uri QueueEndpoint { get; init; }
 
     /// <summary>The keys: the archive's, and the clinics'.</summary>
     public required VaultPlaces Vaults { get; init; }
@@ -74,6 +78,7 @@ public sealed record AppSettings
             PublicUrl = read.Url("CloudArchive:PublicUrl"),
             BlobEndpoint = read.Url("CloudArchive:BlobEndpoint"),
             TableEndpoint = read.Url("CloudArchive:TableEndpoint"),
+            QueueEndpoint = read.Url("AzureWebJobsStorage:queueServiceUri"),
             Vaults = new VaultPlaces(read.Url("CloudArchive:VaultUri"), read.Urls("CloudArchive:ClinicVaults"), read.Flag("CloudArchive:HsmKeys")),
             StaffAuthority = read.Url("CloudArchive:StaffAuthority"),
             StaffAudience = read.Text("CloudArchive:StaffAudience"),

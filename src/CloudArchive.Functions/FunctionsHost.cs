@@ -6,11 +6,14 @@ using CloudArchive.Api.Portal;
 using CloudArchive.Azure;
 using CloudArchive.Azure.Blobs;
 using CloudArchive.Azure.Keys;
+using CloudArchive.Azure.Queues;
 using CloudArchive.Azure.Tables;
+using CloudArchive.Core;
 using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;
 using CloudArchive.Functions.Http;
+using CloudArchive.Functions.Work;
 using Microsoft.Azure.Functions.Worker.OpenTelemetry;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -31,6 +34,7 @@ public static class FunctionsHost
         services.AddSingleton<IBlobVault>(p => p.GetRequiredService<BlobVault>());
         services.AddSingleton(p => p.GetRequiredService<BlobVault>().Rights);
         services.AddSingleton<IRowStore>(_ => RowStore.Connect(settings.TableEndpoint, identity));
+        services.AddSingleton<IWorkQueue>(_ => WorkQueue.Connect(settings.QueueEndpoint, identity));
         services.AddSingleton(p => new KeyVaultKeys(settings.Vaults, identity, p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IWrappingKeys>(p => p.GetRequiredService<KeyVaultKeys>());
         services.AddSingleton(p => p.GetRequiredService<KeyVaultKeys>().Statements);
@@ -53,6 +57,7 @@ public static class FunctionsHost
             Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn },
         });
         services.AddSingleton<ApiPipeline>();
+        services.AddSingleton<RoleWork>();
         services.AddHostedService<ReadyCheck>();
         AddTelemetry(services, settings, identity);
     }

@@ -3,15 +3,9 @@ using System.Text;
 using CloudArchive.Api;
 using CloudArchive.Api.Portal;
 using CloudArchive.Core;
-using CloudArchive.Core.Alerts;
-using CloudArchive.Core.Audit;
 using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
-using CloudArchive.Core.Packs;
-using CloudArchive.Core.RestoreTests;
-using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
-using CloudArchive.Core.Verdicts;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Identity;
 using CloudArchive.LocalHost.Keys;
@@ -23,27 +17,6 @@ namespace CloudArchive.LocalHost;
 /// <summary>The whole archive on this machine, in this process but for Azurite. What the program runs, and what tests run.</summary>
 public sealed class LocalArchive : IAsyncDisposable
 {
-    private const int PacksPerReconciliation = 1000;
-    private const int StudiesPerRetention = 1000;
-    private const int TagsPerRun = 10_000;
-
-    private static readonly ScheduledWork[] s_work =
-    [
-        new("reconcile", "0 */5 * * * *", (services, cancel) => services.GetRequiredService<Reconciler>().RunAsync(PacksPerReconciliation, cancel)),
-        new("checkpoint", "0 0 * * * *", (services, cancel) => services.GetRequiredService<CheckpointRun>().MakeAllAsync(CorrelationId(services, "checkpoint"), cancel)),
-        new("restore-tests", RestoreTestSchedule.Ncrontab, (services, cancel) => services.GetRequiredService<RestoreTestSchedule>().StartAsync(isPastDue: false, Requester.System("restore-test-timer", CorrelationId(services, "restore-tests")), cancel)),
-        new("restore-test-watch", "0 30 * * * *", (services, cancel) => services.GetRequiredService<RestoreTestWatch>().RunAsync(Requester.System("restore-test-watch", CorrelationId(services, "restore-test-watch")), cancel)),
-        new("alerts", "15 * * * * *", (services, cancel) => services.GetRequiredService<AlertDelivery>().RunAsync(cancel)),
-        new("log-check", "0 20 * * * *", (services, cancel) => services.GetRequiredService<LogCheck>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
-        new("clinic-watch", "0 50 * * * *", (services, cancel) => services.GetRequiredService<ClinicWatch>().RunAsync(cancel)),
-        new("weekly-letters", WeeklyLetters.Ncrontab, (services, cancel) => services.GetRequiredService<WeeklyLetters>().RunAsync(cancel)),
-        new("housekeeping", "30 2/10 * * * *", (services, cancel) => services.GetRequiredService<Housekeeping>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
-        new("retention", "45 */10 * * * *", (services, cancel) => services.GetRequiredService<RetentionRun>().RunAsync(StudiesPerRetention, cancel)),
-        new("tiering", "0 30 4 * * *", (services, cancel) => services.GetRequiredService<TieringRun>().RunAsync(TagsPerRun, cancel)),
-        new("lifecycle", "0 0 5 * * *", (services, cancel) => services.GetRequiredService<LifecycleEngine>().RunAsync(cancel)),
-        new("rewrap", "0 0 4 * * *", (services, cancel) => services.GetRequiredService<KeyRewrapRun>().RunAsync(TimeSpan.FromMinutes(30), cancel)),
-    ];
-
     private readonly WebApplication _app;
 
     private LocalArchive(WebApplication app, Uri url, Uri portalUrl, LocalStorage storage, LocalKeys keys, LocalIssuer issuer)
@@ -149,6 +122,7 @@ public sealed class LocalArchive : IAsyncDisposable
         services.AddSingleton<LifecycleEngine>();
         services.AddSingleton<IBlobVault>(storage.Vault);
         services.AddSingleton<IRowStore>(storage.Rows);
+        services.AddSingleton<IWorkQueue>(storage.Queue);
         services.AddSingleton<IWrappingKeys>(keys);
         services.AddSingleton<IKeyUnwrapper>(keys);
         services.AddSingleton<IStorageRights>(storage.Vault.Rights);
@@ -156,17 +130,15 @@ public sealed class LocalArchive : IAsyncDisposable
         services.AddSingleton<ISigner>(keys);
         services.AddSingleton(keys.Tokens);
         services.AddCloudArchive(archive);
+        services.AddSingleton(new WorkSchedule(options.Timers));
+        services.AddHostedService<WorkPump>();
         if (options.Timers)
         {
-            services.AddSingleton<IReadOnlyList<ScheduledWork>>(s_work);
-            services.AddHostedService<Timers>();
+            services.AddHostedService<LifecycleTimer>();
             services.AddHostedService<StartCheck>();
         }
     }
 
     private static int LastPort(string file) =>
         File.Exists(file) && int.TryParse(File.ReadAllText(file), CultureInfo.InvariantCulture, out int port) && port is > 0 and <= ushort.MaxValue ? port : LocalHostOptions.DefaultPort;
-
-    private static string CorrelationId(IServiceProvider services, string work) =>
-        $"{work}-{Guid.CreateVersion7(services.GetRequiredService<TimeProvider>().GetUtcNow()):N}";
 }

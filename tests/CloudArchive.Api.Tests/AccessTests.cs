@@ -1,6 +1,7 @@
 using CloudArchive.Api.Identity;
 using CloudArchive.Api.Portal;
 using CloudArchive.Api.Tests.Support;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;

@@ -30,7 +30,7 @@ public sealed class AlertApiTests(SharedStorage shared)
         Assert.All(mine.Items, alert => Assert.Equal(AlertDeliveryStatus.Waiting, alert.Delivery));
 
         // There is no webhook here: each becomes a dead letter.
-        await host.Services.GetRequiredService<AlertDelivery>().RunAsync(Cancel);
+        await host.Services.GetRequiredService<AlertDelivery>().RunAsync(Requester.System("alerts", "test"), Cancel);
         Assert.Empty((await host.GetAsync(path + "?delivery=waiting", admin)).As<Page<AlertResponse>>().Items);
         AlertResponse dead = (await host.GetAsync(path + "?delivery=failed", admin)).As<Page<AlertResponse>>().Items[0];
         Answer again = await host.PostAsync($"{path}/{dead.Id}/retry", host.Staff("admin", one.Enrolled.Clinic.Value));

@@ -49,26 +49,23 @@ public sealed class OneBadItemTests(SharedStorage shared)
         SealedPack abandoned = await clinic.SealAsync(files: 1);
         await rows.AlterAsync(RowTable.Work, clinic.Id.Value, $"pack:{bad.Opened.Pack}", ("agent", 5L));
         _clock.Advance(PackReconciliation.AbandonAfter);
-        Reconciliation run = await archive.Reconciler.RunAsync(100, Cancel);
-        Assert.Equal((1, 1, true), (run.Cleared, run.Failed, run.Finished));
+        Reconciliation run = await archive.Reconciler.RunAsync(clinic.Id, null, 100, Cancel);
+        Assert.Equal((1, 1, null), (run.Cleared, run.Failed, run.Next));
         Assert.Null(await archive.Packs.FindAsync(clinic.Id, abandoned.Opened.Pack, Cancel));
     }
 
     [Fact]
-    public async Task A_clinic_whose_packs_cannot_be_read_keeps_no_other_clinic_from_being_reconciled()
+    public async Task A_clinic_whose_packs_cannot_be_read_has_its_losses_reviewed_and_its_outbox_drained()
     {
         (Archive archive, TroubledRows rows, _) = Create();
-        TestClinic[] clinics = [await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive)];
-        foreach (TestClinic clinic in clinics)
-        {
-            await clinic.SealAsync(files: 1);
-        }
-
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        await clinic.SealAsync(files: 1);
         _clock.Advance(PackReconciliation.AbandonAfter);
-        string bad = clinics.Select(clinic => clinic.Id.Value).Order(StringComparer.Ordinal).First();
-        rows.Fails = (table, partition, key) => table == RowTable.Work && partition == bad && key.StartsWith("pack:", StringComparison.Ordinal);
-        Reconciliation run = await archive.Reconciler.RunAsync(100, Cancel);
-        Assert.Equal((2, 1, true), (run.Cleared, run.Failed, run.Finished));
+        rows.Fails = (table, partition, key) => table == RowTable.Work && partition == clinic.Id.Value && key.StartsWith("pack:", StringComparison.Ordinal);
+        Reconciliation run = await archive.Reconciler.RunAsync(clinic.Id, null, 100, Cancel);
+        Assert.Equal((0, 1, null), (run.Cleared, run.Failed, run.Next));
+        rows.Fails = (_, _, _) => false;
+        Assert.Equal(1, (await archive.Reconciler.RunAsync(clinic.Id, null, 100, Cancel)).Cleared);
     }
 
     [Fact]
@@ -108,50 +105,18 @@ public sealed class OneBadItemTests(SharedStorage shared)
     }
 
     [Fact]
-    public async Task Restores_and_restore_tests_are_swept_though_codes_cannot_be()
-    {
-        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
-        TestClinic clinic = await TestClinic.CreateAsync(archive);
-        await BackUpAsync(archive, clinic, vault);
-        RestoreTestResponse run = await archive.Tests.StartAsync(clinic.Id, new Format.Evidence.TestBudget(1, 1 << 20), new Format.Evidence.RunTrigger(Format.Evidence.RunTriggerKind.OnDemand), Archive.Admin, Cancel);
-        rows.Fails = (table, partition, key) => table == RowTable.Clinics && !ClinicId.TryParse(partition, null, out ClinicId _);
-        Housekeeping housekeeping = new(
-            rows, new Sweeper(new UsedAssertions(rows, _clock), archive.Enrollments), archive.Restores, archive.TestRunner, _clock, NullLogger<Housekeeping>.Instance);
-        await housekeeping.RunAsync(TimeSpan.FromHours(1), Cancel);
-        rows.Fails = (_, _, _) => false;
-        Assert.Equal(RestoreTestStatus.Passed, (await archive.Tests.GetAsync(clinic.Id, WorkId.Parse(run.Id), Cancel)).Status);
-    }
-
-    [Fact]
-    public async Task A_clinic_that_cannot_be_looked_at_keeps_no_other_from_its_alert()
-    {
-        (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
-        TestClinic[] clinics = [.. new[] { await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive) }.OrderBy(clinic => clinic.Id.Value, StringComparer.Ordinal)];
-        foreach (TestClinic clinic in clinics)
-        {
-            await BackUpAsync(archive, clinic, vault);
-        }
-
-        _clock.Advance(TimeSpan.FromDays(30));
-        rows.Fails = (table, partition, key) => partition == clinics[0].Id.Value && (table == RowTable.Clinics || key.StartsWith("test", StringComparison.Ordinal));
-        Assert.Equal([clinics[1].Id], await archive.Watch.RunAsync(_timer, Cancel));
-        ScheduledStarts starts = await archive.Schedule.StartAsync(isPastDue: false, _timer, Cancel);
-        Assert.Equal(new ScheduledStarts(1, 1), starts);
-    }
-
-    [Fact]
     public async Task A_log_that_cannot_be_read_is_not_checked_and_the_others_are()
     {
         (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
         TestClinic bad = await TestClinic.CreateAsync(archive), good = await TestClinic.CreateAsync(archive);
-        Checkpoints checkpoints = new(archive.Reader, vault, shared.Keys, _clock);
+        LogStates states = new(rows, _clock);
+        Checkpoints checkpoints = new(archive.Reader, vault, shared.Keys, states, _clock);
         await checkpoints.MakeAsync(bad.Id.Value, Cancel);
         await checkpoints.MakeAsync(good.Id.Value, Cancel);
         rows.Fails = (table, partition, key) => table == RowTable.Audit && partition == bad.Id.Value && key.StartsWith("e_", StringComparison.Ordinal);
-        LogCheckResult result = await new LogCheck(rows, archive.Reader, checkpoints, archive.Commits, archive.Alerts, _clock, NullLogger<LogCheck>.Instance).RunAsync(TimeSpan.FromHours(1), Cancel);
-        Assert.Equal([bad.Id.Value], result.Unchecked);
-        Assert.Empty(result.Damaged);
-        Assert.Equal((await rows.PartitionsAsync(RowTable.Audit, Cancel).CountAsync(Cancel)), result.Checked);
+        LogCheck check = new(archive.Reader, checkpoints, archive.Commits, archive.Alerts, states, _clock, NullLogger<LogCheck>.Instance);
+        Assert.Equal(new LogCheckResult(null, null), await check.RunAsync(bad.Id.Value, null, TimeSpan.FromHours(1), _timer, Cancel));
+        Assert.Equal(new LogCheckResult(true, null), await check.RunAsync(good.Id.Value, null, TimeSpan.FromHours(1), _timer, Cancel));
     }
 
     [Fact]
@@ -174,7 +139,7 @@ public sealed class OneBadItemTests(SharedStorage shared)
         await rows.AlterAsync(RowTable.Work, clinic.Id.Value, due[100].Key, ("at", "a text"));
         await rows.AlterAsync(RowTable.Work, clinic.Id.Value, due[100].Key.Replace("alert-due:", "alert:", StringComparison.Ordinal), ("alert", "{"), ("json", "{"));
         AlertDelivery delivery = new(rows, archive.Outbox, archive.Alerts, [], _clock, NullLogger<AlertDelivery>.Instance);
-        Assert.Equal(1, (await delivery.RunAsync(Cancel)).GivenUp);
+        Assert.Equal(1, (await delivery.RunAsync(_timer, Cancel)).GivenUp);
         Assert.Equal(101, (await new AlertList(rows, archive.Outbox, _clock).ListAsync(clinic.Id.Value, null, null, 1000, Cancel)).Alerts.Count);
     }
 

@@ -1,4 +1,5 @@
 #pragma warning disable MA0009 // patterns and texts are this project's own
+using CloudArchive.Core;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using CloudArchive.Core.Alerts;

@@ -1,4 +1,5 @@
 using CloudArchive.Api;
+using CloudArchive.Core;
 using Microsoft.Extensions.Configuration;
 
 namespace CloudArchive.Functions.Tests;

@@ -1,4 +1,5 @@
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Doctor;
 using CloudArchive.Format.Wire;

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Format;
 using CloudArchive.Reports;

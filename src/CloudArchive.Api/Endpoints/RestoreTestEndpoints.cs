@@ -2,6 +2,7 @@ using CloudArchive.Api.Identity;
 using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Wire;
@@ -30,13 +31,13 @@ internal static class RestoreTestEndpoints
     }
 
     private static async Task<Accepted<RestoreTestResponse>> StartAsync(
-        ClinicId clinic, RestoreTestRequest body, RestoreTestDesk desk, RestoreTestBudgets budgets, RestoreTestWorker worker, HttpContext context, CancellationToken cancellationToken)
+        ClinicId clinic, RestoreTestRequest body, RestoreTestDesk desk, RestoreTestBudgets budgets, JobTimer jobs, HttpContext context, CancellationToken cancellationToken)
     {
         TestBudget usual = await budgets.GetAsync(clinic, cancellationToken);
         TestBudget budget = new(body.Packs ?? usual.Packs, body.Bytes ?? usual.Bytes, body.ArchivedBytes ?? usual.ArchivedBytes);
         Requester by = context.Requester();
         RestoreTestResponse run = await desk.StartAsync(clinic, budget, new RunTrigger(RunTriggerKind.OnDemand, RequestedBy: by.Actor.Id), by, cancellationToken);
-        worker.Wake(clinic);
+        await jobs.StartAsync(Jobs.RestoreTest, clinic, cancellationToken);
         string url = $"/v1/clinics/{clinic}/restore-tests/{run.Id}";
         context.Response.Headers["Operation-Location"] = url;
         return TypedResults.Accepted(url, run);

@@ -1,5 +1,6 @@
 using System.Reflection;
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Core.Storage;

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using Microsoft.AspNetCore.Http;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Wire;
@@ -19,9 +20,9 @@ public sealed record AlertDeliveryRun(int Delivered, int Failed, int GivenUp);
 /// made, under the row's ETag: two hosts never make the same one, and one that a crash cut short is made again when its next is due. So an alert arrives
 /// at least once on each channel; a channel that has it is not asked again.
 /// </summary>
-public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDesk alerts, IEnumerable<INoticeChannel> channels, TimeProvider clock, ILogger<AlertDelivery> logger)
+public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDesk alerts, IEnumerable<INoticeChannel> channels, TimeProvider clock, ILogger<AlertDelivery> logger) : IWork
 {
-    private const int PerPartition = 100;
+    private const int PerLog = 100;
 
     /// <summary>After this many failures in a row a channel's receiver is taken to be away, and the rest waits for the next run.</summary>
     private const int FailuresInARow = 5;
@@ -32,49 +33,99 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDe
 
     private readonly INoticeChannel[] _channels = [.. channels];
 
-    /// <summary>One run over all logs. Without a channel nothing can be sent: then what is due goes to the dead letters, where an admin sees it.</summary>
-    public async Task<AlertDeliveryRun> RunAsync(CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
     {
-        Run run = new(Requester.System("alert-delivery", "alerts-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N")));
-        await foreach (string log in rows.PartitionsAsync(RowTable.Work, cancellationToken))
-        {
-            if (log != AuditEntry.SystemLog && !ClinicId.TryParse(log, null, out _))
-            {
-                continue;
-            }
+        await RunAsync(slice.By, cancellationToken);
+        return SliceEnd.Finished(); // an attempt that failed is repeated, and one that is given up is an alert
+    }
 
-            foreach (string kind in new[] { AlertRows.Due, LetterRows.Due })
+    /// <summary>One run over the logs that have something due. Without a channel nothing can be sent: then it goes to the dead letters, where an admin sees it.</summary>
+    public async Task<AlertDeliveryRun> RunAsync(Requester by, CancellationToken cancellationToken)
+    {
+        Run run = new(by);
+        DateTimeOffset now = clock.GetUtcNow();
+        List<Row> hints = await rows.ReadAllAsync(RowTable.Work, AlertRows.Index, AlertRows.Indexed, cancellationToken).ToListAsync(cancellationToken);
+        if (hints.All(hint => hint.Key != AuditEntry.SystemLog))
+        {
+            hints.Add(new Row(AlertRows.Index, AuditEntry.SystemLog, AlertRows.DueAt(now))); // the one log that no clinic's watch looks after
+        }
+
+        foreach (Row hint in hints.Where(hint => !IsLater(hint, now)))
+        {
+            try
             {
-                foreach (Row due in await DueAsync(log, kind, cancellationToken))
-                {
-                    AlertDeliveryStatus? now = await TryDeliverAsync(log, due, run, cancellationToken);
-                    run.Delivered += now == AlertDeliveryStatus.Delivered ? 1 : 0;
-                    run.Failed += now == AlertDeliveryStatus.Waiting ? 1 : 0;
-                    run.GivenUp += now == AlertDeliveryStatus.Failed ? 1 : 0;
-                }
+                await RunAsync(hint, run, cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                LogFailed(logger, e, hint.Key, AlertRows.Due);
             }
         }
 
         return new AlertDeliveryRun(run.Delivered, run.Failed, run.GivenUp);
     }
 
-    /// <summary>What is due of a log, at most so many; none, and told, where it cannot be read. Those that wait for a later attempt do not stand in the way of the others.</summary>
-    private async Task<IReadOnlyList<Row>> DueAsync(string log, string kind, CancellationToken cancellationToken)
+    /// <summary>What is due of a log, and when it has to be looked at again. Those that wait for a later attempt do not stand in the way of the others.</summary>
+    private async Task RunAsync(Row hint, Run run, CancellationToken cancellationToken)
     {
-        try
+        string log = hint.Key;
+        DateTimeOffset now = clock.GetUtcNow();
+        foreach (string kind in new[] { AlertRows.Due, LetterRows.Due })
         {
-            DateTimeOffset now = clock.GetUtcNow();
-            return await rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(kind), cancellationToken)
-                .Where(due => !(due.Values.GetValueOrDefault("at") is DateTimeOffset at && at > now)) // one whose time cannot be read is due: trying it tells
-                .Take(PerPartition)
+            List<Row> due = await rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(kind), cancellationToken)
+                .Where(row => !IsLater(row, now))
+                .Take(PerLog)
                 .ToListAsync(cancellationToken);
+            foreach (Row row in due)
+            {
+                AlertDeliveryStatus? status = await TryDeliverAsync(log, row, run, cancellationToken);
+                run.Delivered += status == AlertDeliveryStatus.Delivered ? 1 : 0;
+                run.Failed += status == AlertDeliveryStatus.Waiting ? 1 : 0;
+                run.GivenUp += status == AlertDeliveryStatus.Failed ? 1 : 0;
+            }
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+
+        // An alert that was raised meanwhile wrote the hint anew: then it stands as it was written.
+        if (hint.ETag is null)
         {
-            LogFailed(logger, e, log, kind);
-            return [];
+            return;
+        }
+
+        if (await NextAsync(log, cancellationToken) is { } next)
+        {
+            try
+            {
+                await rows.SubmitAsync(RowTable.Work, AlertRows.Index, [new RowWrite.Replace(log, AlertRows.DueAt(next), hint.ETag!)], cancellationToken);
+            }
+            catch (RowConflictException)
+            {
+            }
+        }
+        else
+        {
+            await rows.DeleteUnchangedAsync(RowTable.Work, AlertRows.Index, [hint], cancellationToken);
         }
     }
+
+    /// <summary>When the next attempt of a log is due; null where nothing waits.</summary>
+    private async Task<DateTimeOffset?> NextAsync(string log, CancellationToken cancellationToken)
+    {
+        DateTimeOffset? next = null;
+        foreach (string kind in new[] { AlertRows.Due, LetterRows.Due })
+        {
+            await foreach (Row row in rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(kind), cancellationToken))
+            {
+                DateTimeOffset at = row.Values.GetValueOrDefault("at") as DateTimeOffset? ?? clock.GetUtcNow();
+                next = next is null || at < next ? at : next;
+            }
+        }
+
+        return next;
+    }
+
+    /// <summary>Whether a row's time is yet to come. One whose time cannot be read is due: trying it tells.</summary>
+    private static bool IsLater(Row row, DateTimeOffset now) => row.Values.GetValueOrDefault("at") is DateTimeOffset at && at > now;
 
     private async Task<AlertDeliveryStatus?> TryDeliverAsync(string log, Row due, Run run, CancellationToken cancellationToken)
     {

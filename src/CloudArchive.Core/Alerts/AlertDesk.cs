@@ -50,6 +50,9 @@ public enum AlertCause
 
     /// <summary>Mail to the operator or to a clinic's contact does not arrive.</summary>
     MailUndeliverable,
+
+    /// <summary>A piece of scheduled work failed again and again.</summary>
+    WorkFailed,
 }
 
 /// <summary>Something that somebody must look at.</summary>
@@ -119,9 +122,11 @@ public sealed partial class AlertDesk(IRowStore rows, Outbox outbox, TimeProvide
             {
                 // The alert stands and will be sent; its entry waits in the outbox until the log is put right. Say it here all the same.
                 LogRaised(logger, alert.Cause, alert.Log, alert.Subject, alert.Message);
+                await AlertRows.NoteDueAsync(rows, alert.Log, cancellationToken);
                 throw;
             }
 
+            await AlertRows.NoteDueAsync(rows, alert.Log, cancellationToken);
             ArchiveMetrics.AlertsRaised.Add(1, new KeyValuePair<string, object?>("cause", alert.CauseName));
             LogRaised(logger, alert.Cause, alert.Log, alert.Subject, alert.Message);
             return true;
@@ -159,6 +164,7 @@ public sealed partial class AlertDesk(IRowStore rows, Outbox outbox, TimeProvide
             try
             {
                 await outbox.SubmitAsync(RowTable.Work, log, writes, Entry(ended, AuditActions.AlertClosed, AuditOutcome.Success, by, []), cancellationToken);
+                await AlertRows.NoteDueAsync(rows, log, cancellationToken);
                 LogClosed(logger, cause, log, subject);
                 return true;
             }

@@ -47,6 +47,7 @@ public sealed class AlertList(IRowStore rows, Outbox outbox, TimeProvider clock)
             try
             {
                 await outbox.SubmitAsync(RowTable.Work, log, writes, AlertDesk.Entry(again, AuditActions.AlertRetried, AuditOutcome.Success, by, []), cancellationToken);
+                await AlertRows.NoteDueAsync(rows, log, cancellationToken);
             }
             catch (RowConflictException)
             {

@@ -14,6 +14,19 @@ internal static class AlertRows
     public const string Due = "alert-due:";
     public const string Open = "alert-open:";
 
+    /// <summary>
+    /// The partition with a row for each log of which something is to be delivered, so that nobody has to look at all of them. A hint, written after the
+    /// alert: where a crash comes between, <see cref="Verdicts.ClinicWatch"/> writes it.
+    /// </summary>
+    public const string Index = "$alerts";
+
+    /// <summary>All of <see cref="Index"/>.</summary>
+    public static RowRange Indexed { get; } = new("!", "~");
+
+    /// <summary>Notes that something of a log is to be delivered now.</summary>
+    public static Task NoteDueAsync(IRowStore rows, string log, CancellationToken cancellationToken) =>
+        rows.SubmitAsync(RowTable.Work, Index, [new RowWrite.Upsert(log, new Dictionary<string, object>())], cancellationToken);
+
     public static Dictionary<string, object> DueAt(DateTimeOffset at) => new() { ["at"] = at };
 
     public static Dictionary<string, object> Values(RaisedAlert alert)

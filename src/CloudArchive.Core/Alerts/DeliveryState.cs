@@ -41,15 +41,3 @@ public sealed record DeliveryState(
 
     private static string[] Names(string? names) => (names ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
 }
-
-/// <summary>Rows have no nulls.</summary>
-internal static class RowValues
-{
-    public static void AddUnlessNull(this Dictionary<string, object> values, string name, object? value)
-    {
-        if (value is not null)
-        {
-            values[name] = value;
-        }
-    }
-}

@@ -1,58 +1,31 @@
 using CloudArchive.Core.Alerts;
-using CloudArchive.Core.Storage;
-using CloudArchive.Format;
+using CloudArchive.Core.Work;
 using CloudArchive.Format.Audit;
 using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Audit;
 
-/// <summary>How a run over all logs went.</summary>
-/// <param name="Logs">How many logs there are.</param>
-/// <param name="Failed">Those that have no checkpoint of this run.</param>
-public sealed record CheckpointRunResult(int Logs, IReadOnlyList<string> Failed);
-
-/// <summary>The hourly run: a checkpoint of every log. One log's failure does not keep the others from theirs.</summary>
-public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoints, IAuditLog audit, AlertDesk alerts, LogStates states, ILogger<CheckpointRun> logger)
+/// <summary>The hourly checkpoint of a log. One that was rewritten or rolled back is a critical log line, an entry in the system's log, and once a day an alert.</summary>
+public sealed partial class CheckpointRun(Checkpoints checkpoints, IAuditLog audit, AlertDesk alerts, LogStates states, ILogger<CheckpointRun> logger) : IWork
 {
-    /// <summary>Makes them. A log that was rewritten or rolled back is a critical log line, an entry in the system's log, and once a day an alert.</summary>
-    public async Task<CheckpointRunResult> MakeAllAsync(string correlationId, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken) =>
+        SliceEnd.Finished(await MakeAsync(slice.Scope, slice.By.Origin.CorrelationId, cancellationToken) ? 0 : 1);
+
+    /// <summary>Makes one; false where the log is damaged, which was told then.</summary>
+    public async Task<bool> MakeAsync(string log, string correlationId, CancellationToken cancellationToken)
     {
-        SortedSet<string> logs = new(StringComparer.Ordinal) { AuditEntry.SystemLog };
-        await foreach (string partition in rows.PartitionsAsync(RowTable.Audit, cancellationToken))
+        try
         {
-            logs.Add(partition);
+            await checkpoints.MakeAsync(log, cancellationToken);
+            return true;
         }
-
-        // A clinic whose log was taken away altogether still has its row.
-        await foreach (string partition in rows.PartitionsAsync(RowTable.Clinics, cancellationToken))
+        catch (AuditLogDamagedException e)
         {
-            if (ClinicId.TryParse(partition, null, out _))
-            {
-                logs.Add(partition);
-            }
+            LogDamaged(logger, e, log);
+            await AlertAsync(log, correlationId, cancellationToken);
+            return false;
         }
-
-        List<string> failed = [];
-        foreach (string log in logs)
-        {
-            try
-            {
-                await checkpoints.MakeAsync(log, cancellationToken);
-            }
-            catch (AuditLogDamagedException e)
-            {
-                failed.Add(log);
-                LogDamaged(logger, e, log);
-                await AlertAsync(log, correlationId, cancellationToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                failed.Add(log);
-                LogFailed(logger, e, log);
-            }
-        }
-
-        return new CheckpointRunResult(logs.Count, failed);
     }
 
     private async Task AlertAsync(string log, string correlationId, CancellationToken cancellationToken)
@@ -74,13 +47,13 @@ public sealed partial class CheckpointRun(IRowStore rows, Checkpoints checkpoint
         catch (Exception e) when (e is not OperationCanceledException)
         {
             // The critical line above must do: the system's log may be the very one that is damaged.
-            LogFailed(logger, e, AuditEntry.SystemLog);
+            LogFailed(logger, e, log);
         }
     }
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "The audit log {Log} was rewritten or rolled back. See 'When a log is damaged' in docs/audit.md.")]
     private static partial void LogDamaged(ILogger logger, Exception exception, string log);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "No checkpoint of the audit log {Log} this time.")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "That the audit log {Log} is damaged could not be told.")]
     private static partial void LogFailed(ILogger logger, Exception exception, string log);
 }

@@ -1,7 +1,9 @@
 using System.Text;
+using System.Text.Json;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Verdicts;
@@ -9,129 +11,170 @@ using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Audit;
 
-/// <summary>How a run went.</summary>
-/// <param name="Checked">Logs that were looked at.</param>
-/// <param name="Damaged">Of them, those that do not verify.</param>
-/// <param name="Unchecked">Of them, those of which nobody knows: they could not be read.</param>
-/// <param name="Finished">False where the run stopped at its bound: the next one goes on from there.</param>
-public sealed record LogCheckResult(int Checked, IReadOnlyList<string> Damaged, IReadOnlyList<string> Unchecked, bool Finished);
+/// <summary>What a check of a log found.</summary>
+/// <param name="Holds">Whether it verifies; null: not checked.</param>
+/// <param name="Next">Where the next slice goes on; null where this one came to the end of today's part.</param>
+public sealed record LogCheckResult(bool? Holds, LogPass? Next);
 
 /// <summary>
-/// Reads every log once a day, whole, and hashes its entries anew: their root must be the one that the log's last checkpoint was signed
-/// over. The hourly checkpoints compare the tree's own hashes with each other; only this sees an entry that was changed beside them. And the entries that
-/// receipts name must be those of their packs.
+/// Reads logs and hashes their entries anew: their root must be the one that the log's last checkpoint was signed over. The hourly checkpoints compare
+/// the tree's own hashes with each other; only this sees an entry that was changed beside them. And the entries that receipts name must be those of their
+/// packs. A log is read whole every day; one of more than <see cref="EntriesOfDay"/> entries in a month, and what is new in it every day.
 /// </summary>
 public sealed partial class LogCheck(
-    IRowStore rows, AuditReader reader, Checkpoints checkpoints, CommitEntries commits, AlertDesk alerts, TimeProvider clock, ILogger<LogCheck> logger)
+    AuditReader reader, Checkpoints checkpoints, CommitEntries commits, AlertDesk alerts, LogStates states, TimeProvider clock, ILogger<LogCheck> logger) : IWork
 {
-    private const string CursorKey = "cursor";
-    private readonly LogStates _states = new(rows, clock);
+    /// <summary>Of a larger log a thirtieth is read anew a day, and at least so many entries: 100 queries.</summary>
+    public const int EntriesOfDay = 100_000;
 
-    /// <summary>A little less than a day: a pass begins at the same time every day.</summary>
-    private static readonly TimeSpan s_between = TimeSpan.FromHours(23);
+    private const int Days = 30;
 
-    /// <summary>Goes on with today's pass, or begins it, for as long as <paramref name="budget"/> allows another log; one at least.</summary>
-    public async Task<LogCheckResult> RunAsync(TimeSpan budget, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
+    {
+        LogPass? pass = slice.Cursor is { } cursor ? JsonSerializer.Deserialize<LogPass>(cursor, FormatJson.Options) : null;
+        LogCheckResult result = await RunAsync(slice.Scope, pass, Job.Budget, slice.By, cancellationToken);
+        return result.Next is { } next ? SliceEnd.More(JsonSerializer.Serialize(next, FormatJson.Options)) : SliceEnd.Finished(result.Holds == true ? 0 : 1);
+    }
+
+    /// <summary>Goes on with a log's part of today, or begins it, for about <paramref name="budget"/>.</summary>
+    public async Task<LogCheckResult> RunAsync(string log, LogPass? pass, TimeSpan budget, Requester by, CancellationToken cancellationToken)
     {
         long start = clock.GetTimestamp();
-        Requester by = Requester.System("log-check", "log-check-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
-        Row? cursor = await rows.FindAsync(RowTable.Work, LogStates.Partition, CursorKey, cancellationToken);
-        string? after = cursor?.Text("after");
-        DateTimeOffset begun = cursor?.Time("begun") ?? DateTimeOffset.MinValue;
-        int done = 0;
-        List<string> damaged = [], unknown = [];
-        if (after is null)
-        {
-            if (clock.GetUtcNow() - begun < s_between)
-            {
-                return new LogCheckResult(0, damaged, unknown, true);
-            }
-
-            begun = clock.GetUtcNow();
-        }
-
-        await foreach (string log in rows.PartitionsAsync(RowTable.Audit, cancellationToken))
-        {
-            if (after is not null && string.CompareOrdinal(log, after) <= 0)
-            {
-                continue;
-            }
-
-            if (done > 0 && clock.GetElapsedTime(start) >= budget)
-            {
-                return new LogCheckResult(done, damaged, unknown, false);
-            }
-
-            switch (await HoldsAsync(log, by, cancellationToken))
-            {
-                case false:
-                    damaged.Add(log);
-                    break;
-                case null:
-                    unknown.Add(log);
-                    break;
-            }
-
-            done++;
-            await SaveAsync(log, begun, cancellationToken);
-        }
-
-        await SaveAsync(null, begun, cancellationToken);
-        return new LogCheckResult(done, damaged, unknown, true);
-    }
-
-    private async Task SaveAsync(string? after, DateTimeOffset begun, CancellationToken cancellationToken)
-    {
-        Dictionary<string, object> values = new() { ["begun"] = begun };
-        if (after is not null)
-        {
-            values["after"] = after;
-        }
-
-        await rows.SubmitAsync(RowTable.Work, LogStates.Partition, [new RowWrite.Upsert(CursorKey, values)], cancellationToken);
-    }
-
-    /// <summary>Whether it holds; null: not checked.</summary>
-    private async Task<bool?> HoldsAsync(string log, Requester by, CancellationToken cancellationToken)
-    {
         try
         {
-            await ReadAndVerifyAsync(log, cancellationToken);
+            if (await ReadAndVerifyAsync(log, pass, () => clock.GetElapsedTime(start) < budget, cancellationToken) is { } next)
+            {
+                return new LogCheckResult(null, next);
+            }
+
             bool holds = !ClinicId.TryParse(log, null, out ClinicId clinic) || await HasCommitsAsync(clinic, by, cancellationToken);
             if (log == AuditEntry.SystemLog)
             {
                 await alerts.EndAsync(null, AlertCause.LogUnchecked, log, by, cancellationToken);
             }
 
-            await (holds ? _states.NoteHoldsAsync(log, cancellationToken) : _states.NoteDamagedAsync(log, cancellationToken));
-            return holds;
+            await (holds ? states.NoteHoldsAsync(log, cancellationToken) : states.NoteDamagedAsync(log, cancellationToken));
+            return new LogCheckResult(holds, null);
         }
         catch (AuditLogDamagedException e)
         {
             LogDamaged(logger, e, log);
             await RaiseAsync(log, by, cancellationToken);
             await TryNoteDamagedAsync(log, cancellationToken);
-            return false;
+            return new LogCheckResult(false, null);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             // Storage's trouble is no damage, and no "holds" either; the log has its turn again tomorrow, and one that has none for two days is an alert.
             LogFailed(logger, e, log);
             await RaiseUncheckedAsync(log, by, cancellationToken);
-            return null;
+            return new LogCheckResult(null, null);
         }
     }
 
     /// <summary>What cannot be read as this service writes it is damage, whatever the reader stumbled over: only storage that does not answer is "not checked".</summary>
-    private async Task ReadAndVerifyAsync(string log, CancellationToken cancellationToken)
+    private async Task<LogPass?> ReadAndVerifyAsync(string log, LogPass? pass, Func<bool> mayGoOn, CancellationToken cancellationToken)
     {
         try
         {
-            await VerifyAsync(log, cancellationToken);
+            return await VerifyAsync(log, pass, mayGoOn, cancellationToken);
         }
         catch (Exception e) when (e is IntegrityException || DamagedRow.Is(e))
         {
             throw new AuditLogDamagedException(log, "a row of it says what cannot be", e);
+        }
+    }
+
+    /// <summary>Null where today's part is through.</summary>
+    private async Task<LogPass?> VerifyAsync(string log, LogPass? pass, Func<bool> mayGoOn, CancellationToken cancellationToken)
+    {
+        if (await checkpoints.FindLastAsync(log, cancellationToken) is not { } last)
+        {
+            return null; // Nobody has vouched for it yet.
+        }
+
+        long size = last.Statement.Size;
+        if (pass is null)
+        {
+            LogTree verified = await states.FindVerifiedAsync(log, cancellationToken) ?? LogTree.Empty, rolling = await states.FindRollingAsync(log, cancellationToken) ?? LogTree.Empty;
+            long part = Math.Max(EntriesOfDay, (size + Days - 1) / Days);
+
+            // What was verified is not believed for long: a log that is small enough is read whole, and of a larger one its part of the month.
+            bool whole = size <= part || verified.Size > size;
+            pass = new LogPass(whole ? LogTree.Empty : verified, whole || rolling.Size > size ? LogTree.Empty : rolling, 0, whole ? 0 : part);
+        }
+
+        (pass, bool through) = await ExtendAsync(log, pass, last.Statement, mayGoOn, cancellationToken);
+        if (!through)
+        {
+            return pass;
+        }
+
+        await states.NoteTreesAsync(log, pass.New, pass.Rolling.Size == size ? LogTree.Empty : pass.Rolling, cancellationToken);
+        return null;
+    }
+
+    /// <summary>First what is new, then today's part of what is old.</summary>
+    private async Task<(LogPass Pass, bool Through)> ExtendAsync(string log, LogPass pass, Checkpoint last, Func<bool> mayGoOn, CancellationToken cancellationToken)
+    {
+        CompactRange entries = pass.New.ToRange();
+        while (entries.Size < last.Size)
+        {
+            await ReadAsync(log, entries, last.Size, cancellationToken);
+            pass = pass with { New = LogTree.Of(entries) };
+            if (!mayGoOn())
+            {
+                return (pass, false);
+            }
+        }
+
+        Check(log, entries, last);
+        CompactRange again = pass.Rolling.ToRange();
+        while (pass.Read < pass.Part && again.Size < last.Size)
+        {
+            long before = again.Size;
+            await ReadAsync(log, again, last.Size, cancellationToken);
+            pass = pass with { Rolling = LogTree.Of(again), Read = pass.Read + again.Size - before };
+            if (again.Size == last.Size)
+            {
+                Check(log, again, last);
+            }
+
+            if (!mayGoOn())
+            {
+                return (pass, false);
+            }
+        }
+
+        return (pass, true);
+    }
+
+    /// <summary>Appends a page of entries.</summary>
+    private async Task ReadAsync(string log, CompactRange entries, long size, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<StoredEntry> page = await reader.ReadAsync(log, entries.Size, AuditReader.LargestRead, cancellationToken);
+        foreach (StoredEntry entry in page.TakeWhile(_ => entries.Size < size))
+        {
+            if (entry.Index != entries.Size)
+            {
+                throw new AuditLogDamagedException(log, $"entry {entries.Size} is missing");
+            }
+
+            entries.Append(Merkle.LeafHash(Encoding.UTF8.GetBytes(entry.Json)));
+        }
+
+        if (page.Count == 0)
+        {
+            throw new AuditLogDamagedException(log, $"it ends at entry {entries.Size}, and its last checkpoint is of {size}");
+        }
+    }
+
+    private static void Check(string log, CompactRange entries, Checkpoint last)
+    {
+        if (entries.Root != last.Root)
+        {
+            throw new AuditLogDamagedException(log, $"its first {last.Size} entries are not those that its last checkpoint was signed over");
         }
     }
 
@@ -145,7 +188,7 @@ public sealed partial class LogCheck(
 
         try
         {
-            DateTimeOffset? at = (await _states.FindAsync(log, cancellationToken)).CheckedAt;
+            DateTimeOffset? at = (await states.FindAsync(log, cancellationToken)).CheckedAt;
             if (at is null || clock.GetUtcNow() - at > VerdictLimits.LogCheck)
             {
                 string since = at?.UtcDateTime.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture) ?? "never";
@@ -178,7 +221,7 @@ public sealed partial class LogCheck(
     {
         try
         {
-            await _states.NoteDamagedAsync(log, cancellationToken);
+            await states.NoteDamagedAsync(log, cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -203,39 +246,6 @@ public sealed partial class LogCheck(
     internal static Alert DamagedAlert(string log) => new(
         null, AlertCause.LogDamaged, log, $"The audit log {log} does not verify: somebody changed it in storage. Follow 'When a log is damaged' in docs/audit.md.");
 
-    private async Task VerifyAsync(string log, CancellationToken cancellationToken)
-    {
-        if (await checkpoints.FindLastAsync(log, cancellationToken) is not { } last)
-        {
-            return; // Nobody has vouched for it yet.
-        }
-
-        CompactRange entries = new();
-        while (entries.Size < last.Statement.Size)
-        {
-            IReadOnlyList<StoredEntry> page = await reader.ReadAsync(log, entries.Size, AuditReader.LargestRead, cancellationToken);
-            foreach (StoredEntry entry in page.TakeWhile(_ => entries.Size < last.Statement.Size))
-            {
-                if (entry.Index != entries.Size)
-                {
-                    throw new AuditLogDamagedException(log, $"entry {entries.Size} is missing");
-                }
-
-                entries.Append(Merkle.LeafHash(Encoding.UTF8.GetBytes(entry.Json)));
-            }
-
-            if (page.Count == 0)
-            {
-                throw new AuditLogDamagedException(log, $"it ends at entry {entries.Size}, and its last checkpoint is of {last.Statement.Size}");
-            }
-        }
-
-        if (entries.Root != last.Statement.Root)
-        {
-            throw new AuditLogDamagedException(log, $"its first {last.Statement.Size} entries are not those that its last checkpoint was signed over");
-        }
-    }
-
     [LoggerMessage(112, LogLevel.Critical, "The audit log {Log} does not verify. See 'When a log is damaged' in docs/audit.md.", EventName = "LogDamaged")]
     private static partial void LogDamaged(ILogger logger, Exception exception, string log);
 
@@ -244,4 +254,26 @@ public sealed partial class LogCheck(
 
     [LoggerMessage(113, LogLevel.Error, "The audit log {Log} could not be checked, or its alert not be raised.")]
     private static partial void LogFailed(ILogger logger, Exception exception, string log);
+}
+
+/// <summary>How far a check of a log is.</summary>
+/// <param name="New">The tree of what was verified before, and of what is new.</param>
+/// <param name="Rolling">The tree of what was read anew this month; empty where the whole is read every day.</param>
+/// <param name="Read">How much of that was read today.</param>
+/// <param name="Part">How much is to be.</param>
+public sealed record LogPass(LogTree New, LogTree Rolling, long Read, long Part);
+
+/// <summary>A Merkle tree over a log's first entries, as it is saved.</summary>
+/// <param name="Size">How many entries.</param>
+/// <param name="Subtrees">Its perfect subtrees' roots.</param>
+public sealed record LogTree(long Size, IReadOnlyList<Sha256Digest> Subtrees)
+{
+    /// <summary>Of none.</summary>
+    public static LogTree Empty { get; } = new(0, []);
+
+    /// <summary>As it stands.</summary>
+    public static LogTree Of(CompactRange range) => new(range.Size, [.. range.Subtrees]);
+
+    /// <summary>To go on with.</summary>
+    public CompactRange ToRange() => new(Size, Subtrees);
 }

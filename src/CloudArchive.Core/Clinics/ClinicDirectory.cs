@@ -80,7 +80,7 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
     /// <summary>All clinics' ids in order, page by page.</summary>
     public async IAsyncEnumerable<ClinicId> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        const int pageSize = 100;
+        const int pageSize = RowStoreExtensions.MostRows;
         IReadOnlyList<ClinicId> page;
         ClinicId? after = null;
         do

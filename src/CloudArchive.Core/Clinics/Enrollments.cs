@@ -20,6 +20,8 @@ public sealed record Enrolled(Clinic Clinic, Agent Agent, Jwk WrappingKey, byte[
 /// </summary>
 public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, IdentifierSecrets secrets, IWrappingKeys keys, Outbox outbox, TimeProvider clock)
 {
+    internal const int SweptAtOnce = 100;
+
     /// <summary>How long a code is good for.</summary>
     public static readonly TimeSpan CodeLifetime = TimeSpan.FromHours(24);
 
@@ -131,7 +133,7 @@ public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, Identif
     {
         IReadOnlyList<Row> index = await rows.QueryAsync(RowTable.Clinics, ClinicRows.CodeIndex, "0", "g", RowStoreExtensions.MostRows, cancellationToken);
         int swept = 0;
-        foreach (Row row in index.Where(row => row.Values.GetValueOrDefault("expiresAt") is DateTimeOffset at && at <= clock.GetUtcNow()).Take(100))
+        foreach (Row row in index.Where(row => row.Values.GetValueOrDefault("expiresAt") is DateTimeOffset at && at <= clock.GetUtcNow()).Take(SweptAtOnce))
         {
             if (row.Values.GetValueOrDefault("clinic") is not string clinic)
             {

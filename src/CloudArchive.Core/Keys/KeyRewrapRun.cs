@@ -1,6 +1,6 @@
-using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
@@ -8,17 +8,11 @@ using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Keys;
 
-/// <summary>What a run did.</summary>
-/// <param name="Rewrapped">Packs that were wrapped to another version.</param>
-/// <param name="Failed">Clinics with trouble; each is in the log with its id, and the next run tries again.</param>
-/// <param name="Finished">False where time ran out: the next run goes on from there.</param>
-public sealed record RewrapRunResult(int Rewrapped, int Failed, bool Finished);
-
 /// <summary>
-/// The timer's rewrap of all clinics. A row a clinic (<see cref="RowTable.Work"/>, <c>rewrap</c>) says for which key version it has been through, so that
+/// Rewraps a clinic's keys. A row a clinic (<see cref="RowTable.Work"/>, <c>rewrap</c>) says for which key version it has been through, so that
 /// a clinic whose key was not rotated costs one row and one key to look at.
 /// </summary>
-public sealed partial class KeyRewrapRun(IRowStore rows, ClinicDirectory clinics, IWrappingKeys keys, KeyRewrap rewrap, TimeProvider clock, ILogger<KeyRewrapRun> logger)
+public sealed partial class KeyRewrapRun(IRowStore rows, IWrappingKeys keys, KeyRewrap rewrap, TimeProvider clock, ILogger<KeyRewrapRun> logger) : IWork
 {
     // An agent that opened a pack right before the rotation may commit it much later, with the old version, behind where the pass has been.
     private static readonly TimeSpan s_settled = 2 * PackReconciliation.AbandonAfter;
@@ -26,36 +20,15 @@ public sealed partial class KeyRewrapRun(IRowStore rows, ClinicDirectory clinics
     private const string Key = "rewrap";
     private const int PageSize = 100;
 
-    /// <summary>One run over all clinics, for no longer than <paramref name="budget"/> (a step that was begun is finished).</summary>
-    public async Task<RewrapRunResult> RunAsync(TimeSpan budget, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
     {
-        long start = clock.GetTimestamp();
-        Requester by = Requester.System("rewrap", "rewrap-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
-        int rewrapped = 0;
-        int failed = 0;
-        await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
-        {
-            TimeSpan left = budget - clock.GetElapsedTime(start);
-            if (left <= TimeSpan.Zero)
-            {
-                return new RewrapRunResult(rewrapped, failed, Finished: false);
-            }
-
-            try
-            {
-                rewrapped += await RunClinicAsync(clinic, left, by, cancellationToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                failed++;
-                LogFailed(logger, e, clinic);
-            }
-        }
-
-        return new RewrapRunResult(rewrapped, failed, Finished: true);
+        (_, int failed, bool finished) = await RunAsync(slice.Clinic!.Value, Job.Budget, slice.By, cancellationToken);
+        return finished ? SliceEnd.Finished(failed) : SliceEnd.More(null, failed: failed);
     }
 
-    private async Task<int> RunClinicAsync(ClinicId clinic, TimeSpan budget, Requester by, CancellationToken cancellationToken)
+    /// <summary>Goes on with a clinic's pass for no longer than <paramref name="budget"/> (a step that was begun is finished): how many packs were wrapped to another version, how many could not be, and whether nothing is left for today.</summary>
+    public async Task<(int Rewrapped, int Failed, bool Finished)> RunAsync(ClinicId clinic, TimeSpan budget, Requester by, CancellationToken cancellationToken)
     {
         long start = clock.GetTimestamp();
         string? current = (await RenewAsync(clinic, cancellationToken)).Kid;
@@ -63,12 +36,13 @@ public sealed partial class KeyRewrapRun(IRowStore rows, ClinicDirectory clinics
         DateTimeOffset now = clock.GetUtcNow();
         Pass pass = row?.Text("keyId") == current ? Pass.Read(row!) : new Pass(current!, now, now, null, false);
         int rewrapped = 0;
-        List<string> problems = [];
+        int failed = 0;
+        bool finished = pass.Done;
         while (!pass.Done && clock.GetElapsedTime(start) < budget)
         {
             RewrapResponse step = await rewrap.RunAsync(clinic, pass.After, PageSize, by, cancellationToken);
             rewrapped += step.Rewrapped;
-            problems.AddRange(step.Problems);
+            failed += step.Problems.Count;
             foreach (string problem in step.Problems)
             {
                 LogProblem(logger, clinic, problem);
@@ -83,11 +57,12 @@ public sealed partial class KeyRewrapRun(IRowStore rows, ClinicDirectory clinics
             await rows.SubmitAsync(RowTable.Work, clinic.Value, [new RowWrite.Upsert(Key, pass.Values())], cancellationToken);
             if (ended)
             {
+                finished = true;
                 break;
             }
         }
 
-        return problems.Count == 0 ? rewrapped : throw new IntegrityException($"{problems.Count} keys of clinic {clinic} could not be rewrapped; the log names each.");
+        return (rewrapped, failed, finished);
     }
 
     /// <summary>A key that cannot be renewed still wraps: what was rotated before is rewrapped all the same.</summary>
@@ -103,9 +78,6 @@ public sealed partial class KeyRewrapRun(IRowStore rows, ClinicDirectory clinics
             return await keys.GetCurrentAsync(clinic, cancellationToken);
         }
     }
-
-    [LoggerMessage(121, LogLevel.Error, "The keys of clinic {Clinic} could not all be rewrapped; the next run tries again.")]
-    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 
     [LoggerMessage(122, LogLevel.Error, "A key of clinic {Clinic} was not rewrapped. {Problem}")]
     private static partial void LogProblem(ILogger logger, ClinicId clinic, string problem);

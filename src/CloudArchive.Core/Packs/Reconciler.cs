@@ -1,7 +1,7 @@
 using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
-using CloudArchive.Format.Audit;
 using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Packs;
@@ -11,58 +11,87 @@ namespace CloudArchive.Core.Packs;
 /// <param name="Cleared">Packs that were abandoned or rejected and are gone.</param>
 /// <param name="Entries">Audit entries that a crash had left in an outbox.</param>
 /// <param name="Failed">Packs and partitions that the next run has to look at again; each is in the log with its id.</param>
-/// <param name="Finished">False where the run stopped at its bound: the next one goes on from there.</param>
-public sealed record Reconciliation(int Completed, int Cleared, int Entries, int Failed, bool Finished);
+/// <param name="Next">The pack after which the next run goes on; null where this one came to the end.</param>
+public sealed record Reconciliation(int Completed, int Cleared, int Entries, int Failed, PackId? Next);
 
 /// <summary>
-/// Finishes or clears what crashes left behind (docs/design.md, "Flow of a backup", 5). Runs on a timer; any number of runs at the same
-/// time do no harm.
+/// Finishes or clears what crashes left behind (docs/design.md, "Flow of a backup", 5). Any number of runs at the same time do no harm.
 /// </summary>
 public sealed partial class Reconciler(
-    IRowStore rows, PackReconciliation packs, Rehydration rehydration, PackLosses losses, Outbox outbox, TimeProvider clock, ILogger<Reconciler> logger)
+    IRowStore rows, PackReconciliation packs, Rehydration rehydration, PackLosses losses, Outbox outbox, TimeProvider clock, ILogger<Reconciler> logger) : IWork
 {
-    private const string CursorPartition = "$reconciler";
-    private const string CursorKey = "cursor";
+    // Packs in flight that are looked at in a slice, due or not.
+    private const int PacksOfSlice = 500;
 
-    /// <summary>One run over all clinics, or from where the last one stopped, of at most <paramref name="most"/> packs.</summary>
-    public async Task<Reconciliation> RunAsync(int most, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
     {
-        string correlation = "reconcile-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N");
-        Row? cursor = await rows.FindAsync(RowTable.Work, CursorPartition, CursorKey, cancellationToken);
-        string? after = cursor?.Text("after");
-        Tally tally = new(most);
-        string? last = null;
+        if (slice.Clinic is not { } clinic)
+        {
+            Reconciliation own = await RunOwnAsync(cancellationToken);
+            return SliceEnd.Finished(own.Failed);
+        }
+
+        Reconciliation run = await RunAsync(clinic, slice.Cursor is { } cursor ? PackId.Parse(cursor) : null, PacksOfSlice, cancellationToken);
+        return run.Next is { } next ? SliceEnd.More(next.ToString(), failed: run.Failed) : SliceEnd.Finished(run.Failed);
+    }
+
+    /// <summary>Works off the outboxes of the archive's own partitions, such as that of access: whoever changes a state has an outbox there.</summary>
+    public async Task<Reconciliation> RunOwnAsync(CancellationToken cancellationToken)
+    {
+        Tally tally = new(0);
         foreach (RowTable table in (RowTable[])[RowTable.Clinics, RowTable.Work])
         {
-            await foreach (string partition in rows.PartitionsAsync(table, cancellationToken))
+            // They come before the clinics', whose ids begin with a letter or a digit.
+            await foreach (string partition in rows.PartitionsAsync(table, cancellationToken).TakeWhile(partition => partition[0] == '$'))
             {
-                string place = $"{table}:{partition}";
-                if (after is not null && string.CompareOrdinal(place, after) <= 0)
-                {
-                    continue;
-                }
-
-                if (tally.Left == 0)
-                {
-                    await rows.SubmitAsync(RowTable.Work, CursorPartition, [new RowWrite.Upsert(CursorKey, new Dictionary<string, object> { ["after"] = last ?? after! })], cancellationToken);
-                    return tally.Result(finished: false);
-                }
-
                 await DrainAsync(table, partition, tally, cancellationToken);
-                if (table == RowTable.Work && ClinicId.TryParse(partition, null, out ClinicId clinic))
-                {
-                    await RunClinicAsync(clinic, correlation, tally, cancellationToken);
-                }
-
-                last = place;
             }
         }
 
-        await rows.SubmitAsync(RowTable.Work, CursorPartition, [new RowWrite.Upsert(CursorKey, new Dictionary<string, object>())], cancellationToken);
-        return tally.Result(finished: true);
+        return tally.Result(null);
     }
 
-    // A clinic's partition or one of the archive's own, such as that of access: whoever changes a state has an outbox there.
+    /// <summary>One run for a clinic over at most so many packs in flight, from the first after <paramref name="after"/>; what is not of packs is done at the begin.</summary>
+    public async Task<Reconciliation> RunAsync(ClinicId clinic, PackId? after, int most, CancellationToken cancellationToken)
+    {
+        string correlation = "reconcile-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N");
+        Tally tally = new(most);
+        if (after is null)
+        {
+            await DrainAsync(RowTable.Clinics, clinic.Value, tally, cancellationToken);
+            await DrainAsync(RowTable.Work, clinic.Value, tally, cancellationToken);
+            Requester by = Requester.System("reconciler", correlation);
+            await TryAsync(() => rehydration.RunAsync(clinic, by, cancellationToken), e => LogRehydrationFailed(logger, e, clinic), tally);
+            await TryAsync(() => losses.ReviewAsync(clinic, by, cancellationToken), e => LogLossesFailed(logger, e, clinic), tally);
+        }
+
+        PackId? next = after;
+        await TryAsync(
+            async () => next = await RunPacksAsync(clinic, after, correlation, tally, cancellationToken),
+            e =>
+            {
+                LogClinicFailed(logger, e, clinic);
+                next = null;
+            },
+            tally);
+        return tally.Result(next);
+    }
+
+    /// <summary>What is the matter with one kind of work must not keep the others waiting.</summary>
+    private static async Task TryAsync(Func<Task> work, Action<Exception> log, Tally tally)
+    {
+        try
+        {
+            await work();
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            tally.Failed++;
+            log(e);
+        }
+    }
+
     private async Task DrainAsync(RowTable table, string partition, Tally tally, CancellationToken cancellationToken)
     {
         try
@@ -76,41 +105,8 @@ public sealed partial class Reconciler(
         }
     }
 
-    private async Task RunClinicAsync(ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await rehydration.RunAsync(clinic, Requester.System("reconciler", correlation), cancellationToken);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            tally.Failed++;
-            LogRehydrationFailed(logger, e, clinic);
-        }
-
-        try
-        {
-            await losses.ReviewAsync(clinic, Requester.System("reconciler", correlation), cancellationToken);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            tally.Failed++;
-            LogLossesFailed(logger, e, clinic);
-        }
-
-        try
-        {
-            await RunPacksAsync(clinic, correlation, tally, cancellationToken);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            // One clinic's trouble must not keep the others waiting.
-            tally.Failed++;
-            LogClinicFailed(logger, e, clinic);
-        }
-    }
-
-    private async Task RunPacksAsync(ClinicId clinic, string correlation, Tally tally, CancellationToken cancellationToken)
+    /// <summary>The last pack of a run that stopped at its bound; null where it came to the end.</summary>
+    private async Task<PackId?> RunPacksAsync(ClinicId clinic, PackId? after, string correlation, Tally tally, CancellationToken cancellationToken)
     {
         void Damaged(Row row)
         {
@@ -118,21 +114,23 @@ public sealed partial class Reconciler(
             LogRowDamaged(logger, clinic, row.Key);
         }
 
-        PackId? after = null;
         while (tally.Left > 0)
         {
-            IReadOnlyList<InFlightPack> page = await packs.ListAsync(clinic, after, Math.Min(tally.Left, 100), Damaged, cancellationToken);
+            int wanted = Math.Min(tally.Left, 100);
+            IReadOnlyList<InFlightPack> page = await packs.ListAsync(clinic, after, wanted, Damaged, cancellationToken);
             foreach (InFlightPack pack in page)
             {
                 tally.Add(await packs.RunAsync(pack, correlation, cancellationToken));
                 after = pack.Pack;
             }
 
-            if (page.Count == 0)
+            if (page.Count < wanted)
             {
-                return;
+                return null;
             }
         }
+
+        return after;
     }
 
     [LoggerMessage(101, LogLevel.Error, "The outbox of {Table}/{Partition} could not be worked off; the next run tries again.")]
@@ -163,12 +161,12 @@ public sealed partial class Reconciler(
 
         public void Add(PackOutcome outcome)
         {
-            Left -= outcome == PackOutcome.NotDue ? 0 : 1;
+            Left--;
             _completed += outcome == PackOutcome.Completed ? 1 : 0;
             _cleared += outcome == PackOutcome.Cleared ? 1 : 0;
             Failed += outcome == PackOutcome.Failed ? 1 : 0;
         }
 
-        public Reconciliation Result(bool finished) => new(_completed, _cleared, Entries, Failed, finished);
+        public Reconciliation Result(PackId? next) => new(_completed, _cleared, Entries, Failed, next);
     }
 }

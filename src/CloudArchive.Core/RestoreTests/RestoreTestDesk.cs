@@ -56,6 +56,14 @@ public sealed class RestoreTestDesk(IRowStore rows, ClinicDirectory clinics, Res
         return (await draw.RunAsync(clinic, id, cancellationToken)).ToResponse();
     }
 
+    /// <summary>Whether the schedule started a run of the clinic at a time or later.</summary>
+    public async Task<bool> WasScheduledAsync(ClinicId clinic, DateTimeOffset since, CancellationToken cancellationToken)
+    {
+        RowRange range = new(RestoreTestRows.Run + WorkId.Before(since), RowRange.Prefix(RestoreTestRows.Run).To);
+        return await rows.ReadAllAsync(RowTable.Work, clinic.Value, range, cancellationToken)
+            .AnyAsync(row => DamagedRow.ReadEach([row], RestoreTestRows.Read<RestoreTestRun>).Any(run => run.Trigger.Kind == RunTriggerKind.Scheduled), cancellationToken);
+    }
+
     /// <summary>Whether a run of the clinic is under way.</summary>
     public async Task<bool> IsRunningAsync(ClinicId clinic, CancellationToken cancellationToken) =>
         (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(RestoreTestRows.Open), 1, cancellationToken)).Count > 0;

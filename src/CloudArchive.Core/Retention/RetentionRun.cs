@@ -1,41 +1,30 @@
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
-using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Retention;
 
 /// <summary>
-/// The retention timer: enforces holds, extends locks, asks for destructions and executes those that were approved. For the host that may
+/// The retention job: enforces holds, extends locks, asks for destructions and executes those that were approved. For the host that may
 /// change packs, which needs no right to unwrap a key. A clinic's whole plan is made once a day, and at once where its policy or a hold changed.
 /// </summary>
-public sealed partial class RetentionRun(IRowStore rows, ClinicDirectory clinics, Holds holds, ClinicRetention retention, TimeProvider clock, ILogger<RetentionRun> logger)
+public sealed class RetentionRun(IRowStore rows, ClinicDirectory clinics, Holds holds, ClinicRetention retention, TimeProvider clock) : IWork
 {
     /// <summary>Row of <see cref="RowTable.Work"/> in the clinic's partition: when and under which policy its last whole plan was carried out.</summary>
     private const string StateKey = "retention";
     private static readonly TimeSpan s_planEvery = TimeSpan.FromHours(20);
 
-    /// <summary>One run over all clinics; at most <paramref name="most"/> studies of each.</summary>
-    public async Task<RetentionResult> RunAsync(int most, CancellationToken cancellationToken)
-    {
-        Requester by = Requester.System("retention", "retention-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
-        RetentionResult all = new(0, 0, 0, 0, Finished: true);
-        await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
-        {
-            try
-            {
-                RetentionResult one = await RunAsync(clinic, most, by, cancellationToken);
-                all = new(all.Extended + one.Extended, all.Requested + one.Requested, all.Destroyed + one.Destroyed, all.Failed + one.Failed, all.Finished && one.Finished);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // One clinic's trouble must not keep the others waiting.
-                all = all with { Failed = all.Failed + 1 };
-                LogFailed(logger, e, clinic);
-            }
-        }
+    // Studies that are extended, asked for or destroyed in a slice.
+    private const int StudiesOfSlice = 500;
 
-        return all;
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
+    {
+        RetentionResult run = await RunAsync(slice.Clinic!.Value, StudiesOfSlice, slice.By, cancellationToken);
+
+        // Where nothing but failures filled it, the next time is early enough.
+        return run.Finished || run.Extended + run.Requested + run.Destroyed == 0 ? SliceEnd.Finished(run.Failed) : SliceEnd.More(null, failed: run.Failed);
     }
 
     /// <summary>One run for one clinic.</summary>
@@ -58,7 +47,4 @@ public sealed partial class RetentionRun(IRowStore rows, ClinicDirectory clinics
 
         return result;
     }
-
-    [LoggerMessage(122, LogLevel.Error, "Retention of clinic {Clinic} failed; the next run tries again.", EventName = "RetentionFailed")]
-    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 }

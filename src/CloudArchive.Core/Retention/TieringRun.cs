@@ -2,6 +2,7 @@ using System.Globalization;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using Microsoft.Extensions.Logging;
 
@@ -11,7 +12,7 @@ namespace CloudArchive.Core.Retention;
 /// Tags packs with their clinic's <see cref="Format.Retention.RetentionPolicy.ArchiveAfterYears"/>, so that the lifecycle rule of that many years finds them (docs/retention.md,
 /// "Tiers by age"). Packs alone: sidecars and receipts are read by every restore test and stay online. For the host that may change packs.
 /// </summary>
-public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, CatalogReader catalog, IBlobVault vault, TimeProvider clock, ILogger<TieringRun> logger)
+public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, CatalogReader catalog, IBlobVault vault, TimeProvider clock, ILogger<TieringRun> logger) : IWork
 {
     /// <summary>The index tag that infra/lifecycle.json matches.</summary>
     public const string Tag = "archive_after_years";
@@ -27,24 +28,17 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
     // Hosts' clocks differ, and what a crash left is finished later.
     private static readonly TimeSpan s_overlap = TimeSpan.FromDays(2);
 
-    /// <summary>One run over all clinics; at most <paramref name="most"/> packs of each. Returns how many packs were tagged.</summary>
-    public async Task<int> RunAsync(int most, CancellationToken cancellationToken)
-    {
-        int tagged = 0;
-        await foreach (ClinicId clinic in clinics.ReadAllAsync(cancellationToken))
-        {
-            try
-            {
-                tagged += await RunAsync(clinic, most, cancellationToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // One clinic's trouble must not keep the others waiting.
-                LogFailed(logger, e, clinic);
-            }
-        }
+    // Packs that are tagged in a slice.
+    private const int PacksOfSlice = 2000;
 
-        return tagged;
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
+    {
+        ClinicId clinic = slice.Clinic!.Value;
+        await RunAsync(clinic, PacksOfSlice, cancellationToken);
+        Row? state = await rows.FindAsync(RowTable.Work, clinic.Value, StateKey, cancellationToken);
+        int failed = state?.Text("failed")?.Split(',').Length ?? 0;
+        return state?.Text("after") is null ? SliceEnd.Finished(failed) : SliceEnd.More(null, failed: failed);
     }
 
     /// <summary>
@@ -150,9 +144,6 @@ public sealed partial class TieringRun(IRowStore rows, ClinicDirectory clinics, 
 
         return 1;
     }
-
-    [LoggerMessage(124, LogLevel.Error, "Tags of clinic {Clinic}'s packs could not be set; the next run tries again.", EventName = "TieringFailed")]
-    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 
     [LoggerMessage(128, LogLevel.Error, "The tag of pack {Pack} of clinic {Clinic} could not be set; a later run tries again.", EventName = "TieringPackFailed")]
     private static partial void LogPackFailed(ILogger logger, Exception exception, PackId pack, ClinicId clinic);

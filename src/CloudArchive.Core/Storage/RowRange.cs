@@ -78,3 +78,15 @@ public static class RowStoreExtensions
     public static async Task DeleteUnchangedAsync(this IRowStore rows, RowTable table, string partition, IReadOnlyList<Row> gone, CancellationToken cancellationToken) =>
         _ = await rows.TryDeleteAsync(table, partition, gone, cancellationToken);
 }
+
+/// <summary>Rows have no nulls.</summary>
+internal static class RowValues
+{
+    public static void AddUnlessNull(this Dictionary<string, object> values, string name, object? value)
+    {
+        if (value is not null)
+        {
+            values[name] = value;
+        }
+    }
+}

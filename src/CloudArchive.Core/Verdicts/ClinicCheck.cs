@@ -59,6 +59,9 @@ public sealed class ClinicCheck(ClinicDirectory clinics, VerdictReports reports,
 {
     private static readonly TimeSpan s_month = TimeSpan.FromDays(30);
 
+    /// <summary>By the clock that it looks with.</summary>
+    internal DateTimeOffset Now => clock.GetUtcNow();
+
     /// <summary>From when on silence counts.</summary>
     public VerdictLimits Limits => limits;
 

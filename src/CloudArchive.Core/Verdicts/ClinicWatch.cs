@@ -1,74 +1,97 @@
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Losses;
+using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using CloudArchive.Format.Verdicts;
 using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Verdicts;
 
-/// <summary>What a look at every clinic found.</summary>
-/// <param name="Silent">Clinics whose computers have all gone quiet.</param>
-/// <param name="NotSafe">Clinics that are not safe.</param>
-/// <param name="Failed">Clinics that could not be looked at, or of which an alert could not be raised.</param>
-public sealed record WatchResult(IReadOnlyList<ClinicId> Silent, IReadOnlyList<ClinicId> NotSafe, IReadOnlyList<ClinicId> Failed);
-
 /// <summary>
 /// Looks at every clinic, for what no report tells: computers that report no more, clinics of which nothing is heard at all, logs that nobody checks. A computer
 /// that was switched off, replaced or taken away backs up nothing, and nobody notices. An agent with nothing new to send still reports, so quiet is not idle.
+/// What was found of each lies in one partition, so that all of them are counted in a few queries.
 /// </summary>
-public sealed partial class ClinicWatch(ClinicDirectory clinics, ClinicCheck check, VerdictDesk desk, AlertDesk alerts, TimeProvider clock, ILogger<ClinicWatch> logger)
+public sealed partial class ClinicWatch(
+    IRowStore rows, ClinicDirectory clinics, ClinicCheck check, VerdictDesk desk, AlertDesk alerts, ILogger<ClinicWatch> logger) : IWork
 {
     private const string Agents = "agents";
 
-    /// <summary>One look. One clinic's trouble does not keep the others from theirs.</summary>
-    public async Task<WatchResult> RunAsync(CancellationToken cancellationToken)
+    /// <summary>The partition of <see cref="RowTable.Work"/> with a row for each clinic: what the last look found.</summary>
+    internal const string Partition = "$watch";
+
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
     {
-        Requester by = Requester.System("clinic-watch", "watch-" + Guid.CreateVersion7(clock.GetUtcNow()).ToString("N"));
-        List<ClinicId> silent = [], notSafe = [], failed = [];
-        await foreach (ClinicId id in clinics.ReadAllAsync(cancellationToken))
+        if (slice.Clinic is { } clinic)
         {
-            try
-            {
-                if (await clinics.FindAsync(id, cancellationToken) is not { } clinic)
-                {
-                    continue; // Being created.
-                }
-
-                CheckedClinic found = await check.RunAsync(clinic, cancellationToken);
-                if (found.Verdict.State == VerdictState.NotSafe)
-                {
-                    notSafe.Add(id);
-                }
-
-                if (IsSilent(found))
-                {
-                    silent.Add(id);
-                }
-
-                await FollowAsync(found, by, cancellationToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                failed.Add(id);
-                LogFailed(logger, e, id);
-            }
+            await RunAsync(clinic, slice.By, cancellationToken);
+        }
+        else
+        {
+            await CountAsync(cancellationToken);
         }
 
-        ArchiveMetrics.SilentClinics.Record(silent.Count);
-        ArchiveMetrics.ClinicsNotSafe.Record(notSafe.Count);
-        return new WatchResult(silent, notSafe, failed);
+        return SliceEnd.Finished();
+    }
+
+    /// <summary>Looks at a clinic; null where it is only being created. What could not be raised is thrown at the end, all together.</summary>
+    public async Task<WatchedClinic?> RunAsync(ClinicId id, Requester by, CancellationToken cancellationToken)
+    {
+        if (await clinics.FindAsync(id, cancellationToken) is not { } clinic)
+        {
+            return null;
+        }
+
+        CheckedClinic found = await check.RunAsync(clinic, cancellationToken);
+        WatchedClinic watched = new(id, IsSilent(found), found.Verdict.State);
+        Dictionary<string, object> values = new() { ["silent"] = watched.IsSilent, ["state"] = watched.State.ToString(), ["at"] = check.Now };
+        await rows.SubmitAsync(RowTable.Work, Partition, [new RowWrite.Upsert(id.Value, values)], cancellationToken);
+        await NoteDueAsync(id, cancellationToken);
+        await FollowAsync(found, by, cancellationToken);
+        return watched;
+    }
+
+    /// <summary>Counts what the last looks at all clinics found, for the metrics.</summary>
+    public async Task CountAsync(CancellationToken cancellationToken)
+    {
+        int silent = 0, notSafe = 0;
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, Partition, AlertRows.Indexed, cancellationToken))
+        {
+            silent += row.Values.GetValueOrDefault("silent") is true ? 1 : 0;
+            notSafe += row.Values.GetValueOrDefault("state") is nameof(VerdictState.NotSafe) ? 1 : 0;
+        }
+
+        ArchiveMetrics.SilentClinics.Record(silent);
+        ArchiveMetrics.ClinicsNotSafe.Record(notSafe);
+    }
+
+    /// <summary>An alert or a letter that waits, and of which the delivery was not told because a host died in that moment.</summary>
+    private async Task NoteDueAsync(ClinicId clinic, CancellationToken cancellationToken)
+    {
+        bool waits = false;
+        foreach (string kind in new[] { AlertRows.Due, LetterRows.Due })
+        {
+            waits = waits || (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(kind), 1, cancellationToken)).Count > 0;
+        }
+
+        if (waits && await rows.FindAsync(RowTable.Work, AlertRows.Index, clinic.Value, cancellationToken) is null)
+        {
+            await AlertRows.NoteDueAsync(rows, clinic.Value, cancellationToken);
+        }
     }
 
     /// <summary>Whether nothing was heard of any computer for too long. A clinic that has none has nothing to say.</summary>
-    private bool IsSilent(CheckedClinic found) => found.LastHeard is { } last && clock.GetUtcNow() - last > check.Limits.Silent;
+    private bool IsSilent(CheckedClinic found) => found.LastHeard is { } last && check.Now - last > check.Limits.Silent;
 
     private async Task FollowAsync(CheckedClinic found, Requester by, CancellationToken cancellationToken)
     {
         ClinicId id = found.Clinic.Id;
         IReadOnlyList<OpenAlert> open = await alerts.ListOpenAsync(id.Value, cancellationToken);
         List<Exception> failed = [];
-        DateTimeOffset now = clock.GetUtcNow();
+        DateTimeOffset now = check.Now;
         bool silent = IsSilent(found);
         if (silent)
         {
@@ -145,11 +168,14 @@ public sealed partial class ClinicWatch(ClinicDirectory clinics, ClinicCheck che
     /// <summary>A computer that enrolled a moment ago and has not reported yet is not safe, and no alert either: its first backup may be under way.</summary>
     private bool IsNew(CheckedClinic found, ComputerVerdict computer) =>
         !found.Reports.ContainsKey(AgentId.Parse(computer.Agent))
-        && found.Agents.First(agent => agent.Id.ToString() == computer.Agent) is var agent && clock.GetUtcNow() - agent.EnrolledAt <= check.Limits.Silent;
+        && found.Agents.First(agent => agent.Id.ToString() == computer.Agent) is var agent && check.Now - agent.EnrolledAt <= check.Limits.Silent;
 
     [LoggerMessage(111, LogLevel.Warning, "Clinic {Clinic} was last heard of {Days} days ago.", EventName = "ClinicSilent")]
     private static partial void LogSilent(ILogger logger, ClinicId clinic, int days);
-
-    [LoggerMessage(114, LogLevel.Error, "Clinic {Clinic} could not be looked at whole; the next look does it.")]
-    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
 }
+
+/// <summary>What a look at a clinic found.</summary>
+/// <param name="Clinic">The clinic.</param>
+/// <param name="IsSilent">Whether its computers have all gone quiet.</param>
+/// <param name="State">Whether it is safe.</param>
+public sealed record WatchedClinic(ClinicId Clinic, bool IsSilent, VerdictState State);

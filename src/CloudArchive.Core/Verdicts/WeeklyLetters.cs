@@ -1,70 +1,56 @@
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Verdicts;
-using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Verdicts;
 
 /// <summary>
-/// Every week a letter to each clinic's contact, and one about all clinics to the operator: all safe, or not, and why. That it does not come says something
-/// too. Only written where mail is configured; <see cref="AlertDelivery"/> sends it.
+/// Every week a letter to a clinic's contact: all safe, or not, and why. That it does not come says something too. Only written where mail is configured;
+/// <see cref="AlertDelivery"/> sends it. What each says is kept for the operator's <see cref="WeeklySummary"/>.
 /// </summary>
-public sealed partial class WeeklyLetters(IRowStore rows, ClinicDirectory clinics, ClinicCheck check, TimeProvider clock, ILogger<WeeklyLetters> logger, IMailer? mailer = null)
+public sealed class WeeklyLetters(IRowStore rows, ClinicDirectory clinics, ClinicCheck check, TimeProvider clock, IMailer? mailer = null) : IWork
 {
-    /// <summary>When, as NCRONTAB with six fields, UTC: on Mondays, when practices open in Europe.</summary>
-    public const string Ncrontab = "0 0 6 * * 1";
+    /// <summary>When in the week: on Mondays at 06:00 UTC, when practices open in Europe.</summary>
+    public static readonly TimeSpan At = TimeSpan.FromHours(6);
+
+    /// <summary>The partition of <see cref="RowTable.Work"/> with a row for each clinic: what was found this week.</summary>
+    internal const string Partition = "$weekly";
+
+    /// <summary>The longest list.</summary>
+    internal const int MostLines = 100;
 
     private const string LastKey = "weekly-letter";
-    private const int MostLines = 100;
 
-    /// <summary>Writes this week's. Repeating it on the same day writes none anew.</summary>
-    /// <returns>How many were written, and how many clinics could not be looked at.</returns>
-    public async Task<(int Written, int Failed)> RunAsync(CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
     {
-        if (mailer is null)
+        await RunAsync(slice.Clinic!.Value, cancellationToken);
+        return SliceEnd.Finished();
+    }
+
+    /// <summary>Writes a clinic's. Repeating it on the same day writes none anew. True where one was written.</summary>
+    public async Task<bool> RunAsync(ClinicId id, CancellationToken cancellationToken)
+    {
+        if (mailer is null || await clinics.FindAsync(id, cancellationToken) is not { } clinic)
         {
-            return (0, 0);
+            return false;
         }
 
         DateTimeOffset now = clock.GetUtcNow();
-        int written = 0, failed = 0, safe = 0;
-        List<string> others = [];
-        await foreach (ClinicId id in clinics.ReadAllAsync(cancellationToken))
+        CheckedClinic found = await check.RunAsync(clinic, cancellationToken);
+        IReadOnlyList<string> reasons = VerdictReasons.Of(found, now);
+        Dictionary<string, object> values = new() { ["at"] = now };
+        if (found.Verdict.State != VerdictState.Safe)
         {
-            try
-            {
-                if (await clinics.FindAsync(id, cancellationToken) is not { } clinic)
-                {
-                    continue;
-                }
-
-                CheckedClinic found = await check.RunAsync(clinic, cancellationToken);
-                IReadOnlyList<string> reasons = VerdictReasons.Of(found, now);
-                safe += found.Verdict.State == VerdictState.Safe ? 1 : 0;
-                if (found.Verdict.State != VerdictState.Safe)
-                {
-                    others.Add($"{VerdictReasons.Word(found.Verdict.State)}: {clinic.Name} ({id}). {reasons[0]}{(reasons.Count > 1 ? $" And {reasons.Count - 1} more." : "")}");
-                }
-
-                if (clinic.Contact is not null && await WriteAsync(Of(found, reasons, now), now, cancellationToken))
-                {
-                    written++;
-                }
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // A clinic that cannot be looked at is told of as such, and keeps no other from its letter.
-                failed++;
-                others.Add($"Not checked: {id}. The service's log says why.");
-                LogFailed(logger, e, id);
-            }
+            values["line"] = $"{VerdictReasons.Word(found.Verdict.State)}: {clinic.Name} ({id}). {reasons[0]}{(reasons.Count > 1 ? $" And {reasons.Count - 1} more." : "")}";
         }
 
-        Notice all = OfAll(safe, others, now);
-        return (written + (await WriteAsync(all, now, cancellationToken) ? 1 : 0), failed);
+        await rows.SubmitAsync(RowTable.Work, Partition, [new RowWrite.Upsert(id.Value, values)], cancellationToken);
+        return clinic.Contact is not null && await TryWriteAsync(rows, Of(found, reasons, now), now, cancellationToken);
     }
 
     /// <summary>A clinic's letter.</summary>
@@ -86,17 +72,10 @@ public sealed partial class WeeklyLetters(IRowStore rows, ClinicDirectory clinic
         return new Notice(Letter.NewId($"weekly {id}", now), id, NoticeKind.Weekly, now, title, [.. lines.Take(MostLines)]);
     }
 
-    private static Notice OfAll(int safe, List<string> others, DateTimeOffset now)
-    {
-        string title = others.Count == 0 ? $"All safe ({safe} clinics)" : $"{others.Count} of {safe + others.Count} clinics want a look";
-        string more = others.Count > MostLines ? $"And {others.Count - MostLines} more: see the portal." : "";
-        string[] lines = [$"{safe} clinics are safe: every file that was found there is in the archive, or was excluded on purpose.", .. others.Order(StringComparer.Ordinal).Take(MostLines), more];
-        return new Notice(Letter.NewId("weekly", now), AuditEntry.SystemLog, NoticeKind.Weekly, now, title, [.. lines.Where(line => line.Length > 0)]);
-    }
-
     private static string Computers(int count) => count == 1 ? "1 computer" : $"{count} computers";
 
-    private async Task<bool> WriteAsync(Notice notice, DateTimeOffset now, CancellationToken cancellationToken)
+    /// <summary>Writes a letter; false where it was written today.</summary>
+    internal static async Task<bool> TryWriteAsync(IRowStore rows, Notice notice, DateTimeOffset now, CancellationToken cancellationToken)
     {
         Row? before = await rows.FindAsync(RowTable.Work, notice.Log, LastKey, cancellationToken);
         if (before?.Text("letter") == notice.Id)
@@ -109,6 +88,7 @@ public sealed partial class WeeklyLetters(IRowStore rows, ClinicDirectory clinic
         try
         {
             await rows.SubmitAsync(RowTable.Work, notice.Log, [.. LetterRows.Insert(new Letter(notice.Id, notice, DeliveryState.Begin(now)), now), note], cancellationToken);
+            await AlertRows.NoteDueAsync(rows, notice.Log, cancellationToken);
             return true;
         }
         catch (RowConflictException)
@@ -116,9 +96,64 @@ public sealed partial class WeeklyLetters(IRowStore rows, ClinicDirectory clinic
             return false; // Another host wrote it a moment ago.
         }
     }
+}
 
-    [LoggerMessage(122, LogLevel.Error, "Clinic {Clinic} gets no letter this week.")]
-    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic);
+/// <summary>Every week a letter about all clinics to the operator, from what <see cref="WeeklyLetters"/> found of each; of which nothing was found, that is told.</summary>
+public sealed class WeeklySummary(IRowStore rows, ClinicDirectory clinics, TimeProvider clock, IMailer? mailer = null) : IWork
+{
+    /// <summary>When in the week: three hours after the clinics' letters, which are written by then.</summary>
+    public static readonly TimeSpan At = WeeklyLetters.At + TimeSpan.FromHours(3);
+
+    // What is older is last week's.
+    private static readonly TimeSpan s_fresh = TimeSpan.FromDays(1);
+
+    /// <inheritdoc/>
+    public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
+    {
+        await RunAsync(cancellationToken);
+        return SliceEnd.Finished();
+    }
+
+    /// <summary>Writes it. Repeating it on the same day writes none anew. True where it was written.</summary>
+    public async Task<bool> RunAsync(CancellationToken cancellationToken)
+    {
+        if (mailer is null)
+        {
+            return false;
+        }
+
+        DateTimeOffset now = clock.GetUtcNow();
+        Dictionary<string, Row> found = [];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, WeeklyLetters.Partition, AlertRows.Indexed, cancellationToken))
+        {
+            found[row.Key] = row;
+        }
+
+        int safe = 0;
+        List<string> others = [];
+        await foreach (ClinicId id in clinics.ReadAllAsync(cancellationToken))
+        {
+            bool known = found.TryGetValue(id.Value, out Row? row) && row.Values.GetValueOrDefault("at") is DateTimeOffset at && now - at <= s_fresh;
+            if (known && row!.Values.GetValueOrDefault("line") is not string)
+            {
+                safe++;
+            }
+            else
+            {
+                others.Add(known ? row!.Text("line")! : $"Not checked: {id}. The service's log says why.");
+            }
+        }
+
+        return await WeeklyLetters.TryWriteAsync(rows, OfAll(safe, others, now), now, cancellationToken);
+    }
+
+    private static Notice OfAll(int safe, List<string> others, DateTimeOffset now)
+    {
+        string title = others.Count == 0 ? $"All safe ({safe} clinics)" : $"{others.Count} of {safe + others.Count} clinics want a look";
+        string more = others.Count > WeeklyLetters.MostLines ? $"And {others.Count - WeeklyLetters.MostLines} more: see the portal." : "";
+        string[] lines = [$"{safe} clinics are safe: every file that was found there is in the archive, or was excluded on purpose.", .. others.Order(StringComparer.Ordinal).Take(WeeklyLetters.MostLines), more];
+        return new Notice(Letter.NewId("weekly", now), AuditEntry.SystemLog, NoticeKind.Weekly, now, title, [.. lines.Where(line => line.Length > 0)]);
+    }
 }
 
 /// <summary>A clinic's verdict in sentences, wherever people read it.</summary>

@@ -9,6 +9,7 @@ internal enum AzuriteService
 {
     Blob,
     Table,
+    Queue,
 }
 
 /// <summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using CloudArchive.Azure.Blobs;
+using CloudArchive.Azure.Queues;
 using CloudArchive.Azure.Tables;
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Worm;
@@ -13,7 +14,7 @@ namespace CloudArchive.LocalHost.Storage;
 /// <param name="AzuritePackage">The folder of the npm package; null: the nearest <c>node_modules/azurite</c> above the program or the working folder.</param>
 public sealed record LocalStorageOptions(string Folder, int? BlobPort = null, string? AzuritePackage = null);
 
-/// <summary>Blob and table storage on this machine: Azurite, and the WORM layer before its blobs. The tests and LocalHost run the same.</summary>
+/// <summary>Blobs, tables and a queue on this machine: Azurite, and the WORM layer before its blobs. The tests and LocalHost run the same.</summary>
 public sealed class LocalStorage : IAsyncDisposable
 {
     private readonly Stack<IAsyncDisposable> _parts;
@@ -36,6 +37,9 @@ public sealed class LocalStorage : IAsyncDisposable
     /// <summary>Ready: the tables are there.</summary>
     public RowStore Rows { get; }
 
+    /// <summary>Ready: the queue is there.</summary>
+    public WorkQueue Queue { get; private init; } = null!;
+
     /// <summary>The account's blobs, behind the WORM layer.</summary>
     public Uri BlobUrl { get; }
 
@@ -44,6 +48,9 @@ public sealed class LocalStorage : IAsyncDisposable
 
     /// <summary>The account and its key.</summary>
     public StorageAccount Account { get; }
+
+    /// <summary>Another queue, by its name: for the tests that have one each.</summary>
+    internal Func<string, WorkQueue> OpenQueue { get; private init; } = null!;
 
     /// <summary>The emulator behind the WORM layer: for the tests that try to get past it.</summary>
     internal Uri EmulatorUrl { get; private init; } = null!;
@@ -77,8 +84,9 @@ public sealed class LocalStorage : IAsyncDisposable
 
             Task<AzuriteProcess> startBlobs = AzuriteProcess.StartAsync(AzuriteService.Blob, package, blobFolder, hidden, cancellationToken);
             Task<AzuriteProcess> startTables = AzuriteProcess.StartAsync(AzuriteService.Table, package, Path.Combine(folder, "azurite", "table"), account, cancellationToken);
-            await Task.WhenAll(startBlobs, startTables).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-            foreach (Task<AzuriteProcess> started in (Task<AzuriteProcess>[])[startBlobs, startTables])
+            Task<AzuriteProcess> startQueues = AzuriteProcess.StartAsync(AzuriteService.Queue, package, Path.Combine(folder, "azurite", "queue"), hidden, cancellationToken);
+            await Task.WhenAll(startBlobs, startTables, startQueues).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            foreach (Task<AzuriteProcess> started in (Task<AzuriteProcess>[])[startBlobs, startTables, startQueues])
             {
                 if (started.IsCompletedSuccessfully)
                 {
@@ -88,6 +96,7 @@ public sealed class LocalStorage : IAsyncDisposable
 
             AzuriteProcess blobs = await startBlobs;
             AzuriteProcess tables = await startTables;
+            AzuriteProcess queues = await startQueues;
             Upstream upstream = new(blobs.Port, hidden);
             parts.Push(new Owned(upstream));
             string portFile = Path.Combine(folder, "blob-port");
@@ -95,12 +104,16 @@ public sealed class LocalStorage : IAsyncDisposable
             parts.Push(worm);
             PrivateFile.Write(portFile, Encoding.ASCII.GetBytes(worm.Url.Port.ToString(CultureInfo.InvariantCulture)));
 
-            LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs, tables], clock)
+            WorkQueue OpenQueue(string name) => WorkQueue.Connect(new Uri($"http://127.0.0.1:{queues.Port}/{hidden.Name}"), hidden.Name, hidden.Key, name);
+            LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs, tables, queues], clock)
             {
+                Queue = OpenQueue(WorkQueue.Name),
+                OpenQueue = OpenQueue,
                 EmulatorUrl = new Uri($"http://127.0.0.1:{blobs.Port}/{account.Name}"),
             };
             await storage.Vault.EnsureReadyAsync(cancellationToken);
             await storage.Rows.EnsureReadyAsync(cancellationToken);
+            await storage.Queue.EnsureReadyAsync(cancellationToken);
             return storage;
         }
         catch

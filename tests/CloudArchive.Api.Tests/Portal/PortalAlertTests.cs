@@ -32,7 +32,7 @@ public sealed class PortalAlertTests(SharedStorage shared)
         Assert.Contains("About to be sent", waiting.Text, StringComparison.Ordinal);
 
         // There is no webhook here: it becomes a dead letter.
-        await host.Services.GetRequiredService<AlertDelivery>().RunAsync(Cancel);
+        await host.Services.GetRequiredService<AlertDelivery>().RunAsync(Requester.System("alerts", "test"), Cancel);
         Assert.DoesNotContain("/retry", (await compliance.GetAsync(page)).Html, StringComparison.Ordinal);
         PortalAnswer dead = await admin.GetAsync(page);
         Assert.Contains("Not delivered", dead.Text, StringComparison.Ordinal);

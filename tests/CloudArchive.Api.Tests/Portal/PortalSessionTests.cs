@@ -1,6 +1,7 @@
 using System.Net;
 using CloudArchive.Api.Portal;
 using CloudArchive.Api.Tests.Support;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
 using CloudArchive.Format;

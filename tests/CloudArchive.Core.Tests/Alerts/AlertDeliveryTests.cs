@@ -93,7 +93,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
         await RaiseAsync(Failed);
         using Webhook webhook = new(_receiver.Target, _clock);
         AlertDelivery dying = new(new DyingStore(_rows, survives: 1), new Outbox(new DyingStore(_rows, survives: 0), new AuditLog(_rows, _clock), _clock), Desk, [webhook], _clock, NullLogger<AlertDelivery>.Instance);
-        Assert.Equal(new AlertDeliveryRun(0, 0, 0), await dying.RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(0, 0, 0), await dying.RunAsync(Timer, Cancel));
         Assert.Equal(AlertDeliveryStatus.Waiting, (await OnlyAsync()).Delivery.Status);
 
         Assert.Equal(new AlertDeliveryRun(0, 0, 0), await RunAsync());
@@ -155,7 +155,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
         }
 
         AlertDelivery delivery = Delivery(new Webhook(away, _clock));
-        Assert.Equal(new AlertDeliveryRun(0, 5, 0), await delivery.RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(0, 5, 0), await delivery.RunAsync(Timer, Cancel));
         (IReadOnlyList<RaisedAlert> all, _) = await List.ListAsync(Clinic.Value, alert => alert.Delivery.Status == AlertDeliveryStatus.Waiting, null, 100, Cancel);
         Assert.Equal(12, all.Count);
         Assert.Equal(5, all.Count(alert => alert.Delivery.LastError == "The receiver could not be reached (ConnectionRefused)."));
@@ -165,7 +165,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
     public async Task Without_a_channel_an_alert_is_a_dead_letter_at_once()
     {
         await RaiseAsync(Failed);
-        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery().RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery().RunAsync(Timer, Cancel));
         Assert.Equal("No webhook and no mail server is configured.", (await OnlyAsync(AlertDeliveryStatus.Failed)).Delivery.LastError);
         Assert.Equal(AuditActions.AlertUndelivered, (await LogAsync(Clinic.Value))[^1].Action);
     }
@@ -175,14 +175,14 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
     {
         Channel webhook = new("webhook"), mail = new("mail-operator") { Outcome = SendOutcome.Failed("The mail server could not be reached (ConnectionRefused).") };
         await RaiseAsync(Failed);
-        Assert.Equal(new AlertDeliveryRun(0, 1, 0), await Delivery(webhook, mail).RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(0, 1, 0), await Delivery(webhook, mail).RunAsync(Timer, Cancel));
         RaisedAlert waiting = await OnlyAsync();
         Assert.Equal(["webhook"], waiting.Delivery.Sent);
         Assert.Equal("mail-operator: The mail server could not be reached (ConnectionRefused).", waiting.Delivery.LastError);
 
         mail.Outcome = SendOutcome.Sent;
         _clock.Advance(AlertDelivery.Waits[0]);
-        Assert.Equal(new AlertDeliveryRun(1, 0, 0), await Delivery(webhook, mail).RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(1, 0, 0), await Delivery(webhook, mail).RunAsync(Timer, Cancel));
         Assert.Equal((1, 2), (webhook.Got.Count, mail.Got.Count));
         Assert.Single(mail.Got.Select(notice => notice.Id).Distinct());
         Assert.Equal((AlertDeliveryStatus.Delivered, null), ((await OnlyAsync()).Delivery.Status, (await OnlyAsync()).Delivery.LastError));
@@ -194,7 +194,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
     {
         Channel webhook = new("webhook"), mail = new("mail-clinic") { Outcome = SendOutcome.Refused("The mail server does not take mail for that address (550).") };
         await RaiseAsync(Failed);
-        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery(webhook, mail).RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery(webhook, mail).RunAsync(Timer, Cancel));
         IReadOnlyList<RaisedAlert> all = (await List.ListAsync(Clinic.Value, null, null, 10, Cancel)).Alerts;
         RaisedAlert told = Assert.Single(all, alert => alert.Alert.Cause == AlertCause.MailUndeliverable);
         Assert.Equal("mail-clinic", told.Alert.Subject);
@@ -202,7 +202,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
 
         // It goes to the webhook; the channel that it is about says itself that it is not concerned (MailChannelTests).
         mail.Outcome = SendOutcome.NotConcerned;
-        Assert.Equal(new AlertDeliveryRun(1, 0, 0), await Delivery(webhook, mail).RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(1, 0, 0), await Delivery(webhook, mail).RunAsync(Timer, Cancel));
         Assert.Equal([NoticeKind.AlertRaised, NoticeKind.AlertRaised], webhook.Got.Select(notice => notice.Kind));
     }
 
@@ -210,7 +210,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
     public async Task An_alert_that_concerns_nobody_is_a_dead_letter_that_says_so()
     {
         await RaiseAsync(Failed);
-        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery(new Channel("mail-clinic") { Outcome = SendOutcome.NotConcerned }).RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(0, 0, 1), await Delivery(new Channel("mail-clinic") { Outcome = SendOutcome.NotConcerned }).RunAsync(Timer, Cancel));
         Assert.Equal("Nobody is configured to be told of it.", (await OnlyAsync()).Delivery.LastError);
     }
 
@@ -223,7 +223,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
             await RaiseAsync(Failed with { Subject = $"run-{i}" });
         }
 
-        Assert.Equal(new AlertDeliveryRun(0, 9, 0), await Delivery(webhook, mail).RunAsync(Cancel));
+        Assert.Equal(new AlertDeliveryRun(0, 9, 0), await Delivery(webhook, mail).RunAsync(Timer, Cancel));
         Assert.Equal((9, 5), (webhook.Got.Count, mail.Got.Count));
     }
 
@@ -267,7 +267,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
         Assert.Empty(await LogAsync(AuditEntry.SystemLog));
         _clock.Advance(TimeSpan.FromHours(1));
         Core.Packs.Reconciler reconciler = new(_rows, null!, null!, null!, new Outbox(_rows, new AuditLog(_rows, _clock), _clock), _clock, NullLogger<Core.Packs.Reconciler>.Instance);
-        Assert.Equal(1, (await reconciler.RunAsync(10, Cancel)).Entries);
+        Assert.Equal(1, (await reconciler.RunOwnAsync(Cancel)).Entries);
         Assert.Equal(AuditActions.AlertRaised, Assert.Single(await LogAsync(AuditEntry.SystemLog)).Action);
     }
 
@@ -283,7 +283,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
     private async Task<AlertDeliveryRun> RunAsync()
     {
         using Webhook webhook = new(_receiver.Target, _clock);
-        return await Delivery(webhook).RunAsync(Cancel);
+        return await Delivery(webhook).RunAsync(Timer, Cancel);
     }
 
     private async Task<RaisedAlert> OnlyAsync(AlertDeliveryStatus? delivery = null) => 

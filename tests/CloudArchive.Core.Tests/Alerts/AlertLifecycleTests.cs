@@ -122,14 +122,14 @@ public sealed class AlertLifecycleTests
         Recorder recorder = new();
         await Desk.RaiseAsync(Pending, Watch, Cancel);
         await Desk.EndAsync(Clinic, Pending.Cause, Pending.Subject, Watch, Cancel);
-        await Delivery(recorder).RunAsync(Cancel);
+        await Delivery(recorder).RunAsync(Watch, Cancel);
         Assert.Equal([NoticeKind.AlertRaised], recorder.Got.Select(notice => notice.Kind));
 
         _clock.Advance(TimeSpan.FromDays(1));
         await Desk.RaiseAsync(Pending, Watch, Cancel);
-        await Delivery(recorder).RunAsync(Cancel);
+        await Delivery(recorder).RunAsync(Watch, Cancel);
         await Desk.EndAsync(Clinic, Pending.Cause, Pending.Subject, Watch, Cancel);
-        await Delivery(recorder).RunAsync(Cancel);
+        await Delivery(recorder).RunAsync(Watch, Cancel);
         Notice over = recorder.Got[^1];
         Assert.Equal((NoticeKind.AlertClosed, "Over: files not backed up"), (over.Kind, over.Title));
         Assert.Contains(Pending.Message, over.Lines);
@@ -142,14 +142,14 @@ public sealed class AlertLifecycleTests
     {
         Recorder recorder = new();
         await Desk.RaiseAsync(Pending, Watch, Cancel);
-        await Delivery(recorder).RunAsync(Cancel);
+        await Delivery(recorder).RunAsync(Watch, Cancel);
         await Desk.EndAsync(Clinic, Pending.Cause, Pending.Subject, Watch, Cancel);
         recorder.Outcome = SendOutcome.Failed("The mail server could not be reached (ConnectionRefused).");
         int attempts = 0;
         for (DateTimeOffset end = Now.AddDays(4); Now < end; _clock.Advance(TimeSpan.FromMinutes(5)))
         {
             int before = recorder.Got.Count;
-            await Delivery(recorder).RunAsync(Cancel);
+            await Delivery(recorder).RunAsync(Watch, Cancel);
             attempts += recorder.Got.Count - before;
         }
 

@@ -240,10 +240,10 @@ public sealed class KeyRewrapTests(SharedStorage shared) : IAsyncLifetime
         return (packs, rewrapped);
     }
 
-    /// <summary>The timer's run, for this clinic: others' keys are not in this test's folder, and each is one failure.</summary>
+    /// <summary>The daily job.</summary>
     private static async Task RunTimerAsync(Archive archive, TestClinic clinic)
     {
-        await archive.RewrapRun.RunAsync(TimeSpan.FromHours(1), Cancel);
+        await archive.RewrapRun.RunAsync(clinic.Id, TimeSpan.FromHours(1), Requester.System("rewrap", "test"), Cancel);
         Assert.NotNull(await StateAsync(clinic));
     }
 

@@ -32,12 +32,13 @@ public sealed class CommitEntriesTests(SharedStorage shared)
         SealedPack[] later = [await BackUpAsync(again), await BackUpAsync(again)];
 
         // Nothing but the receipts knows: two of five name entries of the later ones.
-        Checkpoints checkpoints = new(again.Reader, archive.Vault, shared.Keys, archive.Clock);
+        LogStates states = new(archive.Rows, archive.Clock);
+        Checkpoints checkpoints = new(again.Reader, archive.Vault, shared.Keys, states, archive.Clock);
         await checkpoints.MakeAsync(id.Value, Cancel);
         IReadOnlyList<MissingEntry> missing = await again.Commits.FindMissingAsync(id, Cancel);
         Assert.Equal([(one.Opened.Pack, later[0].Opened.Pack), (two.Opened.Pack, later[1].Opened.Pack)], missing.Select(entry => (entry.Pack, entry.Other!.Value)));
-        LogCheck check = new(archive.Rows, again.Reader, checkpoints, again.Commits, again.Alerts, archive.Clock, NullLogger<LogCheck>.Instance);
-        Assert.Equal([id.Value], (await check.RunAsync(TimeSpan.FromHours(1), Cancel)).Damaged);
+        LogCheck check = new(again.Reader, checkpoints, again.Commits, again.Alerts, states, archive.Clock, NullLogger<LogCheck>.Instance);
+        Assert.False((await check.RunAsync(id.Value, null, TimeSpan.FromHours(1), Archive.Admin, Cancel)).Holds);
         RaisedAlert alert = Assert.Single((await new AlertList(archive.Rows, again.Outbox, archive.Clock).ListAsync(id.Value, null, null, 100, Cancel)).Alerts);
         Assert.Equal((AlertCause.LogDamaged, "commits"), (alert.Alert.Cause, alert.Alert.Subject));
 

@@ -5,7 +5,6 @@ using CloudArchive.Core.Tests.Retention;
 using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CloudArchive.Core.Tests.Packs;
 
@@ -27,8 +26,8 @@ public sealed class ReconcilerTests(SharedStorage shared)
         archive.Clock.Advance(PackReconciliation.Grace);
         SealedPack young = await clinic.SealAsync();
 
-        Reconciliation run = await Only(archive, clinic.Id).RunAsync(100, Cancel);
-        Assert.Equal((1, 1, 0, true), (run.Completed, run.Cleared, run.Failed, run.Finished));
+        Reconciliation run = await archive.Reconciler.RunAsync(clinic.Id, null, 100, Cancel);
+        Assert.Equal((1, 1, 0, null), (run.Completed, run.Cleared, run.Failed, run.Next));
         Assert.NotNull((await archive.Catalog.FindPackAsync(clinic.Id, committing.Opened.Pack, Cancel))!.Receipt);
         Assert.Null(await shared.Storage.Vault.FindAsync(BlobName.Pack(clinic.Id, abandoned.Opened.Pack), Cancel));
         Assert.Equal(PackState.Open, (await archive.Packs.FindAsync(clinic.Id, young.Opened.Pack, Cancel))!.State);
@@ -54,37 +53,32 @@ public sealed class ReconcilerTests(SharedStorage shared)
         archive.Vault.Overwrite(blob, "and again"u8.ToArray());
         archive.Vault.Lease(blob);
         archive.Clock.Advance(PackReconciliation.ForgetAfter);
-        Assert.Equal((1, 0), (await archive.Core.Reconciler.RunAsync(100, Cancel)) is var run ? (run.Cleared, run.Failed) : default);
+        Assert.Equal((1, 0), (await archive.Core.Reconciler.RunAsync(id, null, 100, Cancel)) is var run ? (run.Cleared, run.Failed) : default);
         Assert.Empty(archive.Vault.All(VaultArea.Packs));
         Assert.Empty(archive.Vault.AllSnapshots(VaultArea.Packs));
         Assert.Null(await archive.Core.Packs.FindAsync(id, pack.Opened.Pack, Cancel));
     }
 
     [Fact]
-    public async Task A_run_is_bounded_and_the_next_one_goes_on_where_it_stopped()
+    public async Task A_run_is_bounded_also_by_what_is_not_due_and_the_next_one_goes_on_where_it_stopped()
     {
         Archive archive = Archive.On(shared);
-        TestClinic[] clinics = [await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive), await TestClinic.CreateAsync(archive)];
-        foreach (TestClinic clinic in clinics)
-        {
-            await clinic.SealAsync();
-        }
-
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        await clinic.SealAsync();
+        await clinic.SealAsync();
         archive.Clock.Advance(PackReconciliation.AbandonAfter);
-        Reconciler reconciler = Only(archive, [.. clinics.Select(clinic => clinic.Id)]);
-        int cleared = 0;
-        for (int i = 0; i < 3; i++)
+        SealedPack young = await clinic.SealAsync();
+        PackId? after = null;
+        List<int> cleared = [];
+        do
         {
-            Reconciliation run = await reconciler.RunAsync(1, Cancel);
-            Assert.Equal((1, i == 2), (run.Cleared, run.Finished));
-            cleared += run.Cleared;
+            Reconciliation run = await archive.Reconciler.RunAsync(clinic.Id, after, 1, Cancel);
+            cleared.Add(run.Cleared);
+            after = run.Next;
         }
-
-        Assert.Equal(3, cleared);
-        foreach (TestClinic clinic in clinics)
-        {
-            Assert.Empty(await archive.Packs.ListAsync(clinic.Id, null, 10, Cancel));
-        }
+        while (after is not null);
+        Assert.Equal([1, 1, 0, 0], cleared);
+        Assert.Equal([young.Opened.Pack], (await archive.Packs.ListAsync(clinic.Id, null, 10, Cancel)).Select(pack => pack.Pack));
     }
 
     [Fact]
@@ -103,7 +97,7 @@ public sealed class ReconcilerTests(SharedStorage shared)
         Row chunk = (await shared.Storage.Rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix($"sidecar:{packs[0].Opened.Pack}:"), 1, Cancel))[0];
         await shared.Storage.Rows.SubmitAsync(RowTable.Work, clinic.Id.Value, [new RowWrite.Upsert(chunk.Key, new Dictionary<string, object> { ["bytes"] = new byte[] { 3, 0 } })], Cancel);
         archive.Clock.Advance(PackReconciliation.Grace);
-        Reconciliation run = await Only(archive, clinic.Id).RunAsync(100, Cancel);
+        Reconciliation run = await archive.Reconciler.RunAsync(clinic.Id, null, 100, Cancel);
         Assert.Equal((1, 1), (run.Completed, run.Failed));
         Assert.NotNull((await archive.Catalog.FindPackAsync(clinic.Id, packs[1].Opened.Pack, Cancel))!.Receipt);
     }
@@ -117,7 +111,7 @@ public sealed class ReconcilerTests(SharedStorage shared)
         await TestClinic.UploadAsync(pack, [1, 2, 3]);
         await Assert.ThrowsAsync<RefusedException>(() => clinic.CommitAsync(pack));
         archive.Clock.Advance(PackReconciliation.ForgetAfter);
-        await Only(archive, clinic.Id).RunAsync(100, Cancel);
+        await archive.Reconciler.RunAsync(clinic.Id, null, 100, Cancel);
         Assert.Null(await archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, Cancel));
         Assert.Empty(await shared.Storage.Rows.QueryAsync(RowTable.Work, clinic.Id.Value, RowRange.Prefix("sidecar:"), 10, Cancel));
     }
@@ -135,7 +129,7 @@ public sealed class ReconcilerTests(SharedStorage shared)
         await RecordAsync(clinic, bad);
         SealedPack gone = await clinic.SealAsync();
         archive.Clock.Advance(PackReconciliation.AbandonAfter);
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => Only(archive, clinic.Id).RunAsync(100, Cancel))));
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => archive.Reconciler.RunAsync(clinic.Id, null, 100, Cancel))));
         IReadOnlyList<AuditEntry> log = await clinic.LogAsync();
         Assert.Single(log, entry => entry.Action == AuditActions.PackCommitted && entry.Outcome == AuditOutcome.Success);
         Assert.Single(log, entry => entry.Action == AuditActions.PackCommitted && entry.Outcome == AuditOutcome.Refused);
@@ -146,38 +140,5 @@ public sealed class ReconcilerTests(SharedStorage shared)
     {
         InFlightPack row = (await clinic.Archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, Cancel))!;
         Assert.NotNull(await clinic.Archive.Packs.RecordIntentAsync(row, Format.Packs.Sidecars.Serialize(pack.Sidecar), Cancel));
-    }
-
-    /// <summary>A reconciler that sees these clinics alone: other tests' packs are none of its business. It has a cursor of its own.</summary>
-    private static Reconciler Only(Archive archive, params ClinicId[] clinics) =>
-        new(new SomePartitions(archive.Rows, clinics), archive.Reconciliation, archive.Rehydration, archive.Losses, archive.Outbox, archive.Clock, NullLogger<Reconciler>.Instance);
-
-    private sealed class SomePartitions(IRowStore inner, ClinicId[] clinics) : IRowStore
-    {
-        private const string CursorPartition = "$reconciler";
-        private readonly string _own = "$cursor-" + Guid.NewGuid().ToString("N");
-
-        public Task EnsureReadyAsync(CancellationToken cancellationToken) => inner.EnsureReadyAsync(cancellationToken);
-
-        public Task<Row?> FindAsync(RowTable table, string partition, string key, CancellationToken cancellationToken) => inner.FindAsync(table, Own(partition), key, cancellationToken);
-
-        public Task<IReadOnlyList<Row>> QueryAsync(RowTable table, string partition, string from, string to, int take, CancellationToken cancellationToken) =>
-            inner.QueryAsync(table, Own(partition), from, to, take, cancellationToken);
-
-        public async IAsyncEnumerable<string> PartitionsAsync(RowTable table, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
-        {
-            await foreach (string partition in inner.PartitionsAsync(table, cancellationToken))
-            {
-                if (clinics.Any(clinic => clinic.Value == partition))
-                {
-                    yield return partition;
-                }
-            }
-        }
-
-        public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken) =>
-            inner.SubmitAsync(table, Own(partition), writes, cancellationToken);
-
-        private string Own(string partition) => partition == CursorPartition ? _own : partition;
     }
 }

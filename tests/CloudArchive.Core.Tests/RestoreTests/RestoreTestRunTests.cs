@@ -298,7 +298,7 @@ public sealed class RestoreTestRunTests(SharedStorage shared)
         Assert.False(await tiered.TestRunner.RunAsync(clinic.Id, TimeSpan.FromHours(1), _timer, Cancel));
         Assert.False(tiers.Asked);
         Assert.Equal(1, (await archive.Tests.GetAsync(clinic.Id, WorkId.Parse(started.Id), Cancel)).Passed);
-        await tiered.Reconciler.RunAsync(10_000, Cancel);
+        await tiered.Reconciler.RunAsync(clinic.Id, null, 10_000, Cancel);
         Assert.True(tiers.Asked);
         archive.Clock.Advance(TimeSpan.FromHours(12));
         Assert.False(await tiered.TestRunner.RunAsync(clinic.Id, TimeSpan.FromHours(1), _timer, Cancel));

@@ -59,7 +59,7 @@ internal sealed class Archive
         ContentKeys keys = new(unwrapper);
         PackRewrap rewrap = new(rows, keys, rewraps, Outbox, clock);
         Rewrap = new KeyRewrap(Clinics, secrets, wrapping, Catalog, rewrap, Outbox);
-        RewrapRun = new KeyRewrapRun(rows, Clinics, wrapping, Rewrap, clock, NullLogger<KeyRewrapRun>.Instance);
+        RewrapRun = new KeyRewrapRun(rows, wrapping, Rewrap, clock, NullLogger<KeyRewrapRun>.Instance);
         Changes = new ChangeFeed(Reader, new ArchivedPacks(Catalog, statements, Stored), Packs, Losses, new RecordStore(vault, Stored, signer, clock), clock);
         Policies = new RetentionPolicies(rows, Clinics, Outbox, clock);
         Planner = new RetentionPlanner(Clinics, Catalog, Holds, clock);
@@ -67,7 +67,7 @@ internal sealed class Archive
         Certificates = new DestructionCertificateStore(new RecordStore(vault, Stored, signer, clock), clock);
         StudyDestruction studies = new(Destructions, Planner, Packs, Destruction, new CatalogRemoval(rows), Certificates);
         Retention = new RetentionRun(
-            rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock, NullLogger<RetentionRun>.Instance);
+            rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock);
         LoggedPacks logged = new(Reader, new AuditSearch(Reader), Destructions);
         Committed = new CommittedPacks(Catalog, vault, Receipts, logged, Losses, clock);
         RestorePlanner = new RestorePlanner(Catalog, Committed, statements, Identifiers, Losses, NullLogger<RestorePlanner>.Instance);
@@ -75,7 +75,7 @@ internal sealed class Archive
         DestroyedPacks destroyed = new(rows, Destructions, Certificates, NullLogger<DestroyedPacks>.Instance);
         PackRelease release = new(rows, new PackRecords(Catalog, statements, vault), keys, Losses, destroyed, clock, NullLogger<PackRelease>.Instance);
         Results = new RestoreResults(Restores, rows, release, new RestoreRehydration(rows, Rehydration, NullLogger<RestoreRehydration>.Instance), Outbox);
-        Checkpoints checkpoints = new(Reader, vault, signer, clock);
+        Checkpoints checkpoints = new(Reader, vault, signer, new LogStates(rows, clock), clock);
         PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock), EvidenceReport.Render);
@@ -85,8 +85,8 @@ internal sealed class Archive
         Tests = new RestoreTestDesk(rows, Clinics, Population, draw, Outbox, clock);
         RestoreTestFinish end = new(rows, Canaries, Evidence, new RestoreTestLedger(Clinics, Outbox, Alerts), new EvidenceIssuer("CloudArchive/test", new EvidenceContact("Operator", "op@example.org")), clock);
         TestRunner = new RestoreTestRunner(rows, draw, new SampledPackTest(rows, PackTest, logged, Rehydration, Losses, clock, NullLogger<SampledPackTest>.Instance), end, clock, NullLogger<RestoreTestRunner>.Instance);
-        Schedule = new RestoreTestSchedule(Clinics, Tests, Budgets, Alerts, NullLogger<RestoreTestSchedule>.Instance);
-        Watch = new RestoreTestWatch(Clinics, Tests, Catalog, Alerts, clock, NullLogger<RestoreTestWatch>.Instance);
+        Schedule = new RestoreTestSchedule(Tests, Budgets, TestRunner, clock);
+        Watch = new RestoreTestWatch(Tests, Catalog, Alerts, clock);
     }
 
     public static Requester Admin { get; } = new(new AuditActor("ada", "admin"), new AuditOrigin("127.0.0.1", "test"));

@@ -55,7 +55,7 @@ public sealed class VerdictAlertsTests
             Assert.Equal(situation.NotSafe.Select(cause => Told[cause]).Distinct().Order(), await clinics.OpenAsync("riverside"));
 
             // And an hour later the watch, which goes by the same rule, changes nothing of it.
-            await clinics.Watch.RunAsync(Cancel);
+            await clinics.LookAsync();
             Assert.Equal(situation.NotSafe.Select(cause => Told[cause]).Distinct().Order(), await clinics.OpenAsync("riverside"));
         }
     }

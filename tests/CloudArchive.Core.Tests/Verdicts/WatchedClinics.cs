@@ -25,6 +25,7 @@ internal sealed class WatchedClinics
 {
     public static readonly DateTimeOffset Start = new(2026, 3, 2, 6, 0, 0, TimeSpan.Zero); // a Monday
 
+    private static readonly Requester _timer = Requester.System("watch", "test");
     private static readonly Requester _agent = new(new AuditActor("an-agent", "agent"), new AuditOrigin("127.0.0.1", "test"));
     private readonly VerdictLimits _limits;
     private readonly IAuditLog? _log;
@@ -63,11 +64,41 @@ internal sealed class WatchedClinics
 
     public PackLosses Losses => new(Rows, new CatalogReader(Rows), Outbox, Alerts, Clock, NullLogger<PackLosses>.Instance);
 
-    public ClinicWatch Watch => new(Clinics, Check, Desk, Alerts, Clock, NullLogger<ClinicWatch>.Instance);
+    public ClinicWatch Watch => new(Rows, Clinics, Check, Desk, Alerts, NullLogger<ClinicWatch>.Instance);
+
+    /// <summary>A look at every clinic, one after the other.</summary>
+    public async Task<WatchResult> LookAsync()
+    {
+        List<WatchedClinic> found = [];
+        List<ClinicId> failed = [];
+        await foreach (ClinicId clinic in Clinics.ReadAllAsync(Cancel))
+        {
+            try
+            {
+                found.Add((await Watch.RunAsync(clinic, _timer, Cancel))!);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                failed.Add(clinic);
+            }
+        }
+
+        return new WatchResult([.. found.Where(one => one.IsSilent).Select(one => one.Clinic)], [.. found.Where(one => one.State == VerdictState.NotSafe).Select(one => one.Clinic)], failed);
+    }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public WeeklyLetters Letters(IMailer? mailer) => new(Rows, Clinics, Check, Clock, NullLogger<WeeklyLetters>.Instance, mailer);
+    /// <summary>All letters of a week: how many were written.</summary>
+    public async Task<int> WriteLettersAsync(IMailer? mailer)
+    {
+        int written = 0;
+        await foreach (ClinicId clinic in Clinics.ReadAllAsync(Cancel))
+        {
+            written += await new WeeklyLetters(Rows, Clinics, Check, Clock, mailer).RunAsync(clinic, Cancel) ? 1 : 0;
+        }
+
+        return written + (await new WeeklySummary(Rows, Clinics, Clock, mailer).RunAsync(Cancel) ? 1 : 0);
+    }
 
     /// <summary>A clinic with a computer of each name, enrolled now; its log was checked now.</summary>
     public async Task<AgentId[]> AddAsync(string clinic, params string[] computers)
@@ -112,3 +143,6 @@ internal sealed class WatchedClinics
     public async Task<List<AuditEntry>> LogAsync(string log) =>
         [.. (await new AuditReader(Memory).ReadAsync(log, 0, 1000, Cancel)).Select(entry => JsonSerializer.Deserialize<AuditEntry>(entry.Json, FormatJson.Options)!)];
 }
+
+/// <summary>What looks at all clinics found.</summary>
+internal sealed record WatchResult(IReadOnlyList<ClinicId> Silent, IReadOnlyList<ClinicId> NotSafe, IReadOnlyList<ClinicId> Failed);

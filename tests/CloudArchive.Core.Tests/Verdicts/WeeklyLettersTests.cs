@@ -1,6 +1,7 @@
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Verdicts;
@@ -28,7 +29,7 @@ public sealed class WeeklyLettersTests
         await SendAsync();
         _post.Got.Clear(); // what was alerted
 
-        Assert.Equal((3, 0), await _clinics.Letters(_post).RunAsync(Cancel));
+        Assert.Equal(3, await _clinics.WriteLettersAsync(_post));
         await SendAsync();
         Assert.Equal(["anna@safe.example", "ops@archive.example", "otto@other.example"], _post.Got.Select(mail => mail.To).Order(StringComparer.Ordinal));
         Mail fine = _post.Got.Single(mail => mail.To == "anna@safe.example");
@@ -54,21 +55,33 @@ public sealed class WeeklyLettersTests
         AgentId agent = (await _clinics.AddAsync("safe", "reception"))[0];
         await ContactAsync("safe", "anna@safe.example");
         await _clinics.ReportAsync(agent, _clinics.Good());
-        Assert.Equal((2, 0), await _clinics.Letters(_post).RunAsync(Cancel));
-        Assert.Equal((0, 0), await _clinics.Letters(_post).RunAsync(Cancel));
+        Assert.Equal(2, await _clinics.WriteLettersAsync(_post));
+        Assert.Equal(0, await _clinics.WriteLettersAsync(_post));
         await SendAsync();
-        Assert.Equal((0, 0), await _clinics.Letters(_post).RunAsync(Cancel));
+        Assert.Equal(0, await _clinics.WriteLettersAsync(_post));
         await SendAsync();
         Assert.Equal(2, _post.Got.Count);
         _clinics.Clock.Advance(TimeSpan.FromDays(7));
-        Assert.Equal((2, 0), await _clinics.Letters(_post).RunAsync(Cancel));
+        Assert.Equal(2, await _clinics.WriteLettersAsync(_post));
+    }
+
+    [Fact]
+    public async Task The_operator_is_told_of_clinics_that_were_not_looked_at()
+    {
+        AgentId agent = (await _clinics.AddAsync("safe", "reception"))[0];
+        await _clinics.ReportAsync(agent, _clinics.Good());
+        Assert.Equal(1, await _clinics.WriteLettersAsync(_post));
+        _clinics.Clock.Advance(TimeSpan.FromDays(7));
+        Assert.True(await new WeeklySummary(_clinics.Rows, _clinics.Clinics, _clinics.Clock, _post).RunAsync(Cancel)); // what was found last week says nothing of this one
+        await SendAsync();
+        Assert.Contains("Not checked: safe. The service's log says why.", _post.Got[^1].Text, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Without_a_mail_server_nothing_is_written()
     {
         await _clinics.AddAsync("safe", "reception");
-        Assert.Equal((0, 0), await _clinics.Letters(null).RunAsync(Cancel));
+        Assert.Equal(0, await _clinics.WriteLettersAsync(null));
         Assert.Empty(await _clinics.Rows.QueryAsync(RowTable.Work, "$system", RowRange.Prefix("letter"), 10, Cancel));
     }
 
@@ -136,7 +149,7 @@ public sealed class WeeklyLettersTests
     private Task ContactAsync(string clinic, string address) => _clinics.Clinics.ChangeContactAsync(ClinicId.Parse(clinic), address, Ada, Cancel);
 
     private Task SendAsync() => new AlertDelivery(
-        _clinics.Rows, _clinics.Outbox, _clinics.Alerts, [new OperatorMail(_post, _clinics.Clinics), new ClinicMail(_post, _clinics.Clinics)], _clinics.Clock, NullLogger<AlertDelivery>.Instance).RunAsync(Cancel);
+        _clinics.Rows, _clinics.Outbox, _clinics.Alerts, [new OperatorMail(_post, _clinics.Clinics), new ClinicMail(_post, _clinics.Clinics)], _clinics.Clock, NullLogger<AlertDelivery>.Instance).RunAsync(Ada, Cancel);
 
     /// <summary>A server that takes everything but for one address. The real one is in CloudArchive.Api.Tests.</summary>
     private sealed class Post : IMailer

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CloudArchive.Cli;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Verdicts;
@@ -14,6 +15,7 @@ namespace CloudArchive.EndToEnd.Losses;
 public sealed class LostPacksTests
 {
     private static readonly TimeSpan s_later = TimeSpan.FromDays(400);
+    private static readonly Requester s_by = Requester.System("test", "test");
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -97,10 +99,11 @@ public sealed class LostPacksTests
         await BackUpAsync(archive, "whole");
 
         RetentionRun retention = archive.Services.GetRequiredService<RetentionRun>();
-        Assert.Equal((1, 0), await retention.RunAsync(1000, Cancel) is var asked ? (asked.Requested, asked.Destroyed) : default);
+        ClinicId clinic = ClinicId.Parse(TamperedArchive.Clinic);
+        Assert.Equal((1, 0), await retention.RunAsync(clinic, 1000, s_by, Cancel) is var asked ? (asked.Requested, asked.Destroyed) : default);
         string order = (string)JsonNode.Parse((await archive.RunAsync("admin", "retention", "destructions", "--pending", "--clinic", TamperedArchive.Clinic, "--json")).Expect(ExitCode.Ok).Output)![0]!["destruction"]!;
         (await archive.RunAsync("admin", "retention", "approve", order, "--clinic", TamperedArchive.Clinic)).Expect(ExitCode.Ok);
-        Assert.Equal((0, 1), await retention.RunAsync(1000, Cancel) is var done ? (done.Requested, done.Destroyed) : default);
+        Assert.Equal((0, 1), await retention.RunAsync(clinic, 1000, s_by, Cancel) is var done ? (done.Requested, done.Destroyed) : default);
 
         await using (TamperedStorage storage = await archive.StopAsync())
         {
@@ -128,8 +131,8 @@ public sealed class LostPacksTests
     /// <summary>What the service looks after by the hour.</summary>
     private static async Task LookAsync(TamperedArchive archive)
     {
-        await archive.Services.GetRequiredService<LogCheck>().RunAsync(TimeSpan.FromMinutes(30), Cancel);
-        Assert.Empty((await archive.Services.GetRequiredService<ClinicWatch>().RunAsync(Cancel)).Failed);
+        await archive.Services.GetRequiredService<LogCheck>().RunAsync(TamperedArchive.Clinic, null, TimeSpan.FromMinutes(30), s_by, Cancel);
+        Assert.NotNull(await archive.Services.GetRequiredService<ClinicWatch>().RunAsync(ClinicId.Parse(TamperedArchive.Clinic), s_by, Cancel));
     }
 
     /// <summary>The causes of the clinic's open alerts.</summary>

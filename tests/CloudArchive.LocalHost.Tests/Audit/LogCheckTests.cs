@@ -1,3 +1,4 @@
+using System.Text;
 using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
@@ -14,6 +15,8 @@ namespace CloudArchive.LocalHost.Tests.Audit;
 
 public sealed class LogCheckTests(SharedStorage shared)
 {
+    private static readonly Requester s_by = Requester.System("log-check", "test");
+
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -30,9 +33,9 @@ public sealed class LogCheckTests(SharedStorage shared)
         await bad.ChangeAsync(17, json => json.Replace("192.0.2.7", "192.0.2.8", StringComparison.Ordinal));
         await bad.Checkpoints.MakeAsync(bad.Name, Cancel);
 
-        LogCheckResult result = await Check(good, bad).RunAsync(TimeSpan.FromHours(1), Cancel);
-        Assert.Equal((2, true), (result.Checked, result.Finished));
-        Assert.Equal([bad.Name], result.Damaged);
+        LogCheck check = Check(good, bad);
+        Assert.Equal(new LogCheckResult(true, null), await RunAsync(check, good));
+        Assert.Equal(new LogCheckResult(false, null), await RunAsync(check, bad));
         RaisedAlert alert = Assert.Single(await AlertsAsync(good), alert => alert.Alert.Subject == bad.Name);
         Assert.Equal((AlertCause.LogDamaged, null), (alert.Alert.Cause, alert.Alert.Clinic));
     }
@@ -48,22 +51,17 @@ public sealed class LogCheckTests(SharedStorage shared)
         }
 
         await bad.ChangeAsync(1, json => json.Replace("192.0.2.7", "192.0.2.8", StringComparison.Ordinal));
-        OwnCursor rows = new(good.Rows, [good.Name, bad.Name]);
-        LogCheckResult result = await Check(rows, good, bad).RunAsync(TimeSpan.FromHours(1), Cancel);
-        Assert.Equal([bad.Name], result.Damaged);
-        Assert.Empty(result.Unchecked);
-        LogStates states = new(rows, good.Clock);
+        LogCheck check = Check(good, bad);
+        await RunAsync(check, good);
+        await RunAsync(check, bad);
+        LogStates states = new(good.Rows, good.Clock);
         Assert.Equal(new LogState(good.Clock.GetUtcNow(), false), await states.FindAsync(good.Name, Cancel));
         Assert.Equal(new LogState(null, true), await states.FindAsync(bad.Name, Cancel));
         Assert.Equal(new LogState(null, false), await states.FindAsync(away.Name, Cancel));
 
         // A store that does not answer has neither said that it holds nor that it does not.
-        OwnCursor broken = new(good.Rows, [away.Name]);
-        LogCheck check = Check(broken, new AuditReader(new Unreadable(good.Rows)), away);
-        LogCheckResult unknown = await check.RunAsync(TimeSpan.FromHours(1), Cancel);
-        Assert.Empty(unknown.Damaged);
-        Assert.Equal([away.Name], unknown.Unchecked);
-        Assert.Equal(new LogState(null, false), await new LogStates(broken, good.Clock).FindAsync(away.Name, Cancel));
+        Assert.Equal(new LogCheckResult(null, null), await RunAsync(Check(new AuditReader(new Unreadable(good.Rows)), away), away));
+        Assert.Equal(new LogState(null, false), await states.FindAsync(away.Name, Cancel));
     }
 
     [Theory]
@@ -79,9 +77,7 @@ public sealed class LogCheckTests(SharedStorage shared)
         await log.ChangeAsync(1, json => json.Replace("192.0.2.7", "192.0.2.8", StringComparison.Ordinal));
         Row entry = await log.EntryAsync(0);
         await log.WriteAsync(new RowWrite.Insert(key, entry.Values));
-        LogCheckResult result = await Check(log).RunAsync(TimeSpan.FromHours(1), Cancel);
-        Assert.Equal([log.Name], result.Damaged);
-        Assert.Empty(result.Unchecked);
+        Assert.False((await RunAsync(Check(log), log)).Holds);
         Assert.Single(await AlertsAsync(log), alert => alert.Alert.Subject == log.Name && alert.Alert.Cause == AlertCause.LogDamaged);
     }
 
@@ -89,16 +85,15 @@ public sealed class LogCheckTests(SharedStorage shared)
     public async Task The_systems_log_that_nobody_could_read_for_two_days_is_an_alert_and_not_before()
     {
         using StoredLog any = await StoredLog.CreateAsync(shared);
-        OwnCursor rows = new(any.Rows, [AuditEntry.SystemLog]);
         await any.Log.AppendAsync(new AuditEvent(AuditEntry.SystemLog, AuditActions.RequestRefused, AuditOutcome.Refused, new AuditActor("somebody", "anonymous"), new AuditSubject(), new AuditOrigin(null, "any")), Cancel);
-        await new LogStates(rows, any.Clock).NoteHoldsAsync(AuditEntry.SystemLog, Cancel);
+        await new LogStates(any.Rows, any.Clock).NoteHoldsAsync(AuditEntry.SystemLog, Cancel);
         DyingVault dead = new(any.Vault, fatal: 1, after: false);
         await Assert.ThrowsAsync<IOException>(() => dead.FindAsync(new BlobName(VaultArea.Records, "any"), Cancel));
-        LogCheck check = Check(rows, new AuditReader(new Unreadable(any.Rows)), any.CheckpointsOn(dead), any);
+        LogCheck check = Check(new AuditReader(new Unreadable(any.Rows)), any.CheckpointsOn(dead), any);
         foreach ((double days, int alerts) in ((double, int)[])[(1, 0), (1, 0), (1, 1)])
         {
             any.Clock.Advance(TimeSpan.FromDays(days));
-            Assert.Equal([AuditEntry.SystemLog], (await check.RunAsync(TimeSpan.FromHours(1), Cancel)).Unchecked);
+            Assert.Equal(new LogCheckResult(null, null), await check.RunAsync(AuditEntry.SystemLog, null, TimeSpan.FromHours(1), s_by, Cancel));
             Assert.Equal(alerts, (await AlertsAsync(any)).Count(alert => alert.Alert.Cause == AlertCause.LogUnchecked && alert.Alert.Subject == AuditEntry.SystemLog));
         }
     }
@@ -111,44 +106,67 @@ public sealed class LogCheckTests(SharedStorage shared)
         await log.Checkpoints.MakeAsync(log.Name, Cancel);
         Row row = await log.EntryAsync(19);
         await log.WriteAsync(new RowWrite.Delete(row.Key, row.ETag!));
-        Assert.Equal([log.Name], (await Check(log).RunAsync(TimeSpan.FromHours(1), Cancel)).Damaged);
+        Assert.False((await RunAsync(Check(log), log)).Holds);
     }
 
     [Fact]
-    public async Task A_pass_that_stops_at_its_bound_goes_on_and_there_is_one_a_day()
+    public async Task A_check_that_stops_at_its_bound_goes_on_where_it_was()
     {
-        using StoredLog one = await StoredLog.CreateAsync(shared), two = await StoredLog.CreateAsync(shared);
-        foreach (StoredLog log in (StoredLog[])[one, two])
-        {
-            await log.AppendAsync(3);
-            await log.Checkpoints.MakeAsync(log.Name, Cancel);
-        }
-
-        LogCheck check = Check(one, two);
-        one.Clock.AutoAdvanceAmount = TimeSpan.FromMinutes(1);
-        LogCheckResult first = await check.RunAsync(TimeSpan.FromMinutes(3), Cancel);
-        Assert.Equal((1, false), (first.Checked, first.Finished));
-        one.Clock.AutoAdvanceAmount = TimeSpan.Zero;
-        LogCheckResult second = await check.RunAsync(TimeSpan.FromMinutes(3), Cancel);
-        Assert.Equal((1, true), (second.Checked, second.Finished));
-        Assert.Equal(0, (await check.RunAsync(TimeSpan.FromMinutes(3), Cancel)).Checked);
-        one.Clock.Advance(TimeSpan.FromDays(1));
-        Assert.Equal(2, (await check.RunAsync(TimeSpan.FromMinutes(3), Cancel)).Checked);
+        using StoredLog log = await StoredLog.CreateAsync(shared);
+        await log.AppendAsync(AuditReader.LargestRead + 5);
+        await log.Checkpoints.MakeAsync(log.Name, Cancel);
+        LogCheck check = Check(log);
+        log.Clock.AutoAdvanceAmount = TimeSpan.FromMinutes(1);
+        LogCheckResult first = await check.RunAsync(log.Name, null, TimeSpan.FromSeconds(1), s_by, Cancel);
+        Assert.Equal((null, (long)AuditReader.LargestRead), (first.Holds, first.Next!.New.Size));
+        LogCheckResult second = await check.RunAsync(log.Name, first.Next, TimeSpan.FromHours(1), s_by, Cancel);
+        Assert.Equal(new LogCheckResult(true, null), second);
     }
 
-    // Other tests' logs lie in the same tables, with other keys.
-    private static LogCheck Check(params StoredLog[] logs) => Check(new OwnCursor(logs[0].Rows, [.. logs.Select(log => log.Name)]), logs);
-
-    private static LogCheck Check(OwnCursor rows, params StoredLog[] logs) => Check(rows, logs[0].Reader, logs);
-
-    private static LogCheck Check(OwnCursor rows, AuditReader reader, params StoredLog[] logs) =>
-        Check(rows, reader, new Checkpoints(logs[0].Reader, logs[0].Vault, new KeysOfTwo(logs[0].Keys, logs[^1].Keys), logs[0].Clock), logs[0]);
-
-    private static LogCheck Check(OwnCursor rows, AuditReader reader, Checkpoints checkpoints, StoredLog first)
+    [Fact]
+    public async Task Of_a_log_that_was_verified_a_damage_in_what_is_old_is_found_though_only_a_part_is_read_anew()
     {
+        // As a log is checked of which a part is read a day: all is verified, and a page of it is read anew.
+        using StoredLog log = await StoredLog.CreateAsync(shared);
+        const int size = AuditReader.LargestRead + 30;
+        await log.AppendAsync(size);
+        await log.Checkpoints.MakeAsync(log.Name, Cancel);
+        LogCheck check = Check(log);
+        CompactRange tree = await TreeOfAsync(log, size);
+        await log.ChangeAsync(AuditReader.LargestRead + 10, json => json.Replace("192.0.2.7", "192.0.2.8", StringComparison.Ordinal));
+        LogPass part = new(LogTree.Of(tree), LogTree.Empty, 0, 10);
+        Assert.True((await check.RunAsync(log.Name, part, TimeSpan.FromHours(1), s_by, Cancel)).Holds); // not met yet
+        LogTree rolling = LogTree.Of(await TreeOfAsync(log, AuditReader.LargestRead));
+        Assert.False((await check.RunAsync(log.Name, part with { Rolling = rolling }, TimeSpan.FromHours(1), s_by, Cancel)).Holds);
+    }
+
+    private static Task<LogCheckResult> RunAsync(LogCheck check, StoredLog log) => check.RunAsync(log.Name, null, TimeSpan.FromHours(1), s_by, Cancel);
+
+    private static async Task<CompactRange> TreeOfAsync(StoredLog log, int size)
+    {
+        CompactRange tree = new();
+        while (tree.Size < size)
+        {
+            foreach (StoredEntry entry in (await log.Reader.ReadAsync(log.Name, tree.Size, AuditReader.LargestRead, Cancel)).TakeWhile(_ => tree.Size < size))
+            {
+                tree.Append(Merkle.LeafHash(Encoding.UTF8.GetBytes(entry.Json)));
+            }
+        }
+
+        return tree;
+    }
+
+    private static LogCheck Check(params StoredLog[] logs) => Check(logs[0].Reader, logs);
+
+    private static LogCheck Check(AuditReader reader, params StoredLog[] logs) =>
+        Check(reader, new Checkpoints(logs[0].Reader, logs[0].Vault, new KeysOfTwo(logs[0].Keys, logs[^1].Keys), new LogStates(logs[0].Rows, logs[0].Clock), logs[0].Clock), logs[0]);
+
+    private static LogCheck Check(AuditReader reader, Checkpoints checkpoints, StoredLog first)
+    {
+        LogStates states = new(first.Rows, first.Clock);
         AlertDesk alerts = new(first.Rows, new Outbox(first.Rows, first.Log, first.Clock), first.Clock, NullLogger<AlertDesk>.Instance);
         CommitEntries commits = new(first.Reader, new CatalogReader(first.Rows), first.Vault, new ReceiptIssuer(first.Keys, new StoredPacks(first.Vault)));
-        return new LogCheck(rows, reader, checkpoints, commits, alerts, first.Clock, NullLogger<LogCheck>.Instance);
+        return new LogCheck(reader, checkpoints, commits, alerts, states, first.Clock, NullLogger<LogCheck>.Instance);
     }
 
     private static async Task<IReadOnlyList<RaisedAlert>> AlertsAsync(StoredLog log) =>
@@ -168,26 +186,5 @@ public sealed class LogCheckTests(SharedStorage shared)
 
         public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken) =>
             inner.SubmitAsync(table, partition, writes, cancellationToken);
-    }
-
-    /// <summary>A store in which only some logs can be found by listing, and with a cursor of its own.</summary>
-    private sealed class OwnCursor(IRowStore inner, IReadOnlyList<string> logs) : IRowStore
-    {
-        private const string CursorPartition = "$log-check";
-        private readonly string _own = "$check-" + Guid.NewGuid().ToString("N");
-
-        public Task EnsureReadyAsync(CancellationToken cancellationToken) => inner.EnsureReadyAsync(cancellationToken);
-
-        public Task<Row?> FindAsync(RowTable table, string partition, string key, CancellationToken cancellationToken) => inner.FindAsync(table, Own(partition), key, cancellationToken);
-
-        public Task<IReadOnlyList<Row>> QueryAsync(RowTable table, string partition, string from, string to, int take, CancellationToken cancellationToken) =>
-            inner.QueryAsync(table, Own(partition), from, to, take, cancellationToken);
-
-        public IAsyncEnumerable<string> PartitionsAsync(RowTable table, CancellationToken cancellationToken) => inner.PartitionsAsync(table, cancellationToken).Where(partition => logs.Contains(partition));
-
-        public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken) =>
-            inner.SubmitAsync(table, Own(partition), writes, cancellationToken);
-
-        private string Own(string partition) => partition == CursorPartition ? _own : partition;
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;

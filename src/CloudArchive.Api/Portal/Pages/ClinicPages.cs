@@ -1,4 +1,5 @@
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;

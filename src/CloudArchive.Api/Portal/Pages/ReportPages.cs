@@ -1,5 +1,6 @@
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Format;

@@ -4,6 +4,7 @@ using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Wire;
@@ -34,13 +35,13 @@ internal static class RestoreTestPages
     }
 
     private static async Task<IResult> StartAsync(
-        ClinicId clinic, RestoreTestDesk desk, RestoreTestBudgets budgets, RestoreTestWorker worker, HttpContext context, CancellationToken cancellationToken)
+        ClinicId clinic, RestoreTestDesk desk, RestoreTestBudgets budgets, JobTimer jobs, HttpContext context, CancellationToken cancellationToken)
     {
         TestBudget usual = await budgets.GetAsync(clinic, cancellationToken);
         int packs = context.Field("packs") is not { } text ? usual.Packs : int.TryParse(text, out int number) ? number : throw new RefusedException(Refusal.RequestInvalid, "Packs: a number.");
         Requester by = context.Requester();
         RestoreTestResponse run = await desk.StartAsync(clinic, usual with { Packs = packs }, new RunTrigger(RunTriggerKind.OnDemand, RequestedBy: by.Actor.Id), by, cancellationToken);
-        worker.Wake(clinic);
+        await jobs.StartAsync(Jobs.RestoreTest, clinic, cancellationToken);
         return PortalPage.SeeOther($"{PortalTable.Root}/clinics/{clinic}/restore-tests/{run.Id}");
     }
 

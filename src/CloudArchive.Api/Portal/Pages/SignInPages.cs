@@ -1,5 +1,6 @@
 using CloudArchive.Api.Identity;
 using CloudArchive.Api.Portal.Session;
+using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Format.Audit;
 using Microsoft.AspNetCore.Builder;
