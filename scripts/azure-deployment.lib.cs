@@ -97,7 +97,7 @@ sealed class Azure(Options options, TimeProvider clock)
     /// <summary>Telemetry comes minutes late.</summary>
     public async Task<Seen> TimersAsync()
     {
-        string[] wanted = ["Reconcile", "Housekeeping", "AlertDelivery"];
+        string[] wanted = ["IngestTimer", "IngestWork", "RecoveryTimer", "RecoveryWork"];
         string workspace = await AzAsync("monitor", "log-analytics", "workspace", "show", "-g", this["AZURE_RESOURCE_GROUP"], "-n", this["CLOUDARCHIVE_WORKSPACE_NAME"], "--query", "customerId", "-o", "tsv");
         string query = new JsonObject { ["query"] = "AppRequests | where Success == true | distinct Name", ["timespan"] = "PT2H" }.ToJsonString();
         string[] ran = [];

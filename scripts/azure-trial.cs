@@ -193,7 +193,7 @@ sealed class Trial(Options options, Archive archive, BlobStorage blobs, Azure? a
         await TryAsync("sign-in: leads to Entra ID", "302 to login.microsoftonline.com", SignInAsync);
         await TryAsync("token: version, role, clinics", "2.0, admin, *", () => Task.FromResult(azure is null ? Seen.NotHere : TokenClaims()));
         await TryAsync("token: acrs", "the context of the second factor", () => Task.FromResult(azure is null ? Seen.NotHere : TokenContext()));
-        await TryAsync("timers have run", "Reconcile, Housekeeping, AlertDelivery", () => azure is null ? Task.FromResult(Seen.NotHere) : azure.TimersAsync());
+        await TryAsync("timers have run", "IngestTimer, IngestWork, RecoveryTimer, RecoveryWork", () => azure is null ? Task.FromResult(Seen.NotHere) : azure.TimersAsync());
         await TryAsync("functions of the other app are off", "as infra/functions.json has them", () => azure is null ? Task.FromResult(Seen.NotHere) : azure.FunctionsAsync());
         await TryAsync("delete the account", "refused: its lock", () => azure is null ? Task.FromResult(Seen.NotHere) : azure.DeleteAccountAsync());
         return await WriteAsync();

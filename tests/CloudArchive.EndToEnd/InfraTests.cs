@@ -84,7 +84,7 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
         ["no heartbeat"] = new(Full, "\"name\": \"ingest-timers-stopped\"", "\"name\": \"ingest-timers\"", "alerts: There is no alert 'ingest-timers-stopped'"),
         ["a heartbeat that waits for a beat"] = new(Full, "\"operator\": \"LessThan\"", "\"operator\": \"GreaterThan\"", "alerts: ingest-timers-stopped waits for what must not be there"),
         ["a window as long as the frequency"] = new(Full, "\"windowSize\": \"PT30M\"", "\"windowSize\": \"PT15M\"", "alerts: restore-test-failed: its window must be longer than its frequency"),
-        ["a function that both apps run"] = new(Full, "\"AzureWebJobs.Rewrap.Disabled\": \"true\"", "\"AzureWebJobs.Rewrap.Disabled\": \"false\"", "functions: The app 'ingest' must have the functions of the other app switched off"),
+        ["a function that both apps run"] = new(Full, "\"AzureWebJobs.RecoveryWork.Disabled\": \"true\"", "\"AzureWebJobs.RecoveryWork.Disabled\": \"false\"", "functions: The app 'ingest' must have the functions of the other app switched off"),
     };
 
     // Several in one copy, as far as one does not hide another.

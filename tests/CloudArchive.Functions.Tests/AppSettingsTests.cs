@@ -12,6 +12,7 @@ public sealed class AppSettingsTests
         ["CloudArchive:PublicUrl"] = "https://ingest.example/",
         ["CloudArchive:BlobEndpoint"] = "https://archive.blob.example/",
         ["CloudArchive:TableEndpoint"] = "https://archive.table.example/",
+        ["AzureWebJobsStorage:queueServiceUri"] = "https://host.queue.example/",
         ["CloudArchive:VaultUri"] = "https://vault.example/",
         ["CloudArchive:ClinicVaults"] = "https://clinics0.example/ https://clinics1.example/",
         ["CloudArchive:StaffAuthority"] = "https://login.example/tenant/v2.0",

@@ -26,8 +26,8 @@ internal static partial class InfraSettings
         return Name().Matches(text[from..text.IndexOf(end, from, StringComparison.Ordinal)]).Select(match => match.Groups[1].Value);
     }
 
-    // The Functions host's own and telemetry's are not the archive's to read.
-    [GeneratedRegex(@"(?m)^ +(CloudArchive__\w+|AZURE_CLIENT_ID):")]
+    // The Functions host's own and telemetry's are not the archive's to read, but for the queue that both read.
+    [GeneratedRegex(@"(?m)^ +(CloudArchive__\w+|AZURE_CLIENT_ID|AzureWebJobsStorage__queueServiceUri):")]
     private static partial Regex Name();
 }
 

@@ -49,8 +49,11 @@ public sealed class LocalStorage : IAsyncDisposable
     /// <summary>The account and its key.</summary>
     public StorageAccount Account { get; }
 
-    /// <summary>Another queue, by its name: for the tests that have one each.</summary>
-    internal Func<string, WorkQueue> OpenQueue { get; private init; } = null!;
+    /// <summary>The account's queues.</summary>
+    internal Uri QueueUrl { get; private init; } = null!;
+
+    /// <summary>The account of the queues: its key lives as long as this process, and nobody else can send a message.</summary>
+    internal StorageAccount QueueAccount { get; private init; } = null!;
 
     /// <summary>The emulator behind the WORM layer: for the tests that try to get past it.</summary>
     internal Uri EmulatorUrl { get; private init; } = null!;
@@ -60,6 +63,9 @@ public sealed class LocalStorage : IAsyncDisposable
 
     /// <summary>Completes when a child process has ended, with what there is to tell of it. Where storage was not disposed of, it ended by itself.</summary>
     public Task<string> Failed { get; }
+
+    /// <summary>Another queue, by its name: for the tests that have one each.</summary>
+    internal WorkQueue OpenQueue(string name) => WorkQueue.Connect(QueueUrl, QueueAccount.Name, QueueAccount.Key, name);
 
     /// <summary>Starts storage in a folder.</summary>
     public static Task<LocalStorage> StartAsync(string folder, CancellationToken cancellationToken) => StartAsync(new LocalStorageOptions(folder), TimeProvider.System, cancellationToken);
@@ -104,11 +110,11 @@ public sealed class LocalStorage : IAsyncDisposable
             parts.Push(worm);
             PrivateFile.Write(portFile, Encoding.ASCII.GetBytes(worm.Url.Port.ToString(CultureInfo.InvariantCulture)));
 
-            WorkQueue OpenQueue(string name) => WorkQueue.Connect(new Uri($"http://127.0.0.1:{queues.Port}/{hidden.Name}"), hidden.Name, hidden.Key, name);
             LocalStorage storage = new(parts, account, worm.Url, new Uri($"http://127.0.0.1:{tables.Port}/{account.Name}"), [blobs, tables, queues], clock)
             {
-                Queue = OpenQueue(WorkQueue.Name),
-                OpenQueue = OpenQueue,
+                Queue = WorkQueue.Connect(new Uri($"http://127.0.0.1:{queues.Port}/{hidden.Name}"), hidden.Name, hidden.Key),
+                QueueUrl = new Uri($"http://127.0.0.1:{queues.Port}/{hidden.Name}"),
+                QueueAccount = hidden,
                 EmulatorUrl = new Uri($"http://127.0.0.1:{blobs.Port}/{account.Name}"),
             };
             await storage.Vault.EnsureReadyAsync(cancellationToken);

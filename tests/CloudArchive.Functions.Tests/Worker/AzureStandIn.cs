@@ -10,8 +10,11 @@ using Azure.Data.Tables;
 using Azure.Data.Tables.Sas;
 using Azure.Storage;
 using Azure.Storage.Blobs;
+using Azure.Storage.Queues;
+using Azure.Storage.Sas;
 using CloudArchive.Azure.Tests;
 using CloudArchive.Azure.Tests.Keys;
+using CloudArchive.Core.Storage;
 using CloudArchive.Format.Signing;
 using CloudArchive.LocalHost.Storage;
 using Microsoft.AspNetCore.Builder;
@@ -36,6 +39,7 @@ public sealed class AzureStandIn : IAsyncDisposable
 {
     private const string Blobs = "carchive.blob.core.windows.net";
     private const string Tables = "carchive.table.core.windows.net";
+    private const string Queues = "cworkhost.queue.core.windows.net";
     private const string Vault = "carchive.vault.azure.net";
     private const string Login = "login.microsoftonline.com";
     private const string Issuer = $"https://{Login}/{Tenant}/v2.0";
@@ -49,7 +53,7 @@ public sealed class AzureStandIn : IAsyncDisposable
     private static readonly string[] s_hop = ["Authorization", "Connection", "Content-Length", "Host", "Transfer-Encoding"];
 
     private readonly LocalStorage _storage;
-    private readonly X509Certificate2 _certificate = HttpsStandIn.CreateCertificate(Blobs, Tables, Vault, Login);
+    private readonly X509Certificate2 _certificate = HttpsStandIn.CreateCertificate(Blobs, Tables, Queues, Vault, Login);
     private readonly ECDsa _issuerKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly VaultStandIn _vault = new(new Uri($"https://{Vault}/"));
     private readonly HttpPipeline _blobs;
@@ -67,6 +71,8 @@ public sealed class AzureStandIn : IAsyncDisposable
         _tables = HttpPipelineBuilder.Build(options);
         _tablesSas = new TableServiceClient(storage.TableUrl, new TableSharedKeyCredential(storage.Account.Name, storage.Account.Key))
             .GenerateSasUri(TableAccountSasPermissions.All, TableAccountSasResourceTypes.All, TimeProvider.System.GetUtcNow().AddHours(1)).Query[1..];
+        string queuesSas = new QueueServiceClient(storage.QueueUrl, new StorageSharedKeyCredential(storage.QueueAccount.Name, storage.QueueAccount.Key))
+            .GenerateAccountSasUri(AccountSasPermissions.All, TimeProvider.System.GetUtcNow().AddHours(1), AccountSasResourceTypes.All).Query[1..];
         _trust = Path.Combine(folder, "azure.pem");
         File.WriteAllText(_trust, _certificate.ExportCertificatePem());
         Directory.CreateDirectory(Path.Combine(folder, "no-others"));
@@ -89,6 +95,7 @@ public sealed class AzureStandIn : IAsyncDisposable
         Serve(Vault, _vault.Serve);
         Serve(Blobs, app => app.Run(context => ForwardAsync(context, _storage.BlobUrl, "", _blobs)));
         Serve(Tables, app => app.Run(context => ForwardAsync(context, _storage.TableUrl, _tablesSas, _tables)));
+        Serve(Queues, app => app.Run(context => ForwardAsync(context, _storage.QueueUrl, queuesSas, _tables)));
         Serve(Login, app => app.Run(PublishKeysAsync));
     }
 
@@ -116,6 +123,7 @@ public sealed class AzureStandIn : IAsyncDisposable
     internal static Dictionary<string, string> Values(string role) => new()
     {
         ["AZURE_CLIENT_ID"] = ClientId,
+        ["AzureWebJobsStorage__queueServiceUri"] = $"https://{Queues}/",
         ["CloudArchive__ClinicVaults"] = $"https://{Vault}/",
         ["CloudArchive__BlobEndpoint"] = $"https://{Blobs}/",
         ["CloudArchive__HsmKeys"] = "False",
@@ -129,6 +137,9 @@ public sealed class AzureStandIn : IAsyncDisposable
         ["CloudArchive__TableEndpoint"] = $"https://{Tables}/",
         ["CloudArchive__VaultUri"] = $"https://{Vault}/",
     };
+
+    /// <summary>What the apps write.</summary>
+    public IRowStore Rows => _storage.Rows;
 
     /// <summary>Starts it on storage in that folder.</summary>
     public static async Task<AzureStandIn> StartAsync(string folder, CancellationToken cancellationToken)

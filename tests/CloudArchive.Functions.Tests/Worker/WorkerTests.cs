@@ -5,6 +5,10 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using CloudArchive.Core;
+using CloudArchive.Core.Storage;
+using CloudArchive.Core.Work;
+using CloudArchive.Format.Audit;
 using CloudArchive.Functions.Tests.Worker.Protocol;
 using CloudArchive.Testing;
 
@@ -32,15 +36,24 @@ public sealed class WorkerTests(PublishedWorker published) : IClassFixture<Publi
         await AnswersAsync(host, role);
         if (role == "recovery")
         {
-            // A clinic for the timers to look at: rows, a wrapping key in the vault, an audit entry.
+            // A clinic for the jobs to look at: rows, a wrapping key in the vault, an audit entry.
             await CreateClinicAsync(host);
         }
 
-        foreach (string function in own.Where(name => name != "Api"))
+        string prefix = char.ToUpperInvariant(role[0]) + role[1..];
+        await SucceedsAsync(host, prefix + "Timer", TimerInput); // from now on
+        foreach (Job job in Jobs.All.Where(job => job.Role == (role == "ingest" ? ArchiveRole.Ingest : ArchiveRole.Recovery)))
         {
-            StatusResult result = await host.RunAsync(function, Input(host, function));
-            Assert.True(result.Status == StatusResult.Types.Status.Success, $"{function}: {result.Exception?.Message}\n{host.Said}");
+            foreach (string scope in Scopes(job))
+            {
+                string message = new WorkMessage(job.Name, scope, TimeProvider.System.GetUtcNow(), 0).ToString();
+                await SucceedsAsync(host, prefix + "Work", message);
+                Row? state = await published.Azure.Rows.FindAsync(RowTable.Work, scope, "job:" + job.Name, Cancel);
+                Assert.True(state?.Flag("done") == true || state?.Number("slice") > 0, $"{job.Name} of {scope}");
+            }
         }
+
+        await SucceedsAsync(host, prefix + "Poison", new WorkMessage("retention", "smith-dental", TimeProvider.System.GetUtcNow().AddDays(1), 0).ToString());
 
         foreach (string function in foreign)
         {
@@ -100,9 +113,19 @@ public sealed class WorkerTests(PublishedWorker published) : IClassFixture<Publi
         return [.. listed.RootElement.GetProperty(role).EnumerateArray().Select(f => f.GetString()!)];
     }
 
+    private static IEnumerable<string> Scopes(Job job) =>
+        [.. job.Scopes.HasFlag(JobScopes.Archive) ? [AuditEntry.SystemLog] : Array.Empty<string>(), .. job.Scopes.HasFlag(JobScopes.Clinics) ? ["smith-dental"] : Array.Empty<string>()];
+
+    private static async Task SucceedsAsync(HostStandIn host, string function, string input)
+    {
+        StatusResult result = await host.RunAsync(function, input);
+        Assert.True(result.Status == StatusResult.Types.Status.Success, $"{function} of {input}: {result.Exception?.Message}\n{host.Said}");
+    }
+
     private static string Input(HostStandIn host, string function) => host.TriggerOf(function) switch
     {
         "timerTrigger" => TimerInput,
+        "queueTrigger" => new WorkMessage("retention", "smith-dental", TimeProvider.System.GetUtcNow(), 0).ToString(),
         var kind => throw new InvalidOperationException($"{function} has a {kind}, and this test knows nothing to hand it."),
     };
 
