@@ -7,7 +7,7 @@ param tags texts
 param subnetId string
 param targetId string
 
-@allowed(['blob', 'table', 'vault'])
+@allowed(['blob', 'queue', 'table', 'vault'])
 param kind string
 param zoneId string
 

@@ -92,7 +92,7 @@ output ingestSubnetId string = '${network.id}/subnets/ingest'
 output recoverySubnetId string = '${network.id}/subnets/recovery'
 output endpointSubnetId string = '${network.id}/subnets/endpoints'
 
-@description('Zone ids by kind: blob, table, vault.')
+@description('Zone ids by kind: blob, queue, table, vault.')
 output zoneIds texts = toObject(
   items(zoneNames),
   zone => zone.key,
