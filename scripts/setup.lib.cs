@@ -94,7 +94,7 @@ static class Setup
     /// <summary>Runs a program to its end, for half an hour at most: no step of ours takes that long, and one that hangs must be told.</summary>
     public static async Task<(int ExitCode, string Output)> CaptureAsync(string program, IReadOnlyList<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null)
     {
-        TimeSpan limit = TimeSpan.FromMinutes(30), grace = TimeSpan.FromSeconds(20);
+        TimeSpan limit = TimeSpan.FromMinutes(50), grace = TimeSpan.FromSeconds(20);
         using Process process = Start(program, arguments, directory, redirect: true, environment: environment);
         StringBuilder said = new();
         Task reading = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError)), ended = process.WaitForExitAsync();

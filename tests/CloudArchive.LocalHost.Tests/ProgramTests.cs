@@ -77,7 +77,7 @@ public sealed class ProgramTests : IDisposable
     {
         Running running = await StartAsync("--stop-with-stdin");
         Assert.Equal(["admin", "admin2", "compliance"], running.Ready["tokens"]!.AsObject().Select(t => t.Key));
-        Assert.Equal(3, running.Ready["processIds"]!.AsArray().Count);
+        Assert.Equal(4, running.Ready["processIds"]!.AsArray().Count);
         if (!OperatingSystem.IsWindows())
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder["ready.json"]));

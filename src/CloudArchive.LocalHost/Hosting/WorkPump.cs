@@ -21,7 +21,7 @@ internal sealed partial class WorkPump(JobTimer timer, JobRunner runner, IWorkQu
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         // A machine that died may have taken messages with it: what was not ended goes on. A message too many finds that its slice is over.
-        await TryAsync(() => schedule.IsOn ? timer.ResumeAsync(stoppingToken) : Task.CompletedTask, stoppingToken);
+        _ = await TryAsync(() => schedule.IsOn ? timer.ResumeAsync(stoppingToken) : Task.CompletedTask, stoppingToken);
         await Task.WhenAll([TickAsync(stoppingToken), .. Enumerable.Range(0, InParallel).Select(_ => PumpAsync(stoppingToken))]);
     }
 
@@ -31,7 +31,7 @@ internal sealed partial class WorkPump(JobTimer timer, JobRunner runner, IWorkQu
         while (schedule.IsOn && !stopping.IsCancellationRequested)
         {
             // Somebody's computer, which is switched off at night: what was due meanwhile is due now, and no alert.
-            await TryAsync(() => timer.TickAsync(ArchiveRole.Both, isToBeUp: false, stopping), stopping);
+            _ = await TryAsync(() => timer.TickAsync(ArchiveRole.Both, isToBeUp: false, stopping), stopping);
             DateTimeOffset now = clock.GetUtcNow();
             await WaitAsync(new DateTimeOffset(times.GetNextOccurrence(now.UtcDateTime), TimeSpan.Zero) - now, clock, stopping);
         }
