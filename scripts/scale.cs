@@ -40,6 +40,9 @@ sealed class Inputs
         ["runs-per-clinic-day"] = (1, "restore tests, a clinic a day"),
         ["canaries"] = (9, "packs, damaged on purpose and sound, that each run opens besides"),
         ["entries-per-pack"] = (4, "entries that a clinic's log has for each pack, all told"),
+        ["slices-per-clinic-day"] = (112, "slices of scheduled work, a clinic a day: Core/Work/Jobs.cs"),
+        ["calls-per-slice"] = (18, "calls to storage that a slice takes on the average, its runner's included: JobCallsTests counts them"),
+        ["slices-at-once"] = (4, "slices that an instance works on at once: host.json"),
         ["restored-share"] = (0.005, "share of the archive that clinics restore in a year"),
         ["active-hours"] = (10, "hours a day in which a clinic's log grows, and so has a checkpoint"),
         ["hot-days"] = (30, "days before lifecycle.json moves a pack to cold"),
@@ -58,6 +61,7 @@ sealed class Inputs
         ["cold-read"] = (0.10, "cold reads, $ per 10,000"),
         ["cold-retrieval-gb"] = (0.03, "reading from cold, $ a GB"),
         ["row-operation"] = (0.00036, "table transactions, $ per 10,000"),
+        ["queue-operation"] = (0.004, "queues, $ per 10,000"),
         ["key-operation"] = (0.15, "Key Vault, RSA-3072 and P-256, $ per 10,000"),
         ["gb-second"] = (0.000026, "Flex Consumption, $ a GB-second"),
         ["execution"] = (0.40, "Flex Consumption, $ per 1,000,000 executions"),
@@ -115,17 +119,22 @@ static class Scale
         double coldReads = (tested + restored) * 3;
         // A commit: work in and out, pack and study, instances, audit; and the reads before them.
         // Each clinic's log is read whole twice a day, 1,000 entries a time, for its check and for a run's population; its catalogue for
-        // the population and for retention's plan; and every hour some rows say that nothing is to be done.
+        // the population and for retention's plan.
         double packsEach = packs / i["clinics"];
         double logRead = Math.Ceiling(packsEach * i["entries-per-pack"] / 1000), catalogueRead = Math.Ceiling(packsEach / 1000);
-        double daily = i["clinics"] * Month * ((2 * logRead) + (2 * catalogueRead) + (24 * 6));
-        double rowOperations = (newPacks * 14) + (checkpoints * 3) + (tested * 8) + (runs * 20) + daily;
+        // Most slices find that nothing is to be done: two rows are written for each, and its message is sent, received, hidden and deleted.
+        double slices = i["clinics"] * Month * i["slices-per-clinic-day"];
+        double rowWrites = (newPacks * 14) + (checkpoints * 3) + (tested * 8) + (runs * 20) + (slices * 2);
+        double rowOperations = rowWrites + (slices * (i["calls-per-slice"] - 2)) + (i["clinics"] * Month * ((2 * logRead) + (2 * catalogueRead)));
+        double queueOperations = slices * 4;
         double rowBytes = packs * (1_000 + (i["instances"] * 500) + 1_500);
         // A receipt and its token; a checkpoint; a test, a canary or a restore unwraps and asks for the key; a run signs checkpoint, evidence and report.
         double keyOperations = (newPacks * 2) + checkpoints + ((tested + restored) * 2) + (runs * (i["canaries"] + 3));
-        double computeSeconds = (grownGb + testedGb) * 1e3 / i["instance-mb-s"];
-        double executions = (newPacks * 4) + tested + (24 * 31 * 4);
-        double logGb = (hotWrites + hotReads + canaryReads + coldReads + rowOperations + keyOperations) * i["log-bytes"] / 1e9;
+        double computeSeconds = ((grownGb + testedGb) * 1e3 / i["instance-mb-s"]) + (slices * i["calls-per-slice"] * 0.01 / i["slices-at-once"]);
+        double executions = (newPacks * 4) + slices + (60 * 24 * 31 * 2);
+
+        // Of tables what is written is logged, of blobs everything.
+        double logGb = (hotWrites + hotReads + canaryReads + coldReads + rowWrites + keyOperations) * i["log-bytes"] / 1e9;
 
         double hotGb = grownGb * i["hot-days"] / Month;
         double coldGb = Math.Max((i["archive-tb"] * 1e3) - hotGb, 0);
@@ -142,6 +151,7 @@ static class Scale
             ("restores", $"{restoredGb / 1e3:#,0.0} TB", (restoredGb * (i["cold-retrieval-gb"] + i["egress-gb"])) + (restored * 3 / 1e4 * i["cold-read"])),
             ("rows at rest", $"{rowBytes / 1e9:#,0} GB", rowBytes / 1e9 * i["row-gb"]),
             ("row transactions", $"{rowOperations / 1e6:#,0.0} M", rowOperations / 1e4 * i["row-operation"]),
+            ("queue operations", $"{queueOperations / 1e6:#,0.0} M", queueOperations / 1e4 * i["queue-operation"]),
             ("key operations", $"{keyOperations / 1e6:#,0.0} M", keyOperations / 1e4 * i["key-operation"]),
             ("function compute", $"{computeSeconds / 3600:#,0} h", (computeSeconds * i["instance-gb"] * i["gb-second"]) + (executions / 1e6 * i["execution"])),
             ("logs", $"{logGb:#,0} GB", (logGb * i["log-gb"]) + (logGb * 72 * i["log-kept-gb"])),

@@ -15,6 +15,9 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
     /// <summary>So often a message is tried before <see cref="GiveUpAsync"/>; host.json tells the Functions host the same.</summary>
     public const int Attempts = 5;
 
+    /// <summary>Hosts' clocks differ, by seconds: what is further ahead is of a clock that was wrong, or of nobody's.</summary>
+    internal static readonly TimeSpan Clocks = TimeSpan.FromHours(1);
+
     /// <summary>A slice that has not ended so long after its begin is ended: twice its budget, and well within a function's 30 minutes.</summary>
     public static readonly TimeSpan Limit = 3 * Job.Budget;
 
@@ -25,12 +28,11 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
     /// <summary>Does it. Where it throws, the message is to come again.</summary>
     public async Task RunAsync(string message, CancellationToken cancellationToken)
     {
-        WorkMessage work = WorkMessage.Parse(message);
-        Job job = Jobs.Find(work.Job);
+        (WorkMessage work, Job job) = Parse(message);
         Row? row = await rows.FindAsync(RowTable.Work, work.Scope, JobState.Key(job.Name), cancellationToken);
         JobState state = Read(row, work);
         DateTimeOffset now = clock.GetUtcNow();
-        if (row is not null && state.IsOver(work))
+        if (state.IsOver(work))
         {
             return;
         }
@@ -94,8 +96,7 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
         Job job;
         try
         {
-            work = WorkMessage.Parse(message);
-            job = Jobs.Find(work.Job);
+            (work, job) = Parse(message);
         }
         catch (FormatException e)
         {
@@ -105,7 +106,7 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
 
         Row? row = await rows.FindAsync(RowTable.Work, work.Scope, JobState.Key(job.Name), cancellationToken);
         JobState state = Read(row, work);
-        if (row is not null && state.IsOver(work))
+        if (state.IsOver(work))
         {
             return;
         }
@@ -121,6 +122,13 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
         await alerts.RaiseAsync(new Alert(ClinicOf(work), AlertCause.WorkFailed, job.Name, text), Requester.System("job-runner", $"{job.Name}-{Guid.CreateVersion7(clock.GetUtcNow()):N}"), cancellationToken);
     }
 
+    /// <summary>What a message asks for; <see cref="FormatException"/> where it is none of ours. One of a time to come, by which all that is due until then would seem done, is none.</summary>
+    private (WorkMessage Work, Job Job) Parse(string message)
+    {
+        WorkMessage work = WorkMessage.Parse(message);
+        return work.Due <= clock.GetUtcNow() + Clocks ? (work, Jobs.Find(work.Job)) : throw new FormatException("A message of the work queue is of a time to come.");
+    }
+
     private static ClinicId? ClinicOf(WorkMessage work) => ClinicId.TryParse(work.Scope, null, out ClinicId clinic) ? clinic : null;
 
     private JobState Read(Row? row, WorkMessage work)
@@ -132,7 +140,9 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
 
         try
         {
-            return DamagedRow.Read(row, JobState.Read);
+            // Nor does a row of a time to come, of a clock that was wrong once, keep anything from being done.
+            JobState state = DamagedRow.Read(row, JobState.Read);
+            return state.Due <= clock.GetUtcNow() + Clocks ? state : throw new IntegrityException($"Row {row.Key} of {row.Partition} is of a time to come.");
         }
         catch (IntegrityException e)
         {

@@ -32,6 +32,7 @@ public sealed partial class JobTimer(IRowStore rows, ClinicDirectory clinics, IW
         DateTimeOffset now = clock.GetUtcNow();
         string key = "tick:" + role;
         DateTimeOffset last = (await rows.FindAsync(RowTable.Work, Partition, key, cancellationToken))?.Time("at") ?? now;
+        last = last > now ? now : last; // of a clock that was wrong
         if (isToBeUp && now - last > LongestGap)
         {
             await AlertAsync(last, cancellationToken);
@@ -54,7 +55,7 @@ public sealed partial class JobTimer(IRowStore rows, ClinicDirectory clinics, IW
     public async Task StartAsync(string job, ClinicId clinic, CancellationToken cancellationToken)
     {
         DateTimeOffset now = clock.GetUtcNow();
-        if (await rows.FindAsync(RowTable.Work, clinic.Value, JobState.Key(job), cancellationToken) is { } row && DamagedRow.Read(row, JobState.Read).Due is var before && before >= now)
+        if (await rows.FindAsync(RowTable.Work, clinic.Value, JobState.Key(job), cancellationToken) is { } row && DamagedRow.Read(row, JobState.Read).Due is var before && before >= now && before <= now + JobRunner.Clocks)
         {
             now = before.AddMilliseconds(1); // what was done at that time is done
         }

@@ -20,7 +20,11 @@ public sealed class FleetTests
     [Fact]
     public Task Three_hundred_clinics_for_five_days() => RunAsync(clinics: 300, days: 5);
 
-    /// <summary>Some minutes; before a release.</summary>
+    /// <summary>Some minutes.</summary>
+    [Fact(Explicit = true)]
+    public Task Ten_thousand_clinics_for_a_day() => RunAsync(clinics: 10_000, days: 1);
+
+    /// <summary>More than an hour; before a release.</summary>
     [Fact(Explicit = true)]
     public Task Ten_thousand_clinics_for_a_month() => RunAsync(clinics: 10_000, days: 30);
 

@@ -53,7 +53,7 @@ public sealed class WorkerTests(PublishedWorker published) : IClassFixture<Publi
             }
         }
 
-        await SucceedsAsync(host, prefix + "Poison", new WorkMessage("retention", "smith-dental", TimeProvider.System.GetUtcNow().AddDays(1), 0).ToString());
+        await SucceedsAsync(host, prefix + "Poison", new WorkMessage("retention", "smith-dental", TimeProvider.System.GetUtcNow().AddMinutes(1), 0).ToString());
 
         foreach (string function in foreign)
         {
