@@ -1,3 +1,4 @@
+using System.Globalization;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Work;
@@ -12,9 +13,6 @@ namespace CloudArchive.Core.RestoreTests;
 /// </summary>
 public sealed class RestoreTestSchedule(RestoreTestDesk desk, RestoreTestBudgets budgets, RestoreTestRunner runner, TimeProvider clock) : IWork
 {
-    /// <summary>How often, as ISO 8601 has it.</summary>
-    public const string Every = "P1D";
-
     /// <summary>What an alert about it is about.</summary>
     internal const string Subject = "restore-tests";
 
@@ -45,7 +43,7 @@ public sealed class RestoreTestSchedule(RestoreTestDesk desk, RestoreTestBudgets
 
         try
         {
-            await desk.StartAsync(clinic, await budgets.GetAsync(clinic, cancellationToken), new RunTrigger(RunTriggerKind.Scheduled, Every), by, cancellationToken);
+            await desk.StartAsync(clinic, await budgets.GetAsync(clinic, cancellationToken), new RunTrigger(RunTriggerKind.Scheduled, Ncrontab(due)), by, cancellationToken);
             return true;
         }
         catch (RefusedException e) when (e.Refusal == Refusal.NothingToRestore)
@@ -53,6 +51,9 @@ public sealed class RestoreTestSchedule(RestoreTestDesk desk, RestoreTestBudgets
             return false; // No pack yet.
         }
     }
+
+    /// <summary>The clinic's own moment of the day, as evidence says it: NCRONTAB with six fields, UTC.</summary>
+    private static string Ncrontab(DateTimeOffset due) => string.Create(CultureInfo.InvariantCulture, $"{due.UtcDateTime.Second} {due.UtcDateTime.Minute} {due.UtcDateTime.Hour} * * *");
 }
 
 /// <summary>

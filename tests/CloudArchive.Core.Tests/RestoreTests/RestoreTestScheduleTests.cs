@@ -1,5 +1,6 @@
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.RestoreTests;
+using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -28,6 +29,8 @@ public sealed class RestoreTestScheduleTests(SharedStorage shared)
         Assert.False(await archive.Schedule.StartAsync(empty.Id, due, _timer, Cancel));
         RestoreTestResponse run = Assert.Single(await archive.Tests.ListAsync(clinic.Id, null, 10, Cancel));
         Assert.Equal(new TestBudget(7, 123_456, 5), run.Budget);
+        RestoreTestRun kept = RestoreTestRows.Read<RestoreTestRun>((await archive.Rows.FindAsync(RowTable.Work, clinic.Id.Value, RestoreTestRows.Run + run.Id, Cancel))!);
+        Assert.Equal($"{due.Second} {due.Minute} {due.Hour} * * *", kept.Trigger.Schedule);
         Assert.Empty(await archive.Tests.ListAsync(empty.Id, null, 10, Cancel));
         await archive.TestRunner.RunAsync(clinic.Id, TimeSpan.FromHours(1), _timer, Cancel);
         Assert.False(await archive.Schedule.StartAsync(clinic.Id, due, _timer, Cancel)); // there was one
