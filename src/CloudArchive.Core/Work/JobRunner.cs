@@ -60,6 +60,10 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
             using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
             end = await ((IWork)services.GetRequiredService(job.Work)).RunAsync(new Slice(work.Scope, work.Due, work.Number, state.Cursor, by), either.Token);
         }
+        catch (RefusedException e) when (e.Refusal == Refusal.ClinicUnknown)
+        {
+            end = SliceEnd.Finished(); // it is only being created, or there never was one
+        }
         catch (Exception e)
         {
             await NoteAsync(job, work.Scope, state with { LeasedUntil = null, Error = e.GetType().Name }, etag);

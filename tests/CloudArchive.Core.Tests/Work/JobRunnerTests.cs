@@ -164,6 +164,14 @@ public sealed class JobRunnerTests
     }
 
     [Fact]
+    public async Task Of_a_clinic_that_is_not_there_nothing_is_to_be_done()
+    {
+        _work.Fails = new RefusedException(Refusal.ClinicUnknown, "There is no such clinic.");
+        await Runner().RunAsync(new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
+        Assert.True((await _rows.FindAsync(RowTable.Work, Scope, "job:" + Retention.Name, Cancel))!.Flag("done"));
+    }
+
+    [Fact]
     public async Task A_clock_that_was_wrong_once_keeps_nothing_from_being_done()
     {
         WorkMessage ahead = new(Retention.Name, Scope, Start.AddYears(1), 0);
