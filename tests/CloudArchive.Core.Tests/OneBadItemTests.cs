@@ -110,7 +110,7 @@ public sealed class OneBadItemTests(SharedStorage shared)
         (Archive archive, TroubledRows rows, TroubledVault vault) = Create();
         TestClinic bad = await TestClinic.CreateAsync(archive), good = await TestClinic.CreateAsync(archive);
         LogStates states = new(rows, _clock);
-        Checkpoints checkpoints = new(archive.Reader, vault, shared.Keys, states, _clock);
+        Checkpoints checkpoints = new(archive.Reader, vault, shared.Keys, _clock);
         await checkpoints.MakeAsync(bad.Id.Value, Cancel);
         await checkpoints.MakeAsync(good.Id.Value, Cancel);
         rows.Fails = (table, partition, key) => table == RowTable.Audit && partition == bad.Id.Value && key.StartsWith("e_", StringComparison.Ordinal);

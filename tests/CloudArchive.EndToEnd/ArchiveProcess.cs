@@ -75,7 +75,7 @@ public sealed class ArchiveProcess : IAsyncDisposable
         return client;
     }
 
-    /// <summary>Its process, and the two of Azurite: blobs, tables.</summary>
+    /// <summary>Its process, and the three of Azurite: blobs, tables, the queue.</summary>
     public IReadOnlyList<int> ProcessIds => [.. _ready["processIds"]!.AsArray().Select(id => (int)id!)];
 
     /// <summary>SIGKILL, to it alone: its Azurite is left to find that out by itself.</summary>

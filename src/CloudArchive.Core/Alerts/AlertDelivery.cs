@@ -45,7 +45,7 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDe
     {
         Run run = new(by);
         DateTimeOffset now = clock.GetUtcNow();
-        List<Row> hints = await rows.ReadAllAsync(RowTable.Work, AlertRows.Index, AlertRows.Indexed, cancellationToken).ToListAsync(cancellationToken);
+        List<Row> hints = await rows.ReadAllAsync(RowTable.Work, AlertRows.Index, RowRange.All, cancellationToken).ToListAsync(cancellationToken);
         if (hints.All(hint => hint.Key != AuditEntry.SystemLog))
         {
             hints.Add(new Row(AlertRows.Index, AuditEntry.SystemLog, AlertRows.DueAt(now))); // the one log that no clinic's watch looks after
@@ -71,7 +71,7 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDe
     {
         string log = hint.Key;
         DateTimeOffset now = clock.GetUtcNow();
-        foreach (string kind in new[] { AlertRows.Due, LetterRows.Due })
+        foreach (string kind in AlertRows.AllDue)
         {
             List<Row> due = await rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(kind), cancellationToken)
                 .Where(row => !IsLater(row, now))
@@ -112,7 +112,7 @@ public sealed partial class AlertDelivery(IRowStore rows, Outbox outbox, AlertDe
     private async Task<DateTimeOffset?> NextAsync(string log, CancellationToken cancellationToken)
     {
         DateTimeOffset? next = null;
-        foreach (string kind in new[] { AlertRows.Due, LetterRows.Due })
+        foreach (string kind in AlertRows.AllDue)
         {
             await foreach (Row row in rows.ReadAllAsync(RowTable.Work, log, RowRange.Prefix(kind), cancellationToken))
             {

@@ -20,8 +20,8 @@ internal static class AlertRows
     /// </summary>
     public const string Index = "$alerts";
 
-    /// <summary>All of <see cref="Index"/>.</summary>
-    public static RowRange Indexed { get; } = new("!", "~");
+    /// <summary>Prefixes of what is to be delivered.</summary>
+    public static IReadOnlyList<string> AllDue { get; } = [Due, LetterRows.Due];
 
     /// <summary>Notes that something of a log is to be delivered now.</summary>
     public static Task NoteDueAsync(IRowStore rows, string log, CancellationToken cancellationToken) =>

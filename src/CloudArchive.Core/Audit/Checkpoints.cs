@@ -10,7 +10,7 @@ namespace CloudArchive.Core.Audit;
 /// Makes checkpoints and finds them again. One lies in immutable storage as <c>{log}/checkpoints/{size}-{time}.jws</c>. It must only be
 /// signed for a log that continues the checkpoint before it: the service is its logs' first witness.
 /// </summary>
-public sealed class Checkpoints(AuditReader reader, IBlobVault vault, ISigner signer, LogStates states, TimeProvider clock)
+public sealed class Checkpoints(AuditReader reader, IBlobVault vault, ISigner signer, TimeProvider clock)
 {
     /// <summary>How long a checkpoint is locked: 45 CFR 164.316(b)(2) asks for six years, and each later one vouches for the same entries again.</summary>
     public static readonly TimeSpan Kept = TimeSpan.FromDays(7 * 366);
@@ -25,7 +25,7 @@ public sealed class Checkpoints(AuditReader reader, IBlobVault vault, ISigner si
     /// <exception cref="AuditLogDamagedException">The log does not continue its last checkpoint: it was rewritten or rolled back. Nothing was signed.</exception>
     public async Task<SignedCheckpoint> MakeAsync(string log, CancellationToken cancellationToken)
     {
-        BlobName? lastName = await FindNotedNameAsync(log, cancellationToken) ?? await FindLastNameAsync(log, cancellationToken);
+        BlobName? lastName = await FindLastNameAsync(log, cancellationToken);
         TreeHead head = await reader.GetHeadAsync(log, cancellationToken);
         Checkpoint now = new(Checkpoint.CurrentFormat, log, head.Size, head.Root, AuditLog.ToMilliseconds(clock.GetUtcNow()));
         if (lastName is { } before)
@@ -44,9 +44,6 @@ public sealed class Checkpoints(AuditReader reader, IBlobVault vault, ISigner si
         string keyId = await signer.GetCurrentKeyIdAsync(cancellationToken);
         SignedCheckpoint made = await SignedCheckpoint.SignAsync(now, keyId, (data, cancellation) => signer.SignAsync(keyId, data, cancellation), cancellationToken);
         BlobName name = new(VaultArea.Records, $"{Folder(log)}{now.Size:D16}-{now.Time:yyyyMMdd'T'HHmmssfff'Z'}{Extension}");
-
-        // Before it is there: where a crash comes between, none is found in that place, and all of them are listed.
-        await states.NoteCheckpointAsync(log, name.Path, cancellationToken);
         try
         {
             await vault.WriteNewAsync(name, Encoding.ASCII.GetBytes(made.Jws), "application/jose", cancellationToken);
@@ -101,18 +98,10 @@ public sealed class Checkpoints(AuditReader reader, IBlobVault vault, ISigner si
         }
     }
 
-    /// <summary>
-    /// The last that was made, as a row says: a listing of ten years of checkpoints an hour would be 18 requests. Only a mark. Where the row was set back, the
-    /// new checkpoint continues an older one, which the log must do as well; and <see cref="FindLastAsync"/>, by which the log is checked every day, lists.
-    /// </summary>
-    private async Task<BlobName?> FindNotedNameAsync(string log, CancellationToken cancellationToken) =>
-        await states.FindCheckpointAsync(log, cancellationToken) is { } path && path.StartsWith(Folder(log), StringComparison.Ordinal)
-        && new BlobName(VaultArea.Records, path) is var name && await vault.FindAsync(name, cancellationToken) is not null
-            ? name
-            : null;
-
     private async Task<BlobName?> FindLastNameAsync(string log, CancellationToken cancellationToken)
     {
+        // An hourly log fills a page of a listing (5,000) in half a year. No row may say which is the last: tables that were put back from a copy would say an
+        // older one, and a log that goes on from there would be signed beside the one that was.
         BlobName? last = null;
         await foreach (ListedBlob blob in vault.ListAsync(VaultArea.Records, Folder(log), null, cancellationToken))
         {

@@ -25,13 +25,6 @@ public sealed class LogStates(IRowStore rows, TimeProvider clock)
     /// <summary>The tree of what was read anew this month; null where it is not known.</summary>
     public Task<LogTree?> FindRollingAsync(string log, CancellationToken cancellationToken) => FindTreeAsync(log, "rolling", cancellationToken);
 
-    /// <summary>Where a log's last checkpoint lies; null where it is not known.</summary>
-    public async Task<string?> FindCheckpointAsync(string log, CancellationToken cancellationToken) =>
-        (await rows.FindAsync(RowTable.Work, Partition, Prefix + log, cancellationToken))?.Values.GetValueOrDefault("checkpoint") as string;
-
-    /// <summary>Notes where a log's last checkpoint lies.</summary>
-    public Task NoteCheckpointAsync(string log, string path, CancellationToken cancellationToken) => ChangeAsync(log, values => values["checkpoint"] = path, cancellationToken);
-
     /// <summary>Notes that a log verifies as far as it was read.</summary>
     public Task NoteHoldsAsync(string log, CancellationToken cancellationToken) =>
         ChangeAsync(log, values => (values["checkedAt"], values["damaged"]) = (clock.GetUtcNow(), false), cancellationToken);

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Keys;
@@ -57,7 +56,7 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         }
 
         // Last, and again on every repeat: a list that lacks the clinic after a crash is mended by repeating the request.
-        await rows.SubmitAsync(RowTable.Clinics, ClinicRows.Index, [new RowWrite.Upsert(id.Value, new Dictionary<string, object>())], cancellationToken);
+        await PutInListAsync(id, cancellationToken);
         return clinic;
     }
 
@@ -70,30 +69,32 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         await FindAsync(id, cancellationToken) ?? throw new RefusedException(Refusal.ClinicUnknown, $"There is no clinic {id}. GET /v1/clinics lists those there are.");
 
     /// <summary>The clinics' ids in order, from the first after <paramref name="after"/>.</summary>
-    public async Task<IReadOnlyList<ClinicId>> ListAsync(ClinicId? after, int take, CancellationToken cancellationToken)
-    {
-        string from = after is { } last ? last.Value + "!" : "-";
-        IReadOnlyList<Row> index = await rows.QueryAsync(RowTable.Clinics, ClinicRows.Index, from, "~", take, cancellationToken);
-        return [.. index.Select(row => ClinicId.Parse(row.Key))];
-    }
+    public async Task<IReadOnlyList<ClinicId>> ListAsync(ClinicId? after, int take, CancellationToken cancellationToken) =>
+        await ReadAsync(after, take, cancellationToken).Take(take).ToListAsync(cancellationToken);
 
     /// <summary>All clinics' ids in order, page by page.</summary>
-    public async IAsyncEnumerable<ClinicId> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    public IAsyncEnumerable<ClinicId> ReadAllAsync(CancellationToken cancellationToken) => ReadAsync(null, RowStoreExtensions.MostRows, cancellationToken);
+
+    /// <summary>Puts a clinic into the list where it is missing; true where it was.</summary>
+    internal async Task<bool> RelistAsync(ClinicId id, CancellationToken cancellationToken)
     {
-        const int pageSize = RowStoreExtensions.MostRows;
-        IReadOnlyList<ClinicId> page;
-        ClinicId? after = null;
-        do
+        if (await rows.FindAsync(RowTable.Clinics, ClinicRows.Index, id.Value, cancellationToken) is not null)
         {
-            page = await ListAsync(after, pageSize, cancellationToken);
-            foreach (ClinicId clinic in page)
-            {
-                yield return clinic;
-                after = clinic;
-            }
+            return false;
         }
-        while (page.Count == pageSize);
+
+        await PutInListAsync(id, cancellationToken);
+        return true;
     }
+
+    private async Task PutInListAsync(ClinicId id, CancellationToken cancellationToken) =>
+        await rows.SubmitAsync(RowTable.Clinics, ClinicRows.Index, [new RowWrite.Upsert(id.Value, new Dictionary<string, object>())], cancellationToken);
+
+    private IAsyncEnumerable<ClinicId> ReadAsync(ClinicId? after, int rowsAtOnce, CancellationToken cancellationToken) =>
+        rows.ReadAllAsync(RowTable.Clinics, ClinicRows.Index, new RowRange(after is { } last ? last.Value + "!" : "-", "~"), cancellationToken, rowsAtOnce)
+            .Select(row => ClinicId.TryParse(row.Key, null, out ClinicId id) ? id : (ClinicId?)null)
+            .Where(id => id is not null) // a row that is none keeps no clinic from its work
+            .Select(id => id!.Value);
 
     /// <summary>Changes settings; null leaves one as it is. Retention can only be raised.</summary>
     public async Task<Clinic> ChangeAsync(ClinicId id, int? retentionYears, bool? requireApproval, Requester by, CancellationToken cancellationToken)

@@ -3,6 +3,9 @@ namespace CloudArchive.Core.Storage;
 /// <summary>A range of row keys: <paramref name="From"/> &lt;= key &lt; <paramref name="To"/>, ordinally.</summary>
 public readonly record struct RowRange(string From, string To)
 {
+    /// <summary>Every key.</summary>
+    public static RowRange All { get; } = new("!", "~");
+
     /// <summary>Every key with this prefix.</summary>
     public static RowRange Prefix(string prefix) => new(prefix, End(prefix));
 

@@ -58,7 +58,7 @@ public sealed partial class ClinicWatch(
     public async Task CountAsync(CancellationToken cancellationToken)
     {
         int silent = 0, notSafe = 0;
-        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, Partition, AlertRows.Indexed, cancellationToken))
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, Partition, RowRange.All, cancellationToken))
         {
             silent += row.Values.GetValueOrDefault("silent") is true ? 1 : 0;
             notSafe += row.Values.GetValueOrDefault("state") is nameof(VerdictState.NotSafe) ? 1 : 0;
@@ -72,7 +72,7 @@ public sealed partial class ClinicWatch(
     private async Task NoteDueAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
         bool waits = false;
-        foreach (string kind in new[] { AlertRows.Due, LetterRows.Due })
+        foreach (string kind in AlertRows.AllDue)
         {
             waits = waits || (await rows.QueryAsync(RowTable.Work, clinic.Value, RowRange.Prefix(kind), 1, cancellationToken)).Count > 0;
         }

@@ -124,7 +124,7 @@ public sealed class WeeklySummary(IRowStore rows, ClinicDirectory clinics, TimeP
 
         DateTimeOffset now = clock.GetUtcNow();
         Dictionary<string, Row> found = [];
-        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, WeeklyLetters.Partition, AlertRows.Indexed, cancellationToken))
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, WeeklyLetters.Partition, RowRange.All, cancellationToken))
         {
             found[row.Key] = row;
         }

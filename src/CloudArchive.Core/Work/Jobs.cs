@@ -36,6 +36,7 @@ public static class Jobs
         new("letter", ArchiveRole.Recovery, JobScopes.Clinics, s_week, typeof(WeeklyLetters), WeeklyLetters.At),
         new("summary", ArchiveRole.Recovery, JobScopes.Archive, s_week, typeof(WeeklySummary), WeeklySummary.At),
         new("alerts", ArchiveRole.Recovery, JobScopes.Archive, TimeSpan.FromMinutes(1), typeof(AlertDelivery)),
+        new("census", ArchiveRole.Recovery, JobScopes.Archive, s_day, typeof(ClinicCensus)),
         new("sweep", ArchiveRole.Recovery, JobScopes.Archive, s_hour, typeof(Sweeper)),
     ];
 

@@ -181,7 +181,7 @@ public sealed class DoctorTests(SharedStorage shared)
 
     private async Task CheckpointAsync(Archive archive, TestClinic clinic)
     {
-        Checkpoints checkpoints = new(archive.Reader, archive.Vault, shared.Keys, new LogStates(archive.Rows, archive.Clock), archive.Clock);
+        Checkpoints checkpoints = new(archive.Reader, archive.Vault, shared.Keys, archive.Clock);
         await checkpoints.MakeAsync(clinic.Id.Value, Cancel);
     }
 
@@ -193,7 +193,7 @@ public sealed class DoctorTests(SharedStorage shared)
         [
             new StorageDoctor(archive.Vault, rights, archive.Clock),
             new KeyDoctor(signer ?? shared.Keys, tokens ?? shared.Keys.Inner.Tokens, wrapping, rights, archive.Clinics),
-            new LogDoctor(archive.Reader, new Checkpoints(archive.Reader, archive.Vault, shared.Keys, new LogStates(archive.Rows, archive.Clock), archive.Clock), archive.Clinics, archive.Clock),
+            new LogDoctor(archive.Reader, new Checkpoints(archive.Reader, archive.Vault, shared.Keys, archive.Clock), archive.Clinics, archive.Clock),
             new ClinicDoctor(archive.Clinics, archive.Catalog, archive.Vault, archive.Tests, archive.Losses, archive.Agents, archive.Clock),
         ];
         return await new ServiceDoctor(doctors, NullLogger<ServiceDoctor>.Instance).ExamineAsync(duties, Cancel);

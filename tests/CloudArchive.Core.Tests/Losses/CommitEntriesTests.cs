@@ -33,7 +33,7 @@ public sealed class CommitEntriesTests(SharedStorage shared)
 
         // Nothing but the receipts knows: two of five name entries of the later ones.
         LogStates states = new(archive.Rows, archive.Clock);
-        Checkpoints checkpoints = new(again.Reader, archive.Vault, shared.Keys, states, archive.Clock);
+        Checkpoints checkpoints = new(again.Reader, archive.Vault, shared.Keys, archive.Clock);
         await checkpoints.MakeAsync(id.Value, Cancel);
         IReadOnlyList<MissingEntry> missing = await again.Commits.FindMissingAsync(id, Cancel);
         Assert.Equal([(one.Opened.Pack, later[0].Opened.Pack), (two.Opened.Pack, later[1].Opened.Pack)], missing.Select(entry => (entry.Pack, entry.Other!.Value)));
@@ -67,6 +67,24 @@ public sealed class CommitEntriesTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task Tables_that_were_put_back_get_no_checkpoint_beside_the_one_that_was()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        string log = archive.Clinic.Id.Value;
+        Checkpoints checkpoints = new(archive.Core.Reader, archive.Vault, shared.Keys, archive.Clock);
+        await archive.BackUpAsync();
+        await checkpoints.MakeAsync(log, Cancel);
+        object copy = archive.Rows.Copy();
+        await archive.BackUpAsync();
+        long size = (await checkpoints.MakeAsync(log, Cancel)).Statement.Size;
+        archive.Rows.PutBack(copy);
+        Archive again = new(archive.Rows, archive.Vault, shared.Keys, shared.Keys, shared.Keys, archive.Clock);
+        await archive.Clinic.On(again).SealAsync(); // an entry that was not there before
+        await Assert.ThrowsAsync<AuditLogDamagedException>(() => new Checkpoints(again.Reader, archive.Vault, shared.Keys, archive.Clock).MakeAsync(log, Cancel));
+        Assert.Equal(size, (await checkpoints.FindLastAsync(log, Cancel))!.Statement.Size);
+    }
+
+    [Fact]
     public async Task A_receipt_that_nothing_can_read_is_no_proof_that_the_log_lost_nothing()
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
@@ -83,7 +101,7 @@ public sealed class CommitEntriesTests(SharedStorage shared)
 
         // For the daily pass that is "not checked".
         LogStates states = new(archive.Rows, archive.Clock);
-        Checkpoints checkpoints = new(archive.Core.Reader, archive.Vault, shared.Keys, states, archive.Clock);
+        Checkpoints checkpoints = new(archive.Core.Reader, archive.Vault, shared.Keys, archive.Clock);
         LogCheck check = new(archive.Core.Reader, checkpoints, archive.Core.Commits, archive.Core.Alerts, states, archive.Clock, NullLogger<LogCheck>.Instance);
         Assert.Equal(new LogCheckResult(null, null), await check.RunAsync(id.Value, null, TimeSpan.FromHours(1), Archive.Admin, Cancel));
     }

@@ -75,7 +75,7 @@ internal sealed class Archive
         DestroyedPacks destroyed = new(rows, Destructions, Certificates, NullLogger<DestroyedPacks>.Instance);
         PackRelease release = new(rows, new PackRecords(Catalog, statements, vault), keys, Losses, destroyed, clock, NullLogger<PackRelease>.Instance);
         Results = new RestoreResults(Restores, rows, release, new RestoreRehydration(rows, Rehydration, NullLogger<RestoreRehydration>.Instance), Outbox);
-        Checkpoints checkpoints = new(Reader, vault, signer, new LogStates(rows, clock), clock);
+        Checkpoints checkpoints = new(Reader, vault, signer, clock);
         PackTest = new PackTest(vault, Catalog, keys, statements, Holds, clock);
         Canaries = new Canaries(rows, vault, new ArchiveKeys(wrapping, keys, signer), Clinics, Log, clock);
         Evidence = new EvidenceStore(new RecordStore(vault, Stored, signer, clock), EvidenceReport.Render);

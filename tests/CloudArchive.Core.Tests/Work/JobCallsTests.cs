@@ -32,6 +32,7 @@ public sealed class JobCallsTests(SharedStorage shared)
         ["letter"] = 60,
         ["summary"] = 60,
         ["alerts"] = 20,
+        ["census"] = 100,
         ["sweep"] = 20,
     };
 
@@ -59,7 +60,7 @@ public sealed class JobCallsTests(SharedStorage shared)
         }
 
         LogStates states = new(rows, clock);
-        Checkpoints checkpoints = new(archive.Reader, counted, shared.Keys, states, clock);
+        Checkpoints checkpoints = new(archive.Reader, counted, shared.Keys, clock);
         Dictionary<string, IWork> works = new()
         {
             ["reconcile"] = archive.Reconciler,

@@ -223,6 +223,22 @@ public sealed class JobRunnerTests
     }
 
     [Fact]
+    public async Task A_clinic_that_is_missing_in_the_list_gets_back_into_it_and_what_is_no_clinic_keeps_none_from_its_work()
+    {
+        ClinicDirectory clinics = new(_rows, null!, null!, _clock);
+        await _rows.SubmitAsync(RowTable.Clinics, ClinicRows.Index, [new RowWrite.Insert("listed", new Dictionary<string, object>()), new RowWrite.Insert("No Clinic", new Dictionary<string, object>()), new RowWrite.Insert("x", new Dictionary<string, object>())], Cancel);
+        await _rows.SubmitAsync(RowTable.Clinics, "taken-out", [new RowWrite.Insert(ClinicRows.ClinicKey, new Dictionary<string, object>())], Cancel);
+        await _rows.SubmitAsync(RowTable.Audit, "log-alone", [new RowWrite.Insert("head", new Dictionary<string, object>())], Cancel);
+        await _rows.SubmitAsync(RowTable.Audit, AuditEntry.SystemLog, [new RowWrite.Insert("head", new Dictionary<string, object>())], Cancel);
+        Assert.Equal(["listed"], await clinics.ReadAllAsync(Cancel).Select(clinic => clinic.Value).ToListAsync(Cancel));
+        ClinicCensus census = new(_rows, clinics, NullLogger<ClinicCensus>.Instance);
+        Assert.True((await census.RunAsync(new Slice(AuditEntry.SystemLog, Start, 0, null, Requester.System("census", "test")), Cancel)).Done);
+        Assert.Equal(["listed", "log-alone", "taken-out"], await clinics.ReadAllAsync(Cancel).Select(clinic => clinic.Value).ToListAsync(Cancel));
+        Assert.Equal(["log-alone"], (await clinics.ListAsync(ClinicId.Parse("listed"), 1, Cancel)).Select(clinic => clinic.Value));
+        Assert.NotEmpty(await TickOfAsync(ArchiveRole.Recovery));
+    }
+
+    [Fact]
     public async Task Work_that_is_asked_for_out_of_turn_is_done_though_it_was_done_in_the_same_moment()
     {
         _work.Ends = new([SliceEnd.Finished(), SliceEnd.Finished()]);

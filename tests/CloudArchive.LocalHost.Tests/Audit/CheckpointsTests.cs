@@ -130,7 +130,7 @@ public sealed class CheckpointsTests(SharedStorage shared)
         await bad.AppendAsync(1);
 
         LogStates states = new(good.Rows, good.Clock);
-        Checkpoints checkpoints = new(good.Reader, good.Vault, new KeysOfTwo(good.Keys, bad.Keys), states, good.Clock);
+        Checkpoints checkpoints = new(good.Reader, good.Vault, new KeysOfTwo(good.Keys, bad.Keys), good.Clock);
         AlertDesk alerts = new(good.Rows, new Outbox(good.Rows, good.Log, good.Clock), good.Clock, NullLogger<AlertDesk>.Instance);
         CheckpointRun run = new(checkpoints, good.Log, alerts, states, NullLogger<CheckpointRun>.Instance);
         Assert.True(await run.MakeAsync(good.Name, "run-1", Cancel));

@@ -159,7 +159,7 @@ public sealed class LogCheckTests(SharedStorage shared)
     private static LogCheck Check(params StoredLog[] logs) => Check(logs[0].Reader, logs);
 
     private static LogCheck Check(AuditReader reader, params StoredLog[] logs) =>
-        Check(reader, new Checkpoints(logs[0].Reader, logs[0].Vault, new KeysOfTwo(logs[0].Keys, logs[^1].Keys), new LogStates(logs[0].Rows, logs[0].Clock), logs[0].Clock), logs[0]);
+        Check(reader, new Checkpoints(logs[0].Reader, logs[0].Vault, new KeysOfTwo(logs[0].Keys, logs[^1].Keys), logs[0].Clock), logs[0]);
 
     private static LogCheck Check(AuditReader reader, Checkpoints checkpoints, StoredLog first)
     {

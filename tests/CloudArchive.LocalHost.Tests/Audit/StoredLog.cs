@@ -52,7 +52,7 @@ internal sealed class StoredLog : IDisposable
         return new StoredLog(shared, await LocalKeys.OpenAsync(folder.Path, Cancel), folder);
     }
 
-    public Checkpoints CheckpointsOn(IBlobVault vault) => new(Reader, vault, Keys, new LogStates(Rows, Clock), Clock);
+    public Checkpoints CheckpointsOn(IBlobVault vault) => new(Reader, vault, Keys, Clock);
 
     public async Task AppendAsync(int count, string action = AuditActions.PackCommitted)
     {
