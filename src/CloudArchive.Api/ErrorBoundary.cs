@@ -108,7 +108,7 @@ public sealed partial class ErrorBoundary(RequestDelegate next, RefusalLog refus
 
     private async Task RecordIntegrityAsync(HttpContext context)
     {
-        string? clinic = context.GetRouteValue("clinic") is string text && ClinicId.TryParse(text, null, out ClinicId id) ? id.Value : null;
+        string? clinic = context.ClinicInPath()?.Value;
         AuditSubject subject = new(clinic, Pack: context.GetRouteValue("pack") is string pack && PackId.TryParse(pack, null, out PackId p) ? p.ToString() : null);
         await log.AppendAsync(
             new AuditEvent(clinic ?? AuditEntry.SystemLog, AuditActions.IntegrityFailed, AuditOutcome.Failure, context.Requester().Actor, subject, context.Origin(), Problems.IntegrityFailed),

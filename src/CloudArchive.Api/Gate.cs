@@ -90,7 +90,7 @@ internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegis
         {
             Reach.AllClinics => caller.Clinics is null,
             Reach.Own => true,
-            _ => ClinicId.TryParse(context.GetRouteValue("clinic") as string, null, out ClinicId clinic) && caller.Reaches(clinic),
+            _ => context.ClinicInPath() is { } clinic && caller.Reaches(clinic),
         };
         return !reaches ? throw new DeniedException(Problems.Forbidden("The token does not reach that clinic."))
             : policy.Mfa && options.RequireMfa && !caller.Mfa ? throw new DeniedException(Problems.MfaNeeded())

@@ -39,8 +39,8 @@ public sealed class LookLog(IAuditLog log, TimeProvider clock)
     private async Task RecordAsync(HttpContext context, AuditOutcome outcome, string? reason, CancellationToken cancellationToken)
     {
         Caller caller = context.Caller();
-        string? clinic = context.GetRouteValue("clinic") is string text && ClinicId.TryParse(text, null, out ClinicId id) && caller.Reaches(id) ? id.Value : null;
-        string route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "unknown";
+        string? clinic = context.ClinicInPath() is { } id && caller.Reaches(id) ? id.Value : null;
+        string route = context.PathPattern();
         long minute = clock.GetUtcNow().ToUnixTimeSeconds() / 60;
         string once = string.Create(CultureInfo.InvariantCulture, $"look:{caller.Id}:{clinic}:{context.Request.Method} {route}:{reason}:{minute}");
         if (IsRecorded(once, minute))

@@ -15,7 +15,6 @@ namespace CloudArchive.Api;
 /// </summary>
 public sealed class RefusalLog : IDisposable
 {
-    private const string UnknownRoute = "unknown";
     private readonly IAuditLog _log;
     private readonly PartitionedRateLimiter<HttpContext> _budget;
 
@@ -46,17 +45,17 @@ public sealed class RefusalLog : IDisposable
         }
 
         // The clinic's log only for who may act in it; what others try is the system's business.
-        string? clinic = context.GetRouteValue("clinic") is string text && ClinicId.TryParse(text, null, out ClinicId id) ? id.Value : null;
-        bool inReach = clinic is not null && IsKnown(context) && context.Caller().Reaches(ClinicId.Parse(clinic));
+        ClinicId? clinic = context.ClinicInPath();
+        bool inReach = clinic is { } id && IsKnown(context) && context.Caller().Reaches(id);
         EndpointPolicy? policy = context.GetEndpoint()?.Metadata.GetMetadata<EndpointPolicy>();
-        string route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? UnknownRoute;
+        string route = context.PathPattern();
         await _log.AppendAsync(
             new AuditEvent(
-                inReach ? clinic! : AuditEntry.SystemLog,
+                inReach ? clinic!.Value.Value : AuditEntry.SystemLog,
                 policy?.Action ?? AuditActions.RequestRefused,
                 AuditOutcome.Refused,
                 context.Requester().Actor,
-                new AuditSubject(clinic, Pack: PackIn(context)),
+                new AuditSubject(clinic?.Value, Pack: PackIn(context)),
                 context.Origin(),
                 reason,
                 new Dictionary<string, string> { ["method"] = context.Request.Method, ["route"] = route }),

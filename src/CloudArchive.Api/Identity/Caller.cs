@@ -4,6 +4,7 @@ using CloudArchive.Core.Clinics;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 
 namespace CloudArchive.Api.Identity;
 
@@ -92,6 +93,12 @@ public static class RequestInfoExtensions
         Caller caller = info.Caller ?? Identity.Caller.Anonymous;
         return new Requester(new AuditActor(caller.Id, Identity.Caller.NameOf(info.ActingAs)), context.Origin()) { Formerly = caller.Formerly };
     }
+
+    /// <summary>The clinic that the path names; null where it names none.</summary>
+    public static ClinicId? ClinicInPath(this HttpContext context) => ClinicId.TryParse(context.GetRouteValue("clinic") as string, null, out ClinicId clinic) ? clinic : null;
+
+    /// <summary>The endpoint's pattern, as audit entries have it: a path may carry what a caller put there.</summary>
+    public static string PathPattern(this HttpContext context) => (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "unknown";
 
     /// <summary>From where.</summary>
     public static AuditOrigin Origin(this HttpContext context) => new(context.Connection.RemoteIpAddress?.ToString(), context.Info().CorrelationId);

@@ -37,7 +37,7 @@ public sealed record PortalView(
         PortalSession? session = context.Session();
         RequestInfo info = context.Info();
         Caller? caller = session is null ? null : info.Caller;
-        ClinicId? clinic = caller is not null && ClinicId.TryParse(context.GetRouteValue("clinic") as string, null, out ClinicId id) && caller.Reaches(id) ? id : null;
+        ClinicId? clinic = caller is not null && context.ClinicInPath() is { } id && caller.Reaches(id) ? id : null;
         return new(
             title,
             services.GetRequiredService<TimeProvider>().GetUtcNow(),
