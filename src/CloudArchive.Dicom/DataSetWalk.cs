@@ -13,16 +13,16 @@ internal sealed class DataSetWalk
 
     private readonly DicomWindow _window;
     private readonly Findings _findings;
-    private readonly bool _headerOnly;
+    private readonly WalkKind _kind;
     private Frame[] _stack = new Frame[8];
     private int _top;
     private int _depth;
     private int _abandoned;
     private bool _padding;
 
-    public DataSetWalk(DicomWindow window, Findings findings, DataSetEncoding encoding, bool headerOnly)
+    public DataSetWalk(DicomWindow window, Findings findings, DataSetEncoding encoding, WalkKind kind)
     {
-        (_window, _findings, _headerOnly) = (window, findings, headerOnly);
+        (_window, _findings, _kind) = (window, findings, kind);
         _stack[0] = new Frame { Kind = FrameKind.Root, Limit = NoLimit, Undefined = true, Encoding = encoding };
     }
 
@@ -39,6 +39,12 @@ internal sealed class DataSetWalk
     public long PixelDataLength { get; private set; }
 
     public bool HasPixelData { get; private set; }
+
+    /// <summary>What ended a walk to the pixel data: the first element of group 7FE0 or higher on the outermost level.</summary>
+    public ElementHeader? PixelData { get; private set; }
+
+    /// <summary>Where its value begins.</summary>
+    public long PixelDataOffset { get; private set; }
 
     /// <summary>Goes as far as the window's bytes allow.</summary>
     public Step Advance()
@@ -104,7 +110,13 @@ internal sealed class DataSetWalk
             return Delimiter(ref frame, header);
         }
 
-        if (_headerOnly && frame.Kind == FrameKind.Root && (header.Tag >= 0x7FE0_0000 || (header.Tag > 0x0020_000E && _findings.IsComplete)))
+        if (_kind == WalkKind.ToPixelData && frame.Kind == FrameKind.Root && header.Tag >= 0x7FE0_0000)
+        {
+            (PixelData, PixelDataOffset) = (header, at + header.Size);
+            return new(StepKind.Done);
+        }
+
+        if (_kind == WalkKind.Header && frame.Kind == FrameKind.Root && (header.Tag >= 0x7FE0_0000 || (header.Tag > 0x0020_000E && _findings.IsComplete)))
         {
             return new(StepKind.Done);
         }
@@ -118,7 +130,7 @@ internal sealed class DataSetWalk
         if (!opens)
         {
             CheckEnd(ref frame, header, at);
-            if (!_headerOnly && (header.Vr == Vr.SQ || MayBeSequence(ref frame, header)))
+            if (_kind != WalkKind.Header && (header.Vr == Vr.SQ || MayBeSequence(ref frame, header)))
             {
                 if (header.Vr != Vr.SQ && _window.Bytes.Length < header.Size + 8)
                 {

@@ -87,7 +87,7 @@ public static class DicomReader
         {
             long start = file.Position;
             DataSetEncoding encoding = await FileStart.ResolveEncodingAsync(file, findings, cancellationToken);
-            DataSetWalk walk = await WalkAsync(file, new(file, findings, encoding, headerOnly), long.MaxValue, cancellationToken);
+            DataSetWalk walk = await WalkAsync(file, new(file, findings, encoding, headerOnly ? WalkKind.Header : WalkKind.Whole), long.MaxValue, cancellationToken);
             return (walk, file.Position - start);
         }
 
@@ -97,7 +97,7 @@ public static class DicomReader
         try
         {
             DataSetEncoding encoding = await FileStart.ResolveEncodingAsync(inflated, findings, cancellationToken);
-            DataSetWalk walk = await WalkAsync(inflated, new(inflated, findings, encoding, headerOnly), maxInflatedLength, cancellationToken);
+            DataSetWalk walk = await WalkAsync(inflated, new(inflated, findings, encoding, headerOnly ? WalkKind.Header : WalkKind.Whole), maxInflatedLength, cancellationToken);
             // An inflater that came to the end of its stream did not come to the end of the deflated bytes.
             return !deflated.HitEnd || headerOnly
                 ? (walk, inflated.Position)
@@ -111,7 +111,7 @@ public static class DicomReader
         }
     }
 
-    private static async ValueTask<DataSetWalk> WalkAsync(DicomWindow window, DataSetWalk walk, long maxLength, CancellationToken cancellationToken)
+    internal static async ValueTask<DataSetWalk> WalkAsync(DicomWindow window, DataSetWalk walk, long maxLength, CancellationToken cancellationToken)
     {
         while (true)
         {

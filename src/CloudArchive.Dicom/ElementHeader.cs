@@ -30,6 +30,8 @@ internal static class Vr
     public const ushort None = 0;
     public const ushort SQ = ('S' << 8) | 'Q';
     public const ushort UN = ('U' << 8) | 'N';
+    public const ushort OB = ('O' << 8) | 'B';
+    public const ushort OW = ('O' << 8) | 'W';
 
     /// <summary>Two capital letters: a VR, known or to come.</summary>
     public static bool IsWellFormed(ReadOnlySpan<byte> letters) =>

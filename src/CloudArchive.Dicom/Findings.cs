@@ -32,6 +32,7 @@ internal sealed class Findings
     private long _rows;
     private long _columns;
     private long _bits;
+    private long _planar;
 
     public string? TransferSyntax { get; set; }
 
@@ -68,7 +69,7 @@ internal sealed class Findings
     public static bool Wants(uint tag) => tag is 0x0002_0000 or 0x0002_0002 or 0x0002_0003 or 0x0002_0010
         or 0x0008_0005 or 0x0008_0016 or 0x0008_0018 or 0x0008_0020 or 0x0008_0050 or 0x0008_0060
         or 0x0010_0010 or 0x0010_0020 or 0x0010_0030 or 0x0020_000D or 0x0020_000E
-        or 0x0028_0002 or 0x0028_0004 or 0x0028_0008 or 0x0028_0010 or 0x0028_0011 or 0x0028_0100;
+        or 0x0028_0002 or 0x0028_0004 or 0x0028_0006 or 0x0028_0008 or 0x0028_0010 or 0x0028_0011 or 0x0028_0100;
 
     /// <summary>
     /// Keeps a value of at most <see cref="MaxKeptLength"/> bytes. Of two elements with one tag the first counts: a reader that has what it
@@ -109,6 +110,7 @@ internal sealed class Findings
             case 0x0020_000E: valid = Uid(text, ref _series); break;
             case 0x0028_0002: valid = Number(value, encoding, ref _samples); break;
             case 0x0028_0004: _is422 = text.EndsWith("_422"u8); break;
+            case 0x0028_0006: valid = Number(value, encoding, ref _planar); break;
             case 0x0028_0008:
                 valid = text.IsEmpty || (Utf8Parser.TryParse(text, out int frames, out int used) && used == text.Length && frames > 0);
                 Frames = valid && Utf8Parser.TryParse(text, out int count, out _) ? count : 1;
@@ -136,6 +138,15 @@ internal sealed class Findings
         // 4:2:2 has one pair of colour samples for two pixels.
         bits = _is422 ? bits * 2 / 3 : bits;
         return (bits + 7) / 8;
+    }
+
+    /// <summary>The layout of native pixel data of this length, or null where it is none of 8 or 16 bits, or not as long as it must be.</summary>
+    public PixelDataLayout? ToPixelDataLayout(long offset, long length, bool bigEndian)
+    {
+        bool whole = length > 0 && ExpectedPixelDataLength() is { } expected && ((UInt128)length == expected || (UInt128)length == expected + (expected & 1));
+        return whole && !_is422 && _bits is 8 or 16 && _samples > 0 && _planar is 0 or 1
+            ? new(offset, length, (int)_rows, (int)_columns, (int)_samples, (int)_bits, _samples == 1 ? 0 : (int)_planar, (int)Frames, bigEndian && _bits == 16)
+            : null;
     }
 
     /// <summary>What is known by now.</summary>

@@ -12,6 +12,19 @@ internal enum StepKind
     Done,
 }
 
+/// <summary>How far a walk goes.</summary>
+internal enum WalkKind
+{
+    /// <summary>To the last of what the catalogue wants, without a look into sequences of defined length.</summary>
+    Header,
+
+    /// <summary>To the pixel data of the outermost level, or the end.</summary>
+    ToPixelData,
+
+    /// <summary>To the end.</summary>
+    Whole,
+}
+
 internal enum FrameKind : byte
 {
     Root,
