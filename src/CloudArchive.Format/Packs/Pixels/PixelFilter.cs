@@ -152,10 +152,11 @@ public static class PixelFilter
     {
         int rows = RowsOf(layout, chunk.Length);
         ushort[] residuals = ArrayPool<ushort>.Shared.Rent(PixelRows.Room(layout) + Rice.Block);
+        int[] ones = ArrayPool<int>.Shared.Rent(RiceDecoder.Room);
         try
         {
             using PixelRows prediction = new(layout, mode);
-            RiceDecoder rice = new(payload, layout.BitsAllocated);
+            RiceDecoder rice = new(payload, layout.BitsAllocated, ones);
             int waiting = 0;
             for (int row = 0; row < rows; row++)
             {
@@ -175,6 +176,7 @@ public static class PixelFilter
         }
         finally
         {
+            ArrayPool<int>.Shared.Return(ones, clearArray: true);
             ArrayPool<ushort>.Shared.Return(residuals, clearArray: true);
         }
     }

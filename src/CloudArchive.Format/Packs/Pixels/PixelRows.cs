@@ -9,7 +9,7 @@ namespace CloudArchive.Format.Packs.Pixels;
 /// <summary>What a pixel is predicted by.</summary>
 internal enum Predictor : byte
 {
-    /// <summary>Nothing: zero.</summary>
+    /// <summary>Where the frame before was subtracted, nothing: the middle of the range. Elsewhere as <see cref="Median"/>.</summary>
     None,
 
     /// <summary>The pixel on the left.</summary>
@@ -18,7 +18,7 @@ internal enum Predictor : byte
     /// <summary>The median of left, above, and left + above - above left, as in JPEG-LS (ITU-T T.87 A.4.1).</summary>
     Median,
 
-    /// <summary>The mean of left and above, rounded down.</summary>
+    /// <summary>The mean of left and (the mean of above and above right), each rounded down: less of the noise of neighbours than the median has.</summary>
     Mean,
 }
 
@@ -50,7 +50,8 @@ internal readonly record struct PixelMode(Predictor Predictor, FrameUse Frames =
     public static PixelMode? Parse(byte value, PixelLayout layout)
     {
         PixelMode mode = new((Predictor)(value & 7), (FrameUse)((value >> 3) & 3), (value & 0x20) != 0, (value & 0x40) != 0);
-        bool known = (value & 0x80) != 0 && mode.Predictor <= Predictor.Mean && mode.Frames <= FrameUse.Blend && (!mode.Green || layout.Step == 3);
+        bool known = (value & 0x80) != 0 && mode.Predictor <= Predictor.Mean && mode.Frames <= FrameUse.Blend
+            && (mode.Predictor != Predictor.None || mode.Frames == FrameUse.Difference) && (!mode.Green || layout.Step == 3);
         return known ? mode : null;
     }
 }
@@ -61,9 +62,13 @@ internal readonly record struct PixelMode(Predictor Predictor, FrameUse Frames =
 /// </summary>
 internal sealed class PixelRows : IDisposable
 {
-    // Before a row, the pixel that is left of its first: the first of the row above. Behind it, room to load whole vectors.
+    // Before a row, the pixel that is left of its first: the first of the row above. Behind it, what is right of the last pixel of the row above:
+    // that pixel; and room to load whole vectors.
     private const int Before = 4;
     private const int Behind = 32;
+
+    private static readonly Vector256<ushort>[] s_firsts = Lanes(0);
+    private static readonly Vector256<ushort>[] s_thirds = Lanes(2);
 
     private readonly PixelLayout _layout;
     private readonly PixelMode _mode;
@@ -107,7 +112,7 @@ internal sealed class PixelRows : IDisposable
         }
 
         LoadCurrent(chunk, row, framed);
-        Predictor predictor = first && _mode.Predictor != Predictor.None ? Predictor.Left : _mode.Predictor;
+        Predictor predictor = PredictorOf(first, framed);
         bool blend = framed && _mode.Frames == FrameUse.Blend;
         ref ushort current = ref _rented[_current + Before];
         ref ushort above = ref _rented[_above + Before];
@@ -118,17 +123,21 @@ internal sealed class PixelRows : IDisposable
         {
             Vector256<ushort> x = Vector256.LoadUnsafe(ref current, (nuint)i);
             Vector256<ushort> a = Vector256.LoadUnsafe(ref Unsafe.Add(ref current, i - _step));
-            Vector256<ushort> prediction = default;
-            if (predictor == Predictor.Left)
+            Vector256<ushort> prediction;
+            if (predictor == Predictor.None)
+            {
+                prediction = Vector256.Create(_flip);
+            }
+            else if (predictor == Predictor.Left)
             {
                 prediction = a;
             }
-            else if (predictor != Predictor.None)
+            else
             {
                 Vector256<ushort> b = Vector256.LoadUnsafe(ref above, (nuint)i);
                 if (predictor == Predictor.Mean)
                 {
-                    prediction = (a & b) + ((a ^ b) >>> 1);
+                    prediction = Mean(a, Mean(b, Vector256.LoadUnsafe(ref Unsafe.Add(ref above, i + _step))));
                 }
                 else
                 {
@@ -139,8 +148,7 @@ internal sealed class PixelRows : IDisposable
 
             if (blend)
             {
-                Vector256<ushort> p = Vector256.LoadUnsafe(ref before, (nuint)i);
-                prediction = (prediction & p) + ((prediction ^ p) >>> 1);
+                prediction = Mean(prediction, Vector256.LoadUnsafe(ref before, (nuint)i));
             }
 
             Vector256<short> r = (x - prediction).AsInt16();
@@ -174,15 +182,26 @@ internal sealed class PixelRows : IDisposable
             Load(chunk, row - _layout.RowsOfFrame, other);
         }
 
-        Unzigzag(residuals);
-        Predictor predictor = first && _mode.Predictor != Predictor.None ? Predictor.Left : _mode.Predictor;
+        Predictor predictor = PredictorOf(first, framed);
+        bool bytes = _layout.BitsAllocated == 8;
         if (framed && _mode.Frames == FrameUse.Blend)
         {
-            RestoreValues(residuals, predictor, other);
+            if (bytes)
+            {
+                RestoreBlended<byte>(residuals, predictor, other);
+            }
+            else
+            {
+                RestoreBlended<ushort>(residuals, predictor, other);
+            }
+        }
+        else if (bytes)
+        {
+            RestoreValues<byte>(residuals, predictor);
         }
         else
         {
-            RestoreValues(residuals, predictor);
+            RestoreValues<ushort>(residuals, predictor);
         }
 
         Store(chunk, row, framed);
@@ -197,10 +216,19 @@ internal sealed class PixelRows : IDisposable
         for (int i = 0; i < _step; i++)
         {
             _rented[_current + Before - _step + i] = first ? (ushort)0 : _rented[_above + Before + i];
+            _rented[_above + Before + _samples + i] = _rented[_above + Before + _samples - _step + i];
         }
 
         return (first, row >= _layout.RowsOfFrame && _mode.Frames != FrameUse.None);
     }
+
+    private Predictor PredictorOf(bool first, bool framed) => _mode.Predictor switch
+    {
+        Predictor.None when framed => Predictor.None,
+        _ when first => Predictor.Left,
+        Predictor.None => Predictor.Median,
+        Predictor other => other,
+    };
 
     private void End() => (_current, _above) = (_above, _current);
 
@@ -253,12 +281,7 @@ internal sealed class PixelRows : IDisposable
 
         if (_mode.Green)
         {
-            for (int i = 0; i <= _samples - 3; i += 3)
-            {
-                int green = values[i + 1];
-                values[i] = (ushort)((values[i] - green) & _mask);
-                values[i + 2] = (ushort)((values[i + 2] - green) & _mask);
-            }
+            AddGreen(values, subtract: true);
         }
 
         if (_mode.Flip)
@@ -296,12 +319,7 @@ internal sealed class PixelRows : IDisposable
 
             if (_mode.Green)
             {
-                for (int i = 0; i <= _samples - 3; i += 3)
-                {
-                    int green = values[i + 1];
-                    values[i] = (ushort)((values[i] + green) & _mask);
-                    values[i + 2] = (ushort)((values[i + 2] + green) & _mask);
-                }
+                AddGreen(values, subtract: false);
             }
         }
 
@@ -333,6 +351,31 @@ internal sealed class PixelRows : IDisposable
         }
     }
 
+    /// <summary>
+    /// Subtracts the second of three samples from the first and the third and inverts their highest bit, as differences lie around zero; or the inverse.
+    /// The second stays, so that vectors may overlap.
+    /// </summary>
+    private void AddGreen(Span<ushort> values, bool subtract)
+    {
+        // The other buffers end with room for a vector; one before the first value there is the row's left pixel, which its mask leaves out.
+        ref ushort at = ref MemoryMarshal.GetReference(values);
+        Vector256<ushort> mask = Vector256.Create(_mask);
+        int phase = 0;
+        for (int i = 0; i < _samples; i += Vector256<ushort>.Count)
+        {
+            Vector256<ushort> x = Vector256.LoadUnsafe(ref at, (nuint)i);
+            Vector256<ushort> green = (Vector256.LoadUnsafe(ref at, (nuint)i + 1) & s_firsts[phase])
+                | (Vector256.LoadUnsafe(ref Unsafe.Add(ref at, i - 1)) & s_thirds[phase]);
+            Vector256<ushort> flip = Vector256.Create(_flip) & (s_firsts[phase] | s_thirds[phase]);
+            ((subtract ? (x - green) ^ flip : (x ^ flip) + green) & mask).StoreUnsafe(ref at, (nuint)i);
+            phase = phase == 2 ? 0 : phase + 1;
+        }
+    }
+
+    /// <summary>For each of three vectors in a row, all ones where a value is the <paramref name="sample"/>-th of its pixel.</summary>
+    private static Vector256<ushort>[] Lanes(int sample) =>
+        [.. Enumerable.Range(0, 3).Select(vector => Vector256.Create([.. Enumerable.Range(0, 16).Select(lane => ((16 * vector) + lane) % 3 == sample ? ushort.MaxValue : (ushort)0)]))];
+
     private void Flip(Span<ushort> values)
     {
         for (int i = 0; i < _samples; i += Vector256<ushort>.Count)
@@ -341,59 +384,50 @@ internal sealed class PixelRows : IDisposable
         }
     }
 
-    private void Unzigzag(Span<ushort> residuals)
-    {
-        for (int i = 0; i < _samples; i += Vector256<ushort>.Count)
-        {
-            Vector256<ushort> z = Vector256.LoadUnsafe(ref residuals[i]);
-            ((z >>> 1) ^ (Vector256<ushort>.Zero - (z & Vector256<ushort>.One))).StoreUnsafe(ref residuals[i]);
-        }
-    }
-
     /// <summary>
     /// A pixel at a time: its samples in the lanes of a vector, of which four are loaded and stored. What is too much is overwritten by the next pixel.
-    /// The chain from one pixel to the next is four operations long.
+    /// Of 8 bits, lanes of bytes make the sums modulo 2^8; the high byte of each value is zero all the time.
     /// </summary>
-    private void RestoreValues(Span<ushort> residuals, Predictor predictor)
+    private void RestoreValues<T>(Span<ushort> residuals, Predictor predictor)
     {
         ref ushort current = ref _rented[_current + Before];
         ref ushort above = ref _rented[_above + Before];
         ref ushort residual = ref MemoryMarshal.GetReference(residuals[..(_samples + Behind)]);
-        Vector128<ushort> mask = Vector128.Create(_mask);
-        Vector128<ushort> a = Load4(ref Unsafe.Add(ref current, -_step));
+        int step = _step;
+        Vector128<T> a = Load4<T>(ref Unsafe.Add(ref current, -step));
         switch (predictor)
         {
             case Predictor.None:
                 for (int i = 0; i < _samples; i += Vector256<ushort>.Count)
                 {
-                    (Vector256.LoadUnsafe(ref residual, (nuint)i) & Vector256.Create(_mask)).StoreUnsafe(ref current, (nuint)i);
+                    ((Vector256.LoadUnsafe(ref residual, (nuint)i) + Vector256.Create(_flip)) & Vector256.Create(_mask)).StoreUnsafe(ref current, (nuint)i);
                 }
 
                 break;
             case Predictor.Left:
-                for (int i = 0; i < _samples; i += _step)
+                for (int i = 0; i < _samples; i += step)
                 {
-                    a = (a + Load4(ref Unsafe.Add(ref residual, i))) & mask;
+                    a += Load4<T>(ref Unsafe.Add(ref residual, i));
                     Store4(ref Unsafe.Add(ref current, i), a);
                 }
 
                 break;
             case Predictor.Mean:
-                for (int i = 0; i < _samples; i += _step)
+                for (int i = 0; i < _samples; i += step)
                 {
-                    Vector128<ushort> b = Load4(ref Unsafe.Add(ref above, i));
-                    a = ((a & b) + ((a ^ b) >>> 1) + Load4(ref Unsafe.Add(ref residual, i))) & mask;
+                    Vector128<T> b = Mean(Load4<T>(ref Unsafe.Add(ref above, i)), Load4<T>(ref Unsafe.Add(ref above, i + step)));
+                    a = Half(a ^ b) + ((a & b) + Load4<T>(ref Unsafe.Add(ref residual, i)));
                     Store4(ref Unsafe.Add(ref current, i), a);
                 }
 
                 break;
             default:
-                Vector128<ushort> c = a;
-                for (int i = 0; i < _samples; i += _step)
+                Vector128<T> c = a;
+                for (int i = 0; i < _samples; i += step)
                 {
-                    Vector128<ushort> b = Load4(ref Unsafe.Add(ref above, i));
-                    Vector128<ushort> sum = a + (b + Load4(ref Unsafe.Add(ref residual, i)));
-                    a = (sum - Vector128.Min(Vector128.Max(c, Vector128.Min(a, b)), Vector128.Max(a, b))) & mask;
+                    Vector128<T> b = Load4<T>(ref Unsafe.Add(ref above, i));
+                    Vector128<T> sum = a + (b + Load4<T>(ref Unsafe.Add(ref residual, i)));
+                    a = sum - Vector128.Min(Vector128.Max(c, Vector128.Min(a, b)), Vector128.Max(a, b));
                     c = b;
                     Store4(ref Unsafe.Add(ref current, i), a);
                 }
@@ -403,37 +437,46 @@ internal sealed class PixelRows : IDisposable
     }
 
     /// <summary>With the mean of the prediction and the frame before.</summary>
-    private void RestoreValues(Span<ushort> residuals, Predictor predictor, Span<ushort> frame)
+    private void RestoreBlended<T>(Span<ushort> residuals, Predictor predictor, Span<ushort> frame)
     {
         ref ushort current = ref _rented[_current + Before];
         ref ushort above = ref _rented[_above + Before];
         ref ushort before = ref MemoryMarshal.GetReference(frame);
         ref ushort residual = ref MemoryMarshal.GetReference(residuals[..(_samples + Behind)]);
-        Vector128<ushort> mask = Vector128.Create(_mask);
-        Vector128<ushort> a = Load4(ref Unsafe.Add(ref current, -_step));
-        Vector128<ushort> c = a;
-        for (int i = 0; i < _samples; i += _step)
+        int step = _step;
+        Vector128<T> a = Load4<T>(ref Unsafe.Add(ref current, -step));
+        Vector128<T> c = a;
+        for (int i = 0; i < _samples; i += step)
         {
-            Vector128<ushort> b = Load4(ref Unsafe.Add(ref above, i));
-            Vector128<ushort> p = Load4(ref Unsafe.Add(ref before, i));
-            Vector128<ushort> prediction = predictor switch
+            Vector128<T> b = Load4<T>(ref Unsafe.Add(ref above, i));
+            Vector128<T> prediction = predictor switch
             {
-                Predictor.None => default,
                 Predictor.Left => a,
-                Predictor.Mean => (a & b) + ((a ^ b) >>> 1),
+                Predictor.Mean => Mean(a, Mean(b, Load4<T>(ref Unsafe.Add(ref above, i + step)))),
                 _ => a + b - Vector128.Min(Vector128.Max(c, Vector128.Min(a, b)), Vector128.Max(a, b)),
             };
-            a = ((prediction & p) + ((prediction ^ p) >>> 1) + Load4(ref Unsafe.Add(ref residual, i))) & mask;
+            a = Mean(prediction, Load4<T>(ref Unsafe.Add(ref before, i))) + Load4<T>(ref Unsafe.Add(ref residual, i));
             c = b;
             Store4(ref Unsafe.Add(ref current, i), a);
         }
     }
 
+    /// <summary>Rounded down, without the bit more that a sum would need.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<ushort> Load4(ref ushort values) =>
-        Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(ref Unsafe.As<ushort, byte>(ref values))).AsUInt16();
+    private static Vector128<T> Mean<T>(Vector128<T> a, Vector128<T> b) => (a & b) + Half(a ^ b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store4(ref ushort values, Vector128<ushort> lanes) =>
+    private static Vector256<ushort> Mean(Vector256<ushort> a, Vector256<ushort> b) => (a & b) + ((a ^ b) >>> 1);
+
+    /// <summary>Of whole values: their high byte is zero where lanes are bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<T> Half<T>(Vector128<T> values) => (values.AsUInt16() >>> 1).As<ushort, T>();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<T> Load4<T>(ref ushort values) =>
+        Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(ref Unsafe.As<ushort, byte>(ref values))).As<ulong, T>();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store4<T>(ref ushort values, Vector128<T> lanes) =>
         Unsafe.WriteUnaligned(ref Unsafe.As<ushort, byte>(ref values), lanes.AsUInt64().ToScalar());
 }

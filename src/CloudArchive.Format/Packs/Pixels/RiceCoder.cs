@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace CloudArchive.Format.Packs.Pixels;
@@ -31,20 +30,12 @@ internal static class Rice
             return 0;
         }
 
-        // The best k lies at or just below log2 of the mean.
-        int k = Math.Max(0, BitOperations.Log2(sum / Block));
+        // The best k is log2 of the mean, or one less: the search for more costs time and gains nothing that can be seen.
+        int k = BitOperations.Log2((sum / Block) | 1);
+        int below = Math.Max(0, k - 1);
         uint best = (uint)(Block * (k + 1)) + Sum(values >>> k);
-        while (k > 0)
-        {
-            uint next = (uint)(Block * k) + Sum(values >>> (k - 1));
-            if (next >= best)
-            {
-                break;
-            }
-
-            (best, k) = (next, k - 1);
-        }
-
+        uint other = (uint)(Block * (below + 1)) + Sum(values >>> below);
+        (best, k) = other < best ? (other, below) : (best, k);
         if (best >= (uint)(Block * bits))
         {
             parameter = bits + 1;
@@ -55,26 +46,29 @@ internal static class Rice
         return (int)best;
     }
 
-    /// <summary>The low k bits of 16-bit lanes, side by side: 4k bits.</summary>
+    /// <summary>The low k bits of the 16-bit lanes of each 64, side by side: 4k bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong Pack(ulong lanes, int k)
+    public static Vector256<ulong> Pack(Vector256<ulong> lanes, int k)
     {
-        ulong one = (1UL << k) - 1;
-        ulong low = one | (one << 32);
-        ulong pairs = (lanes & low) | ((lanes >> (16 - k)) & (low << k));
-        ulong two = (1UL << (2 * k)) - 1;
-        return (pairs & two) | ((pairs >> (32 - (2 * k))) & (two << (2 * k)));
+        (Vector256<ulong> low, Vector256<ulong> two) = Masks(k);
+        Vector256<ulong> pairs = (lanes & low) | ((lanes >>> (16 - k)) & (low << k));
+        return (pairs & two) | ((pairs >>> (32 - (2 * k))) & (two << (2 * k)));
     }
 
     /// <summary>The inverse of <see cref="Pack"/>; what stands above 4k bits is ignored.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong Unpack(ulong packed, int k)
+    public static Vector256<ulong> Unpack(Vector256<ulong> packed, int k)
     {
-        ulong two = (1UL << (2 * k)) - 1;
-        ulong pairs = (packed & two) | ((packed & (two << (2 * k))) << (32 - (2 * k)));
-        ulong one = (1UL << k) - 1;
-        ulong low = one | (one << 32);
+        (Vector256<ulong> low, Vector256<ulong> two) = Masks(k);
+        Vector256<ulong> pairs = (packed & two) | ((packed & (two << (2 * k))) << (32 - (2 * k)));
         return (pairs & low) | ((pairs & (low << k)) << (16 - k));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector256<ulong> One, Vector256<ulong> Two) Masks(int k)
+    {
+        ulong one = (1UL << k) - 1;
+        return (Vector256.Create(one | (one << 32)), Vector256.Create((1UL << (2 * k)) - 1));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -147,31 +141,52 @@ internal ref struct RiceEncoder
 
             if (k < _bits)
             {
-                for (int i = 0; i < Rice.Block; i++)
-                {
-                    One(values[i] >> k);
-                }
+                PutQuotients(block >>> k);
             }
         }
     }
 
+    /// <summary>Two bytes for each bit of k.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void PutLows(Vector256<ushort> block, int k)
     {
-        Vector256<ulong> lanes = block.AsUInt64();
-        PutLows(lanes[0], lanes[1], k);
-        PutLows(lanes[2], lanes[3], k);
+        Vector256<ulong> packed = Rice.Pack(block.AsUInt64(), k);
+        Span<byte> to = _lows.Slice(_low, 2 * Rice.Slack);
+        PutLows(to, packed[0], packed[1], k);
+        PutLows(to[k..], packed[2], packed[3], k);
+        _low += 2 * k;
     }
 
-    /// <summary>Eight values: k bytes.</summary>
+    /// <summary>Eight values: k bytes. The second four may begin in the middle of a byte.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void PutLows(ulong first, ulong second, int k)
+    private static void PutLows(Span<byte> to, ulong a, ulong b, int k)
     {
-        (ulong a, ulong b) = (Rice.Pack(first, k), Rice.Pack(second, k));
-        Span<byte> to = _lows.Slice(_low, 16);
         BinaryPrimitives.WriteUInt64LittleEndian(to, a);
         BinaryPrimitives.WriteUInt64LittleEndian(to[(k >> 1)..], (k & 1) == 0 ? b : (b << 4) | (a >> ((4 * k) - 4)));
-        _low += k;
+    }
+
+    private void PutQuotients(Vector256<ushort> quotients)
+    {
+        Span<ushort> zeros = stackalloc ushort[Rice.Block];
+        quotients.CopyTo(zeros);
+        // Copies of the fields stay in registers.
+        (ulong pending, int bit) = (_pending, _bit);
+        foreach (ushort count in zeros)
+        {
+            bit += count;
+            while (bit >= 64)
+            {
+                BinaryPrimitives.WriteUInt64LittleEndian(_ones[_word..], pending);
+                _word += 8;
+                pending = 0;
+                bit -= 64;
+            }
+
+            pending |= 1UL << bit;
+            bit++;
+        }
+
+        (_pending, _bit) = (pending, bit);
     }
 
     /// <summary>So many zeros, then a one.</summary>
@@ -195,21 +210,30 @@ internal ref struct RiceEncoder
 /// <summary>Reads blocks; any bytes give values or an <see cref="InvalidDataException"/>.</summary>
 internal ref struct RiceDecoder
 {
+    /// <summary>Elements of the array that a decoder needs.</summary>
+    public const int Room = Wanted + (2 * BitsOfWord);
+
+    private const int Wanted = 1024;
+    private const int BitsOfWord = 64;
+    private const int Unrolled = 8;
+
     private readonly ReadOnlySpan<byte> _payload;
+    private readonly Span<int> _ones;
     private readonly int _lowsEnd;
     private readonly int _bits;
     private int _low;
     private int _next;
-    private ulong _word;
-    private int _wordStart;
-    private int _lastOne;
-    private int _last;
+    private int _start;
+    private int _end;
+    private int _parameter;
 
     /// <param name="payload">The length of the low bits in four bytes, the low bits, the vector of bits.</param>
     /// <param name="bits">Of a value: 8 or 16.</param>
-    public RiceDecoder(ReadOnlySpan<byte> payload, int bits)
+    /// <param name="ones">Room to work in: <see cref="Room"/> elements.</param>
+    public RiceDecoder(ReadOnlySpan<byte> payload, int bits, Span<int> ones)
     {
         _payload = payload;
+        _ones = ones[..Room];
         _bits = bits;
         uint lows = payload.Length < sizeof(uint) ? uint.MaxValue : BinaryPrimitives.ReadUInt32LittleEndian(payload);
         if (lows > payload.Length - sizeof(uint))
@@ -219,49 +243,112 @@ internal ref struct RiceDecoder
 
         _low = sizeof(uint);
         _next = _lowsEnd = sizeof(uint) + (int)lows;
-        _wordStart = -64;
-        _lastOne = -1;
+        // The place of the last one is always there; before the first that is the bit before the vector.
+        _ones[0] = -1;
+        _end = 1;
     }
 
-    /// <summary>Whole blocks.</summary>
-    public void Read(Span<ushort> values)
+    /// <summary>Whole blocks, as residuals: what the zigzag was of, modulo 2^bits.</summary>
+    public void Read(Span<ushort> residuals)
     {
-        for (; values.Length >= Rice.Block; values = values[Rice.Block..])
+        Vector256<ushort> mask = Vector256.Create((ushort)((1 << _bits) - 1));
+        Vector256<int> tooLarge = default;
+        for (; residuals.Length >= Rice.Block; residuals = residuals[Rice.Block..])
         {
-            int zigzag = Zeros();
-            int parameter = _last + ((zigzag >> 1) ^ -(zigzag & 1));
-            if ((uint)parameter > (uint)(_bits + 1))
+            if (_end - _start < Rice.Block + 2)
+            {
+                FindOnes();
+            }
+
+            ReadOnlySpan<int> ones = _ones[_start..];
+            int zigzag = ones[1] - ones[0] - 1;
+            _parameter += (zigzag >> 1) ^ -(zigzag & 1);
+            Take(1);
+            if ((uint)_parameter > (uint)(_bits + 1))
             {
                 throw new InvalidDataException("A block of pixels has a parameter that there is not.");
             }
 
-            _last = parameter;
-            if (parameter == 0)
+            if (_parameter == 0)
             {
-                values[..Rice.Block].Clear();
+                residuals[..Rice.Block].Clear();
                 continue;
             }
 
-            int k = parameter - 1;
-            Span<ulong> lanes = MemoryMarshal.Cast<ushort, ulong>(values[..Rice.Block]);
-            GetLows(lanes, k);
+            int k = _parameter - 1;
+            Vector256<ushort> values = GetLows(k).AsUInt16();
             if (k < _bits)
             {
-                AddQuotients(values[..Rice.Block], k);
+                // As many zeros as lie between two ones.
+                Vector256<int> first = Vector256.Create(ones[2..]) - Vector256.Create(ones[1..]) - Vector256<int>.One;
+                Vector256<int> second = Vector256.Create(ones[10..]) - Vector256.Create(ones[9..]) - Vector256<int>.One;
+                tooLarge |= (first | second) >>> (_bits - k);
+                values |= Vector256.Narrow(first, second).AsUInt16() << k;
+                Take(Rice.Block);
             }
+
+            (((values >>> 1) ^ (Vector256<ushort>.Zero - (values & Vector256<ushort>.One))) & mask).CopyTo(residuals);
+        }
+
+        if (tooLarge != Vector256<int>.Zero)
+        {
+            throw new InvalidDataException("A pixel has more bits than there are.");
         }
     }
 
     /// <summary>Everything must have been read.</summary>
     public readonly void Finish()
     {
-        if (_low != _lowsEnd || _next != _payload.Length || _word != 0)
+        if (_low != _lowsEnd || _next != _payload.Length || _end - _start != 1)
         {
             throw new InvalidDataException("A chunk of pixels has bits left over.");
         }
     }
 
-    private void GetLows(Span<ulong> lanes, int k)
+    private void Take(int ones)
+    {
+        _start += ones;
+        if (_start >= _end)
+        {
+            throw new InvalidDataException("A chunk of pixels ends too early.");
+        }
+    }
+
+    /// <summary>Puts the places of more ones behind those that are left, as far as there are any.</summary>
+    private void FindOnes()
+    {
+        _ones[_start.._end].CopyTo(_ones);
+        (_start, _end) = (0, _end - _start);
+        Span<byte> last = stackalloc byte[sizeof(ulong)];
+        while (_end < Wanted && _next < _payload.Length)
+        {
+            scoped ReadOnlySpan<byte> rest = _payload[_next..];
+            if (rest.Length < sizeof(ulong))
+            {
+                rest.CopyTo(last);
+                rest = last;
+            }
+
+            ulong word = BinaryPrimitives.ReadUInt64LittleEndian(rest);
+            int place = (_next - _lowsEnd) * 8;
+            int count = BitOperations.PopCount(word);
+            // Eight at a time without asking; what is too much is overwritten by the next word's.
+            ref int to = ref _ones.Slice(_end, BitsOfWord + Unrolled)[0];
+            for (int i = 0; i < count; i += Unrolled)
+            {
+                for (int j = 0; j < Unrolled; j++)
+                {
+                    Unsafe.Add(ref to, i + j) = place + BitOperations.TrailingZeroCount(word);
+                    word &= word - 1;
+                }
+            }
+
+            _end += count;
+            _next = Math.Min(_next + sizeof(ulong), _payload.Length);
+        }
+    }
+
+    private Vector256<ulong> GetLows(int k)
     {
         if (2 * k > _lowsEnd - _low)
         {
@@ -270,79 +357,28 @@ internal ref struct RiceDecoder
 
         ReadOnlySpan<byte> from = _payload[_low..];
         _low += 2 * k;
-        if (from.Length < (2 * k) + Rice.Slack)
+        if (from.Length >= (2 * k) + Rice.Slack)
         {
-            // Near the end: eight bytes at a time would reach beyond it.
-            Span<byte> rest = stackalloc byte[32 + Rice.Slack];
-            from[..(2 * k)].CopyTo(rest);
-            Unpack(rest, lanes, k);
-            return;
+            return Unpack(from, k);
         }
 
-        Unpack(from, lanes, k);
+        // Near the end: eight bytes at a time would reach beyond it.
+        Span<byte> rest = stackalloc byte[32 + Rice.Slack];
+        from[..(2 * k)].CopyTo(rest);
+        return Unpack(rest, k);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Unpack(ReadOnlySpan<byte> from, Span<ulong> lanes, int k)
+    private static Vector256<ulong> Unpack(ReadOnlySpan<byte> from, int k)
     {
-        int half = k >> 1, shift = (k & 1) << 2;
-        lanes[0] = Rice.Unpack(BinaryPrimitives.ReadUInt64LittleEndian(from), k);
-        lanes[1] = Rice.Unpack(BinaryPrimitives.ReadUInt64LittleEndian(from[half..]) >> shift, k);
-        lanes[2] = Rice.Unpack(BinaryPrimitives.ReadUInt64LittleEndian(from[k..]), k);
-        lanes[3] = Rice.Unpack(BinaryPrimitives.ReadUInt64LittleEndian(from[(k + half)..]) >> shift, k);
-    }
-
-    private void AddQuotients(Span<ushort> values, int k)
-    {
-        uint all = 0;
-        for (int i = 0; i < values.Length; i++)
-        {
-            uint quotient = (uint)Zeros();
-            all |= quotient;
-            values[i] |= (ushort)(quotient << k);
-        }
-
-        if (all >> (_bits - k) != 0)
-        {
-            throw new InvalidDataException("A pixel has more bits than there are.");
-        }
-    }
-
-    /// <summary>Zeros before the next one.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int Zeros()
-    {
-        while (_word == 0)
-        {
-            NextWord();
-        }
-
-        int one = _wordStart + BitOperations.TrailingZeroCount(_word);
-        _word &= _word - 1;
-        int zeros = one - _lastOne - 1;
-        _lastOne = one;
-        return zeros;
-    }
-
-    private void NextWord()
-    {
-        ReadOnlySpan<byte> rest = _payload[_next..];
-        _wordStart += 64;
-        if (rest.Length >= 8)
-        {
-            _word = BinaryPrimitives.ReadUInt64LittleEndian(rest);
-            _next += 8;
-            return;
-        }
-
-        if (rest.IsEmpty)
-        {
-            throw new InvalidDataException("A chunk of pixels ends too early.");
-        }
-
-        Span<byte> last = stackalloc byte[8];
-        rest.CopyTo(last);
-        _word = BinaryPrimitives.ReadUInt64LittleEndian(last);
-        _next = _payload.Length;
+        // The second and the fourth four may begin in the middle of a byte.
+        (int half, int shift) = (k >> 1, (k & 1) << 2);
+        return Rice.Unpack(
+            Vector256.Create(
+                BinaryPrimitives.ReadUInt64LittleEndian(from),
+                BinaryPrimitives.ReadUInt64LittleEndian(from[half..]) >> shift,
+                BinaryPrimitives.ReadUInt64LittleEndian(from[k..]),
+                BinaryPrimitives.ReadUInt64LittleEndian(from[(k + half)..]) >> shift),
+            k);
     }
 }

@@ -12,7 +12,13 @@ internal static class Images
         Same,
         Noise,
         Extremes,
+        Smooth,
         Smooth12Bit,
+        Colour,
+        Steps,
+        Stripes,
+        RepeatedNoise,
+        RepeatedWithNoise,
         SignedAroundZero,
         Sparse,
         HighBitsSet,
@@ -23,6 +29,8 @@ internal static class Images
         int bytes = layout.BitsAllocated / 8;
         int rowSamples = layout.Columns * (layout.PlanarConfiguration == 0 ? layout.SamplesPerPixel : 1);
         int max = (1 << layout.BitsAllocated) - 1;
+        int frame = layout.Rows * layout.Columns * layout.SamplesPerPixel;
+        int[] noise = [.. Enumerable.Range(0, Math.Min(frame, 4096)).Select(_ => random.Next(max / 3))];
         for (int i = 0; i < pixels.Length / bytes; i++)
         {
             (int x, int y) = (i % rowSamples, i / rowSamples);
@@ -32,7 +40,14 @@ internal static class Images
                 Kind.Same => 77,
                 Kind.Noise => random.Next(max + 1),
                 Kind.Extremes => (x + y) % 2 == 0 ? 0 : max,
-                Kind.Smooth12Bit => (int)((max / 32) * (1 + Math.Sin(x / 40.0) + Math.Cos(y / 30.0))) + random.Next(4),
+                Kind.Smooth => (int)(max / 4 * (1.5 + Math.Sin(x / 9.0) + Math.Cos(y / 7.0))),
+                Kind.Smooth12Bit => (int)(900 * (2 + Math.Sin(x / 9.0) + Math.Cos(y / 7.0))) + random.Next(60),
+                // What the samples of a pixel share is theirs in both planar configurations.
+                Kind.Colour => noise[Pixel(i, layout) % noise.Length] + (20 * Sample(i, layout)) + random.Next(3),
+                Kind.Steps => (x / 7 * 300) + (y / 5 * 200) + random.Next(2),
+                Kind.Stripes => noise[y % noise.Length] + random.Next(2),
+                Kind.RepeatedNoise => noise[i % frame % noise.Length] + random.Next(100),
+                Kind.RepeatedWithNoise => (noise[i % frame % noise.Length] / 256) + 500 + random.Next(60),
                 Kind.SignedAroundZero => (int)(10 * Math.Sin(x / 9.0)) + random.Next(-8, 9),
                 Kind.Sparse => random.Next(200) == 0 ? random.Next(max + 1) : 0,
                 _ => (max & ~0xF) | random.Next(16),
@@ -51,6 +66,11 @@ internal static class Images
             }
         }
     }
+
+    private static int Pixel(int at, PixelLayout layout) => layout.PlanarConfiguration == 0 ? at / layout.SamplesPerPixel : at % (layout.Rows * layout.Columns);
+
+    private static int Sample(int at, PixelLayout layout) =>
+        layout.PlanarConfiguration == 0 ? at % layout.SamplesPerPixel : at / (layout.Rows * layout.Columns) % layout.SamplesPerPixel;
 }
 
 /// <summary>A filtered file, as a pack's writer makes it.</summary>
