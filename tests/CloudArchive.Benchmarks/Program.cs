@@ -1,4 +1,5 @@
 using CloudArchive.Benchmarks;
+using CloudArchive.Benchmarks.Tools;
 
 if (args is ["audit"])
 {
@@ -13,6 +14,22 @@ if (args is ["localhost", ..])
 if (args is ["agent", ..])
 {
     return await AgentScale.RunAsync(Number(1, 100_000), Number(2, 2000));
+}
+
+if (args is ["tools", .. string[] options])
+{
+    return await Comparison.RunAsync(options);
+}
+
+// What the comparison starts as processes of their own.
+if (args is ["raw", string what, string connection, string container, string folder])
+{
+    return await RawClient.RunAsync(what, connection, container, folder);
+}
+
+if (args is ["routed", string routes, .. string[] arguments])
+{
+    return await RoutedAgent.RunAsync(routes, arguments);
 }
 
 BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(System.Reflection.Assembly.GetExecutingAssembly()).Run(args);

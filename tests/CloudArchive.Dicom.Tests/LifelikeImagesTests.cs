@@ -56,7 +56,7 @@ public sealed class LifelikeImagesTests
         LifelikeImages.WriteCtSlice(folder["a.dcm"], "study", 1);
         byte[] bytes = File.ReadAllBytes(folder["a.dcm"]);
         const int side = 512;
-        Assert.InRange(Noise(side / 2, side * 5 / 8), 10, 20);
+        Assert.InRange(Noise(180, 328), 10, 20);
         Assert.InRange(Noise(side / 2, side / 10), 2, 8);
         Assert.Equal(0, At(0, 0));
 

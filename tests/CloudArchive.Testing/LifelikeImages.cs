@@ -24,7 +24,7 @@ public static class LifelikeImages
         Pixels(file, side, side, 1, 12, "MONOCHROME2");
         file.Text(0x0028_1052, "DS", "-1024");
         file.Text(0x0028_1053, "DS", "1");
-        file.PixelData("OW", (uint)(side * side * 2), output => WriteFrame(output, side, Phase(study), slice, 150.0, 15, new Noise($"ct {study} {slice}"), 1024, Highest12Bits));
+        file.PixelData("OW", (uint)(side * side * 2), output => WriteFrame(output, side, Phase(study), slice, 150.0, 14, new Noise($"ct {study} {slice}"), 1024, Highest12Bits));
     });
 
     /// <summary>A CBCT volume of one file, 16 bits, 420 frames of 512 x 512 for 220 MB: each frame much like the one before but for its noise, which is more than a CT's.</summary>
@@ -91,7 +91,8 @@ public static class LifelikeImages
                     double lips = Soft((0.12 - Math.Abs(v - 0.55 - (0.05 * Math.Cos((u * 9) + phase)))) * 60) * Soft((0.36 - Math.Abs(u - 0.5)) * 60);
                     double at = (u * 13) + phase, gap = Math.Abs(at - Math.Floor(at) - 0.5) * 2;
                     double teeth = lips * Soft((0.07 - Math.Abs(v - 0.55)) * 90) * Soft((0.97 - gap) * 60);
-                    double red = light * (168 + (26 * lips) + (24 * teeth)), green = light * (122 - (48 * lips) + (126 * teeth)), blue = light * (100 - (30 * lips) + (118 * teeth));
+                    double mottle = (1 - teeth) * 9 * Math.Sin((u * 61) + (4 * Math.Sin((v * 33) + phase))) * Math.Sin((v * 47) + phase);
+                    double red = mottle + (light * (168 + (26 * lips) + (24 * teeth))), green = mottle + (light * (122 - (48 * lips) + (126 * teeth))), blue = mottle + (light * (100 - (30 * lips) + (118 * teeth)));
                     double shared = noise[x] * 1.7, own = noise[columns + x] * 1.1;
                     line[x * 3] = Byte(red + shared + own);
                     line[(x * 3) + 1] = Byte(green + shared);
@@ -166,22 +167,23 @@ public static class LifelikeImages
 
     /// <summary>A cut through a made-up trunk at a height: HU plus an offset, clamped to what the samples can hold.</summary>
     /// <param name="slicesOfTurn">After how many slices the anatomy has gone through its changes once.</param>
-    /// <param name="sigma">Noise in HU at the middle; a third less at the skin, a third of it in air.</param>
+    /// <param name="sigma">Noise in HU at the middle; less at the skin, and two fifths of it in air.</param>
     private static void WriteFrame(Stream output, int side, double phase, int slice, double slicesOfTurn, double sigma, Noise noise, int offset, int highest)
     {
         double z = slice / slicesOfTurn * 2 * Math.PI;
-        double wide = 0.40 + (0.02 * Math.Sin(z + phase)), high = 0.28 + (0.02 * Math.Cos(z)), lung = 0.75 + (0.25 * Math.Sin((z / 2) + phase));
+        double wide = 0.45 + (0.02 * Math.Sin(z + phase)), high = 0.34 + (0.02 * Math.Cos(z)), lung = 0.75 + (0.25 * Math.Sin((z / 2) + phase));
         // What depends on the column alone.
-        double[] waves = new double[side];
+        double[] waves = new double[side], ripples = new double[side];
         for (int x = 0; x < side; x++)
         {
-            waves[x] = 11 * Math.Sin((x * 31.0 / side) + phase + z);
+            waves[x] = 75 * Math.Sin((x * 19.0 / side) + phase + z);
+            ripples[x] = 30 * Math.Sin((x * 83.0 / side) + (3 * phase) - z);
         }
 
         ushort[] line = new ushort[side];
         for (int y = 0; y < side; y++)
         {
-            double dy = (y / (double)side) - 0.5, wave = Math.Sin((dy * 37) + phase);
+            double dy = (y / (double)side) - 0.5, wave = Math.Sin((dy * 23) + phase), ripple = Math.Sin((dy * 71) + z);
             noise.NextLine(side);
             for (int x = 0; x < side; x++)
             {
@@ -199,10 +201,10 @@ public static class LifelikeImages
                 {
                     double muscle = Soft((oval - 0.12) * 60), lx = (Math.Abs(dx) - 0.17) / (0.11 * lung), ly = (dy + 0.03) / (0.15 * lung);
                     double sy = dy - 0.17, spine = Soft((0.0034 - (dx * dx) - (sy * sy)) * 2600), marrow = Soft((0.0016 - (dx * dx) - (sy * sy)) * 2600);
-                    hounsfield += (muscle * (140 + (waves[x] * wave))) - (Soft((1 - (lx * lx) - (ly * ly)) * 14) * 830) + (spine * 560) - (marrow * 330);
+                    hounsfield += (muscle * (140 + (waves[x] * wave) + (ripples[x] * ripple))) - (Soft((1 - (lx * lx) - (ly * ly)) * 14) * 830) + (spine * 560) - (marrow * 330);
                 }
 
-                double grain = sigma * (0.33 + (inside * (0.34 + (0.33 * Math.Min(1, Math.Max(0, oval) * 1.4)))));
+                double grain = sigma * (0.4 + (inside * (0.3 + (0.3 * Math.Min(1, Math.Max(0, oval) * 1.4)))));
                 line[x] = (ushort)Math.Clamp((int)(hounsfield + (noise[x] * grain) + offset + 0.5), 0, highest);
             }
 
