@@ -57,7 +57,7 @@ public sealed class LifelikeImagesTests
         byte[] bytes = File.ReadAllBytes(folder["a.dcm"]);
         const int side = 512;
         Assert.InRange(Noise(180, 328), 10, 20);
-        Assert.InRange(Noise(side / 2, side / 10), 2, 8);
+        Assert.InRange(Noise(side / 2, 16), 2, 8);
         Assert.Equal(0, At(0, 0));
 
         int At(int x, int y) => BitConverter.ToUInt16(bytes, bytes.Length - (side * side * 2) + (((y * side) + x) * 2));
