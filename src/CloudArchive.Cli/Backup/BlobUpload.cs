@@ -12,7 +12,7 @@ public sealed class UploadLostException(string why, Exception? inner = null) : E
 
 /// <summary>
 /// The one blob that a SAS opens: blocks are staged, in any order and as often as it takes; nothing is a blob until
-/// <see cref="CommitAsync"/>, which never overwrites. A SAS that ran out is replaced. Put Block and Put Block List, as the REST API has them.
+/// <see cref="CommitAsync"/>, which never overwrites. A SAS that ran out is replaced. Put Block, Put Block List and Put Blob, as the REST API has them.
 /// </summary>
 /// <param name="network">The way out.</param>
 /// <param name="uplink">Measures it.</param>
@@ -29,14 +29,23 @@ public sealed class BlobUpload(Network network, Uplink uplink, UploadUrlResponse
         () => PutAsync(
             $"comp=block&blockid={Uri.EscapeDataString(id)}",
             () => new ReadOnlyMemoryContent(block),
+            Limit,
+            static refused => refused,
+            cancellationToken),
+        cancellationToken);
+
+    /// <summary>Makes the blob of these bytes, in one request: what fits in one block needs no two.</summary>
+    public Task PutAsync(ReadOnlyMemory<byte> content, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken) => uplink.EnterAsync(
+        () => PutAsync(
+            null,
+            () => new ReadOnlyMemoryContent(content),
             request =>
             {
-                if (network.Limit is { } limit)
-                {
-                    request.Options.Set(RateLimit.Option, limit);
-                }
+                Limit(request);
+                request.Headers.TryAddWithoutValidation("x-ms-blob-type", "BlockBlob");
+                MakeNew(request, metadata);
             },
-            static refused => refused,
+            NewBlobRefused,
             cancellationToken),
         cancellationToken);
 
@@ -48,30 +57,40 @@ public sealed class BlobUpload(Network network, Uplink uplink, UploadUrlResponse
         return PutAsync(
             "comp=blocklist",
             () => new ByteArrayContent(list) { Headers = { ContentType = new MediaTypeHeaderValue("application/xml") } },
-            request =>
-            {
-                request.Headers.IfNoneMatch.Add(EntityTagHeaderValue.Any);
-                request.Headers.TryAddWithoutValidation("x-ms-blob-content-type", "application/octet-stream");
-                foreach ((string name, string value) in metadata)
-                {
-                    request.Headers.TryAddWithoutValidation($"x-ms-meta-{name}", value);
-                }
-            },
-            static refused => refused switch
-            {
-                // The SAS opens a blob that is this pack's alone: an earlier try went through and its answer got lost. The service looks, at
-                // its own commit: it compares length and hash, and says where there is none.
-                { Status: 409 or 412 } or { Problem: "UnauthorizedBlobOverwrite" or "BlobAlreadyExists" } => null,
-                { Problem: "InvalidBlockList" or "InvalidBlockId" or "InvalidBlobOrBlock" } => new UploadLostException("storage no longer has a block of it", refused),
-                _ => refused,
-            },
+            request => MakeNew(request, metadata),
+            static refused => refused.Problem is "InvalidBlockList" or "InvalidBlockId" or "InvalidBlobOrBlock" ? new UploadLostException("storage no longer has a block of it", refused) : NewBlobRefused(refused),
             cancellationToken);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _renewing.Dispose();
 
-    private async Task<bool> PutAsync(string query, Func<HttpContent> content, Action<HttpRequestMessage> complete, Func<ServiceRefusedException, Exception?> judge, CancellationToken cancellationToken)
+    private static void MakeNew(HttpRequestMessage request, IReadOnlyDictionary<string, string> metadata)
+    {
+        request.Headers.IfNoneMatch.Add(EntityTagHeaderValue.Any);
+        request.Headers.TryAddWithoutValidation("x-ms-blob-content-type", "application/octet-stream");
+        foreach ((string name, string value) in metadata)
+        {
+            request.Headers.TryAddWithoutValidation($"x-ms-meta-{name}", value);
+        }
+    }
+
+    /// <summary>
+    /// The SAS opens a blob that is this pack's alone: where it is there, an earlier try went through and its answer got lost. The service looks, at its own
+    /// commit: it compares length and hash, and says where there is none.
+    /// </summary>
+    private static Exception? NewBlobRefused(ServiceRefusedException refused) =>
+        refused is { Status: 409 or 412 } or { Problem: "UnauthorizedBlobOverwrite" or "BlobAlreadyExists" } ? null : refused;
+
+    private void Limit(HttpRequestMessage request)
+    {
+        if (network.Limit is { } limit)
+        {
+            request.Options.Set(RateLimit.Option, limit);
+        }
+    }
+
+    private async Task<bool> PutAsync(string? query, Func<HttpContent> content, Action<HttpRequestMessage> complete, Func<ServiceRefusedException, Exception?> judge, CancellationToken cancellationToken)
     {
         UploadUrlResponse? refusedUrl = null;
         while (true)
@@ -85,7 +104,7 @@ public sealed class BlobUpload(Network network, Uplink uplink, UploadUrlResponse
                     {
                         // Asked for at each attempt: an outage may outlast a SAS.
                         used = await CurrentAsync(refusedUrl, cancellation);
-                        HttpRequestMessage request = new(HttpMethod.Put, new Uri($"{used.UploadUrl}&{query}")) { Content = content() };
+                        HttpRequestMessage request = new(HttpMethod.Put, new Uri(query is null ? used.UploadUrl : $"{used.UploadUrl}&{query}")) { Content = content() };
                         complete(request);
                         return request;
                     },

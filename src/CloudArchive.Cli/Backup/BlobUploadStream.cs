@@ -49,31 +49,35 @@ public sealed class BlobUploadStream : Stream
     /// <inheritdoc/>
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
-    /// <summary>Stages what is left, and waits until all of it is. The blocks, in the order in which they were written.</summary>
-    public async Task<IReadOnlyList<string>> CompleteAsync()
+    /// <summary>Stages what is left, unless it is all there is, and waits until all of it is.</summary>
+    public async Task CompleteAsync()
     {
-        if (_filled > 0)
+        if (_filled > 0 && _blocks.Count > 0)
         {
-            SendBlock(isLast: true);
+            SendBlock();
         }
 
         await Task.WhenAll(_underWay);
-        return _blocks;
     }
+
+    /// <summary>Makes the blob: of what was staged, or in one request of what fits in one block.</summary>
+    public Task CommitAsync(IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken) => _blocks.Count == 0
+        ? _blob.PutAsync(_block.AsMemory(0, _filled), metadata, cancellationToken)
+        : _blob.CommitAsync(_blocks, metadata, cancellationToken);
 
     /// <inheritdoc/>
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         while (!buffer.IsEmpty)
         {
-            _block ??= await TakeAsync();
+            _block ??= await TakeAsync(cancellationToken);
             int count = Math.Min(buffer.Length, _wanted - _filled);
             buffer[..count].CopyTo(_block.AsMemory(_filled));
             _filled += count;
             buffer = buffer[count..];
             if (_filled == _wanted)
             {
-                SendBlock(isLast: false);
+                SendBlock();
             }
         }
     }
@@ -116,7 +120,7 @@ public sealed class BlobUploadStream : Stream
         await base.DisposeAsync();
     }
 
-    private async ValueTask<byte[]> TakeAsync()
+    private async ValueTask<byte[]> TakeAsync(CancellationToken cancellationToken)
     {
         // A block that failed ends the pack here rather than at its end.
         for (int i = _underWay.Count - 1; i >= 0; i--)
@@ -128,12 +132,13 @@ public sealed class BlobUploadStream : Stream
             }
         }
 
-        byte[] block = await _buffers.TakeAsync(_stop.Token);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
+        byte[] block = await _buffers.TakeAsync(either.Token);
         _wanted = Math.Min(_journal?.LengthOf(_blocks.Count) ?? _nextLength(_blocks.Count), block.Length);
         return block;
     }
 
-    private void SendBlock(bool isLast)
+    private void SendBlock()
     {
         int index = _blocks.Count;
         byte[] block = _block!;
@@ -143,8 +148,7 @@ public sealed class BlobUploadStream : Stream
         bool isStaged;
         try
         {
-            // What fits in one block is sent at once, and needs no memory.
-            isStaged = _journal is not null && !(isLast && index == 0) && _journal.NoteSealed(index, block.AsSpan(0, length));
+            isStaged = _journal is not null && _journal.NoteSealed(index, block.AsSpan(0, length));
         }
         catch
         {

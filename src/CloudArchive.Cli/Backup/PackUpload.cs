@@ -184,12 +184,11 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         // Worked out here, so that the date of birth stays here. A service of before there were policies takes version 1 of the sidecar.
         SidecarRetention? retention = plan.Retention is { } policy ? new SidecarRetention(policy.Version, policy.Until(plan.Study.Date, plan.Header.CreatedAt, plan.Study.BornIn), plan.Study.BornIn) : null;
         Sidecar sidecar = Sidecars.For(plan.Header, summary, plan.Wrapped, plan.Escrow, retention) with { StudyDate = plan.Study.Date, PatientHmac = plan.Study.Patient, AccessionHmac = plan.Study.Accession };
-        IReadOnlyList<string> blocks = await stream.CompleteAsync();
+        await stream.CompleteAsync();
 
         // Noted before the blob is: were it the other way round, a crash in between would upload the pack a second time.
         session.State.NoteUploaded(sidecar, session.Network.Clock.GetUtcNow());
-        await blob.CommitAsync(
-            blocks,
+        await stream.CommitAsync(
             new Dictionary<string, string>
             {
                 [BlobEncryption.MetadataName] = BlobEncryption.ToMetadata(sidecar.Encryption),

@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using CloudArchive.Format.Packs.Pixels;
+
 namespace CloudArchive.Format.Packs;
 
 /// <summary>
@@ -12,20 +15,39 @@ namespace CloudArchive.Format.Packs;
 /// <param name="Instances">The instances, in the order of the ZIP's entries.</param>
 public sealed record Manifest(string Format, ClinicId Clinic, PackId Pack, Uid Study, DateTimeOffset CreatedAt, IReadOnlyList<ManifestInstance> Instances)
 {
-    /// <summary>Version 1.</summary>
-    public const string CurrentFormat = "cloudarchive/manifest/1";
+    /// <summary>Version 2: an entry may be filtered.</summary>
+    public const string CurrentFormat = "cloudarchive/manifest/2";
+
+    /// <summary>Version 1: each entry is the file itself.</summary>
+    public const string FormatWithoutFilters = "cloudarchive/manifest/1";
 
     /// <summary>The name of the manifest's ZIP entry.</summary>
     public const string EntryName = "manifest.json";
 }
 
 /// <summary>One instance of a pack.</summary>
-/// <param name="Entry">The name of its ZIP entry; unique in the pack, ignoring case. As a rule <paramref name="Path"/>.</param>
+/// <param name="Entry">A name for the file that every file system takes; unique in the pack, ignoring case. As a rule <paramref name="Path"/>. Its ZIP entry is <see cref="ZipEntry"/>.</param>
 /// <param name="Path">Where it was found, relative to the backed-up folder, with '/' between names.</param>
 /// <param name="ModifiedAt">The file's last write time, UTC.</param>
 /// <param name="Instance">What the sidecar says of it, word for word.</param>
 /// <param name="Captured">How it was when it was archived; null where nobody looked, as in packs of before. Readers that do not know it ignore it.</param>
-public sealed record ManifestInstance(string Entry, string Path, DateTimeOffset ModifiedAt, SidecarInstance Instance, CaptureVerdict? Captured = null);
+/// <param name="Filter">How the entry's bytes were made of the file's; null where they are the file's.</param>
+public sealed record ManifestInstance(
+    string Entry, string Path, DateTimeOffset ModifiedAt, SidecarInstance Instance, CaptureVerdict? Captured = null, EntryFilter? Filter = null)
+{
+    /// <summary>The name of its ZIP entry: another one than the file's where what unzip gives is not the file.</summary>
+    [JsonIgnore]
+    public string ZipEntry => Filter is null ? Entry : EntryFilter.EntryName(Entry);
+}
+
+/// <summary>How an entry was filtered, and so how the file comes back: docs/formats.md.</summary>
+/// <param name="Name"><see cref="PixelFilter.Name"/>.</param>
+/// <param name="Pixels">What the filter needs to know.</param>
+public sealed record EntryFilter(string Name, PixelLayout Pixels)
+{
+    /// <summary>What a filtered file's entry is called.</summary>
+    public static string EntryName(string file) => $"{file}.{PixelFilter.Name}";
+}
 
 /// <summary>What the agent found when it parsed a file for its pack. It is archived either way, byte for byte.</summary>
 public enum CaptureVerdict

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text.Json;
+using CloudArchive.Format.Packs.Pixels;
 using CloudArchive.Format.Sealing;
 
 namespace CloudArchive.Format.Packs;
@@ -71,14 +72,14 @@ public sealed class PackReader : IAsyncDisposable
     /// <exception cref="PackException">They are not, byte for byte, those that were archived.</exception>
     public async Task ExtractAsync(ManifestInstance instance, Stream destination, CancellationToken cancellationToken)
     {
-        ZipArchiveEntry entry = _entries[instance.Entry];
+        ZipArchiveEntry entry = _entries[instance.ZipEntry];
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferLength);
         try
         {
-            await using Stream source = await TranslateAsync(() => entry.OpenAsync(cancellationToken));
+            await using CrcStream zipped = new(await TranslateAsync(() => entry.OpenAsync(cancellationToken)));
+            await using Stream source = instance.Filter is { } filter ? new UnfilterStream(zipped, filter.Pixels, instance.Instance.Length) : zipped;
             long length = 0;
-            uint crc = 0;
             int read;
             while ((read = await TranslateAsync(() => source.ReadAsync(buffer, cancellationToken).AsTask())) > 0)
             {
@@ -88,7 +89,6 @@ public sealed class PackReader : IAsyncDisposable
                     throw Mismatch(instance, "has more bytes than the manifest says");
                 }
 
-                crc = ZipChecks.Crc32(crc, buffer.AsSpan(0, read));
                 hash.AppendData(buffer, 0, read);
                 await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
             }
@@ -103,7 +103,7 @@ public sealed class PackReader : IAsyncDisposable
                 throw Mismatch(instance, "has another SHA-256 than when it was captured");
             }
 
-            if (crc != entry.Crc32)
+            if (zipped.Crc != entry.Crc32)
             {
                 throw new PackException(PackFault.ZipInvalid, $"The ZIP has a wrong CRC for instance {instance.Instance.SopInstance}.");
             }
@@ -171,9 +171,9 @@ public sealed class PackReader : IAsyncDisposable
 
     private static void CheckManifest(Manifest manifest, ZipArchive zip, PackIdentity expected)
     {
-        if (manifest.Format != Manifest.CurrentFormat)
+        if (manifest.Format is not (Manifest.CurrentFormat or Manifest.FormatWithoutFilters))
         {
-            throw Invalid($"is not of the format {Manifest.CurrentFormat}");
+            throw Invalid($"is not of the format {Manifest.CurrentFormat} or {Manifest.FormatWithoutFilters}");
         }
 
         // Before anything else that could be wrong with it: another pack is another pack.
@@ -196,12 +196,12 @@ public sealed class PackReader : IAsyncDisposable
         EntryNames names = new();
         for (int i = 0; i < manifest.Instances.Count; i++)
         {
-            if (manifest.Instances[i] is not { } instance || instance.Entry != zip.Entries[i].FullName || instance.Instance.Length != zip.Entries[i].Length)
+            if (manifest.Instances[i] is not { } instance || !IsEntryOf(instance, zip.Entries[i], manifest.Format))
             {
                 throw Invalid($"differs from the ZIP in entry {i}");
             }
 
-            if (!names.TryReserve(instance.Entry))
+            if (!names.TryReserve(instance.Entry) || (instance.Filter is not null && !names.TryReserve(instance.ZipEntry)))
             {
                 throw Invalid($"has an unsafe or repeated name in entry {i}");
             }
@@ -212,6 +212,10 @@ public sealed class PackReader : IAsyncDisposable
             throw Invalid("lists other instances than were committed");
         }
     }
+
+    private static bool IsEntryOf(ManifestInstance instance, ZipArchiveEntry entry, string format) => instance.ZipEntry == entry.FullName && (instance.Filter is { } filter
+        ? format == Manifest.CurrentFormat && filter.Name == PixelFilter.Name && PixelFilter.CanFilter(filter.Pixels, instance.Instance.Length)
+        : instance.Instance.Length == entry.Length);
 
     /// <summary>What <see cref="ZipArchive"/> throws at bytes that it cannot read. I/O errors of the ciphertext itself pass through.</summary>
     private static async Task<T> TranslateAsync<T>(Func<Task<T>> read)

@@ -1,6 +1,4 @@
-using System.Buffers;
-using System.IO.Compression;
-using System.Security.Cryptography;
+using CloudArchive.Format.Packs.Pixels;
 using CloudArchive.Format.Sealing;
 
 namespace CloudArchive.Format.Packs;
@@ -16,8 +14,9 @@ public sealed record PackHeader(ClinicId Clinic, PackId Pack, Uid Study, DateTim
 /// <param name="Path">Relative to the backed-up folder, with '/' between names.</param>
 /// <param name="ModifiedAt">Its last write time.</param>
 /// <param name="Expected">What was found when the file was scanned; its bytes must still be those.</param>
-/// <param name="Deflate">Whether to compress it: pays where the uplink is slower than some 40 MB/s and the image is not compressed already.</param>
-public sealed record PackEntry(string Path, DateTimeOffset ModifiedAt, SidecarInstance Expected, bool Deflate);
+/// <param name="Deflate">Whether to compress it: all but what is compressed already.</param>
+/// <param name="FindPixels">Finds native pixel data in the file's start, which is then filtered. It must follow from the bytes alone: a pack that is sealed again must be the same.</param>
+public sealed record PackEntry(string Path, DateTimeOffset ModifiedAt, SidecarInstance Expected, bool Deflate, Func<ReadOnlyMemory<byte>, PixelLayout?>? FindPixels = null);
 
 /// <summary>A finished pack, as its sidecar will say it.</summary>
 /// <param name="Length">Bytes of ciphertext.</param>
@@ -28,18 +27,17 @@ public sealed record PackEntry(string Path, DateTimeOffset ModifiedAt, SidecarIn
 public sealed record PackSummary(long Length, Sha256Digest Sha256, long PlaintextLength, IReadOnlyList<SidecarInstance> Instances, Sha256Digest InstancesRoot);
 
 /// <summary>
-/// Writes a pack in one pass: files are hashed while they are zipped, sealed and sent, none of it touches a disk, and memory is bounded by
-/// one region and the manifest. Until <see cref="CompleteAsync"/> returns there is no pack: what went out before opens nowhere.
+/// Writes a pack in one pass: files are hashed while they are read; filtered and deflated in pieces, side by side and ahead of what is sealed and sent;
+/// none of it touches a disk, and memory is bounded. Until <see cref="CompleteAsync"/> returns there is no pack: what went out before opens nowhere.
 /// </summary>
 public sealed class PackWriter : IAsyncDisposable
 {
-    private const int BufferLength = 128 * 1024;
-    private static readonly DateTimeOffset FirstZipTime = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
-    private static readonly DateTimeOffset LastZipTime = new(2107, 12, 31, 23, 59, 58, TimeSpan.Zero);
+    /// <summary>How much of a file's start is looked at for its pixel data.</summary>
+    public const int HeadLength = 256 * 1024;
 
     private readonly PackHeader _header;
     private readonly SealingStream _sealing;
-    private readonly ZipArchive _zip;
+    private readonly PackPipeline _pipeline;
     private readonly EntryNames _names = new();
     private readonly List<ManifestInstance> _instances = [];
     private long _manifestLength;
@@ -52,7 +50,7 @@ public sealed class PackWriter : IAsyncDisposable
     {
         _header = header with { CreatedAt = header.CreatedAt.ToUniversalTime() };
         _sealing = new SealingStream(output, key, leaveOpen: true);
-        _zip = new ZipArchive(_sealing, ZipArchiveMode.Create, leaveOpen: true);
+        _pipeline = new PackPipeline(_sealing);
     }
 
     /// <summary>Adds a file. After any exception this writer is of no more use: start a new pack.</summary>
@@ -66,29 +64,44 @@ public sealed class PackWriter : IAsyncDisposable
     /// <param name="cancellationToken">Stops.</param>
     public async Task AddAsync(PackEntry entry, Stream content, Func<Task<CaptureVerdict>>? captured, CancellationToken cancellationToken)
     {
-        ManifestInstance instance = new(_names.Add(entry.Path), entry.Path, entry.ModifiedAt.ToUniversalTime(), entry.Expected);
+        Begin();
+        using EntrySource source = new(content, entry.Expected.Length, entry.Expected.Sha256, () => new SourceChangedException(entry.Expected));
+        PixelLayout? pixels = entry.FindPixels is null ? null : entry.FindPixels(await source.PeekAsync(HeadLength, cancellationToken));
+        string name = _names.Add(entry.Path);
+        if (pixels is not null && !(PixelFilter.CanFilter(pixels, entry.Expected.Length) && _names.TryReserve(EntryFilter.EntryName(name))))
+        {
+            pixels = null;
+        }
+
+        EntryFilter? filter = pixels is null ? null : new EntryFilter(PixelFilter.Name, pixels);
+        ManifestInstance instance = new(name, entry.Path, entry.ModifiedAt.ToUniversalTime(), entry.Expected, Filter: filter);
         _manifestLength += CanonicalJson.Serialize(captured is null ? instance : instance with { Captured = CaptureVerdict.Damaged }).Length + 1;
         if (_instances.Count == PackLimits.Instances || _manifestLength > PackLimits.ManifestLength - 1024)
         {
+            _usable = true; // nothing of it was written
             throw new InvalidOperationException($"A pack holds {PackLimits.Instances} instances at most: complete this one and open another.");
         }
 
-        await WriteEntryAsync(instance.Entry, instance.ModifiedAt, entry.Deflate, destination => CopyAsync(content, destination, entry.Expected, cancellationToken), cancellationToken);
+        IEnumerable<EntryPiece> pieces = EntryPiece.Split(entry.Expected.Length, entry.Deflate, pixels);
+        await _pipeline.AddAsync(instance.ZipEntry, instance.ModifiedAt, entry.Deflate, source, pieces, cancellationToken);
         _instances.Add(captured is null ? instance : instance with { Captured = await captured() });
+        _usable = true;
     }
 
     /// <summary>Writes the manifest, the ZIP's directory and the last region.</summary>
     public async Task<PackSummary> CompleteAsync(CancellationToken cancellationToken)
     {
+        Begin();
         if (_instances.Count == 0)
         {
             throw new InvalidOperationException("A pack holds at least one instance.");
         }
 
         byte[] manifest = CanonicalJson.Serialize(new Manifest(Manifest.CurrentFormat, _header.Clinic, _header.Pack, _header.Study, _header.CreatedAt, _instances));
-        await WriteEntryAsync(Manifest.EntryName, _header.CreatedAt, deflate: true, destination => destination.WriteAsync(manifest, cancellationToken).AsTask(), cancellationToken);
-        _usable = false;
-        await _zip.DisposeAsync();
+        using EntrySource source = new(new MemoryStream(manifest), manifest.Length, Sha256Digest.Of(manifest), () => new InvalidOperationException("The manifest changed in memory."));
+        IEnumerable<EntryPiece> pieces = EntryPiece.Split(manifest.Length, deflate: true, null);
+        await _pipeline.AddAsync(Manifest.EntryName, _header.CreatedAt, deflate: true, source, pieces, cancellationToken);
+        await _pipeline.CompleteAsync(cancellationToken);
         SealedBytes sealedBytes = await _sealing.CompleteAsync(cancellationToken);
         SidecarInstance[] instances = [.. _instances.Select(i => i.Instance)];
         return new PackSummary(sealedBytes.Length, sealedBytes.Sha256, sealedBytes.PlaintextLength, instances, InstancesRoot.Of(instances));
@@ -97,12 +110,11 @@ public sealed class PackWriter : IAsyncDisposable
     /// <summary>Frees the buffers. Without <see cref="CompleteAsync"/> nothing more is written.</summary>
     public async ValueTask DisposeAsync()
     {
-        _sealing.Discard();
-        await _zip.DisposeAsync();
+        await _pipeline.DisposeAsync();
         await _sealing.DisposeAsync();
     }
 
-    private async Task WriteEntryAsync(string name, DateTimeOffset time, bool deflate, Func<Stream, Task> write, CancellationToken cancellationToken)
+    private void Begin()
     {
         if (!_usable)
         {
@@ -110,50 +122,5 @@ public sealed class PackWriter : IAsyncDisposable
         }
 
         _usable = false;
-
-        // Optimal: 40 MB/s at 1.9 is still faster than the uplinks that deflating is for.
-        ZipArchiveEntry entry = _zip.CreateEntry(name, deflate ? CompressionLevel.Optimal : CompressionLevel.NoCompression);
-        entry.LastWriteTime = time < FirstZipTime ? FirstZipTime : time > LastZipTime ? LastZipTime : time; // the manifest has the exact one
-        await using (Stream destination = await entry.OpenAsync(cancellationToken))
-        {
-            try
-            {
-                await write(destination);
-            }
-            catch
-            {
-                // Disposing the entry writes its end, which is to go nowhere and must not fail in this failure's place.
-                _sealing.Discard();
-                throw;
-            }
-        }
-
-        _usable = true;
-    }
-
-    private static async Task CopyAsync(Stream source, Stream destination, SidecarInstance expected, CancellationToken cancellationToken)
-    {
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferLength);
-        try
-        {
-            long length = 0;
-            int read;
-            while (length <= expected.Length && (read = await source.ReadAsync(buffer, cancellationToken)) > 0)
-            {
-                length += read;
-                hash.AppendData(buffer, 0, read);
-                await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
-            }
-
-            if (length != expected.Length || Sha256Digest.FromBytes(hash.GetCurrentHash()) != expected.Sha256)
-            {
-                throw new SourceChangedException(expected);
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
-        }
     }
 }

@@ -23,7 +23,6 @@ public sealed class SealingStream : Stream
     private int _filled;
     private long _regions;
     private long _plaintextLength;
-    private bool _discarding;
 
     /// <param name="output">Where the ciphertext goes; need not seek.</param>
     /// <param name="key">A fresh key: it can seal nothing else after this.</param>
@@ -120,13 +119,6 @@ public sealed class SealingStream : Stream
     /// <inheritdoc/>
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    /// <summary>Gives up what was not completed: whatever is still written, such as the directory of a ZIP that is being disposed, goes nowhere.</summary>
-    internal void Discard()
-    {
-        _discarding = true;
-        ReturnBuffer();
-    }
-
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
@@ -159,11 +151,6 @@ public sealed class SealingStream : Stream
 
     private int Take(ReadOnlySpan<byte> buffer)
     {
-        if (_discarding)
-        {
-            return buffer.Length;
-        }
-
         ObjectDisposedException.ThrowIf(_region is null, this);
         int count = Math.Min(buffer.Length, Regions.DataLength - _filled);
         buffer[..count].CopyTo(_region.AsSpan(Regions.NonceLength + _filled));

@@ -95,7 +95,7 @@ public sealed class PackReaderTests
 
     public static TheoryData<string> BadManifests => new(
         "", "null", "[]", "{}", "{", "true",
-        Json(Good with { Format = "cloudarchive/manifest/2" }),
+        Json(Good with { Format = "cloudarchive/manifest/3" }),
         Json(Good).Replace("\"format\"", "\"format\":\"x\",\"format\""),
         Json(Good).Replace("\"clinic\":\"musterpraxis\"", "\"clinic\":\"X\""),
         Json(Good).Replace("\"clinic\":\"musterpraxis\",", ""),

@@ -107,6 +107,60 @@ public sealed class PackWriterTests
         Assert.Equal(0, output.Length); // not one region went out
     }
 
+    /// <summary>A file that is written while it is read: what went out of it before it turned out to be another opens nowhere.</summary>
+    [Fact]
+    public async Task A_long_file_that_changed_ends_the_pack()
+    {
+        (PackEntry entry, byte[] content) = SamplePack.File("a", RandomNumberGenerator.GetBytes((int)PackPipeline.AheadLength + (2 * Regions.DataLength)), deflate: false);
+        content[^1]++;
+        using MemoryStream output = new();
+        using ContentKey key = ContentKey.Create();
+        byte[] keyBytes = Sealing.RegionSealer.BytesOf(key);
+        await using (PackWriter writer = new(output, SamplePack.Header, key))
+        {
+            await Assert.ThrowsAsync<SourceChangedException>(() => writer.AddAsync(entry, new MemoryStream(content), Cancellation));
+            await Assert.ThrowsAsync<InvalidOperationException>(() => writer.CompleteAsync(Cancellation));
+        }
+
+        Assert.Equal(PackFault.ZipInvalid, (await Assert.ThrowsAsync<PackException>(() => SamplePack.ReadAsync(output.ToArray(), keyBytes, null))).Fault);
+    }
+
+    /// <summary>An upload that was cut off goes on only if the same files make the same bytes again, however the pieces were shared out.</summary>
+    [Fact]
+    public async Task The_same_files_seal_to_the_same_bytes()
+    {
+        byte[] text = new byte[(3 * 1024 * 1024) + 5], longText = new byte[(int)PackPipeline.WholeLength + 12345];
+        foreach (byte[] content in (byte[][])[text, longText])
+        {
+            new Random(1).NextBytes(content);
+            for (int i = 0; i < content.Length; i += 3)
+            {
+                content[i] = 7;
+            }
+        }
+
+        (PackEntry, byte[])[] files = [.. SamplePack.TwoFiles(), SamplePack.File("text", text, deflate: true), SamplePack.File("long", longText, deflate: true), SamplePack.File("stored", longText, deflate: false)];
+        byte[] keyBytes = RandomNumberGenerator.GetBytes(32);
+        byte[][] made = [await SealAsync(files, keyBytes), await SealAsync(files, keyBytes)];
+
+        Assert.True(made[0].AsSpan().SequenceEqual(made[1]));
+        Assert.All((await SamplePack.ReadAsync(made[0], keyBytes, null)).Zip(files), pair => Assert.True(pair.First.AsSpan().SequenceEqual(pair.Second.Item2)));
+    }
+
+    private static async Task<byte[]> SealAsync(IEnumerable<(PackEntry Entry, byte[] Content)> files, byte[] keyBytes)
+    {
+        using MemoryStream output = new();
+        using ContentKey key = ContentKey.ForVectors(keyBytes);
+        await using PackWriter writer = new(output, SamplePack.Header, key);
+        foreach ((PackEntry entry, byte[] content) in files)
+        {
+            await writer.AddAsync(entry, new MemoryStream(content), Cancellation);
+        }
+
+        await writer.CompleteAsync(Cancellation);
+        return output.ToArray();
+    }
+
     [Fact]
     public async Task A_source_that_fails_ends_the_pack()
     {
@@ -131,7 +185,12 @@ public sealed class PackWriterTests
         using ContentKey key = ContentKey.Create();
         await using (PackWriter writer = new(output, SamplePack.Header, key))
         {
-            IOException failure = await Assert.ThrowsAsync<IOException>(() => writer.AddAsync(entry, new MemoryStream(content), Cancellation));
+            // Written behind the reader's back: told when the next file is added, or at the end.
+            IOException failure = await Assert.ThrowsAsync<IOException>(async () =>
+            {
+                await writer.AddAsync(entry, new MemoryStream(content), Cancellation);
+                await writer.CompleteAsync(Cancellation);
+            });
 
             Assert.Equal("the uplink is down", failure.Message);
             await Assert.ThrowsAsync<InvalidOperationException>(() => writer.CompleteAsync(Cancellation));
@@ -143,7 +202,7 @@ public sealed class PackWriterTests
     [Fact]
     public async Task A_writer_that_is_dropped_leaves_no_pack_behind()
     {
-        (PackEntry entry, byte[] content) = SamplePack.File("a", RandomNumberGenerator.GetBytes(2 * Regions.DataLength), deflate: false);
+        (PackEntry entry, byte[] content) = SamplePack.File("a", RandomNumberGenerator.GetBytes((int)PackPipeline.AheadLength + (2 * Regions.DataLength)), deflate: false);
         using MemoryStream output = new();
         using ContentKey key = ContentKey.Create();
         byte[] keyBytes = Sealing.RegionSealer.BytesOf(key);
@@ -152,7 +211,8 @@ public sealed class PackWriterTests
             await writer.AddAsync(entry, new MemoryStream(content), Cancellation);
         }
 
-        Assert.Equal(2 * Regions.SealedDataLength, output.Length);
+        Assert.InRange(output.Length, Regions.SealedDataLength, content.Length);
+        Assert.Equal(0, output.Length % Regions.SealedDataLength); // whole regions, and none that was begun
         PackException refused = await Assert.ThrowsAsync<PackException>(() => SamplePack.ReadAsync(output.ToArray(), keyBytes, null));
         Assert.Equal(PackFault.ZipInvalid, refused.Fault);
     }

@@ -1,0 +1,117 @@
+using System.Buffers;
+using System.IO.Compression;
+using System.Security.Cryptography;
+using CloudArchive.Format.Packs.Pixels;
+
+namespace CloudArchive.Format.Packs;
+
+/// <summary>A piece of an entry, ready for the ZIP, and the memory that it lies in.</summary>
+internal sealed class PackedPiece
+{
+    // A part of a chunk that tells whether deflate would make less of it: drawings and screenshots repeat themselves, which a predictor does not see.
+    private const int ProbeLength = 16 * 1024;
+
+    private readonly List<(byte[] Buffer, int Length)> _buffers = [];
+
+    private PackedPiece(long sourceLength) => SourceLength = sourceLength;
+
+    /// <summary>What goes into the ZIP.</summary>
+    public ZipPiece Piece { get; private set; }
+
+    /// <summary>Bytes of the file that are in memory until <see cref="Release"/>.</summary>
+    public long SourceLength { get; }
+
+    /// <summary>As it is.</summary>
+    public static PackedPiece Store(byte[] source, int length)
+    {
+        PackedPiece piece = new(length);
+        piece._buffers.Add((source, length));
+        piece.Piece = new ZipPiece(source.AsMemory(0, length), null);
+        return piece;
+    }
+
+    /// <summary>Deflated, where that pays. Half an image's size is worth some milliseconds: it is paid for for ten years.</summary>
+    public static PackedPiece Deflate(byte[] source, int length)
+    {
+        PackedPiece piece = new(length);
+        piece._buffers.Add((source, length));
+        piece.Piece = new ZipPiece(source.AsMemory(0, length), piece.Deflated(source.AsSpan(0, length)));
+        return piece;
+    }
+
+    /// <summary>A chunk of pixel data, filtered; what comes back of it is compared before it is used. A filter must never fail a backup: where anything is wrong, the chunk goes as it is.</summary>
+    public static PackedPiece Filter(PixelLayout layout, int chunk, byte[] source, int length)
+    {
+        PackedPiece piece = new(length);
+        ReadOnlySpan<byte> pixels = source.AsSpan(0, length);
+        byte[] record = ArrayPool<byte>.Shared.Rent(PixelFilter.MaxEncodedLength(length));
+        int encoded = PixelFilter.Encode(layout, chunk, pixels, record);
+        bool isRaw = PixelFilter.IsRaw(record);
+        if (!isRaw && (!ComesBack(layout, chunk, record.AsSpan(0, encoded), pixels) || DeflatesBetter(pixels, encoded)))
+        {
+            encoded = PixelFilter.CopyRaw(pixels, record);
+            isRaw = true;
+        }
+
+        CryptographicOperations.ZeroMemory(source.AsSpan(0, length));
+        ArrayPool<byte>.Shared.Return(source);
+        piece._buffers.Add((record, encoded));
+        piece.Piece = new ZipPiece(record.AsMemory(0, encoded), isRaw ? piece.Deflated(record.AsSpan(0, encoded)) : null);
+        return piece;
+    }
+
+    /// <summary>Gives the memory back, with nothing left in it.</summary>
+    public void Release()
+    {
+        foreach ((byte[] buffer, int length) in _buffers)
+        {
+            CryptographicOperations.ZeroMemory(buffer.AsSpan(0, length));
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        _buffers.Clear();
+    }
+
+    private static bool ComesBack(PixelLayout layout, int chunk, ReadOnlySpan<byte> record, ReadOnlySpan<byte> pixels)
+    {
+        byte[] back = ArrayPool<byte>.Shared.Rent(pixels.Length);
+        try
+        {
+            PixelFilter.Decode(layout, chunk, record, back.AsSpan(0, pixels.Length));
+            return back.AsSpan(0, pixels.Length).SequenceEqual(pixels);
+        }
+        catch (InvalidDataException)
+        {
+            return false;
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(back.AsSpan(0, pixels.Length));
+            ArrayPool<byte>.Shared.Return(back);
+        }
+    }
+
+    private static bool DeflatesBetter(ReadOnlySpan<byte> pixels, int encoded)
+    {
+        ReadOnlySpan<byte> part = pixels.Slice(Math.Max(0, (pixels.Length - ProbeLength) / 2), Math.Min(ProbeLength, pixels.Length));
+        if (ZipDeflate.Deflate(part, CompressionLevel.Fastest) is not { } probe)
+        {
+            return false;
+        }
+
+        CryptographicOperations.ZeroMemory(probe.Buffer.AsSpan(0, probe.Length));
+        ArrayPool<byte>.Shared.Return(probe.Buffer);
+        return (double)probe.Length / part.Length < (double)encoded / pixels.Length;
+    }
+
+    private ReadOnlyMemory<byte>? Deflated(ReadOnlySpan<byte> content)
+    {
+        if (ZipDeflate.Deflate(content, CompressionLevel.Optimal) is not { } deflated)
+        {
+            return null;
+        }
+
+        _buffers.Add(deflated);
+        return deflated.Buffer.AsMemory(0, deflated.Length);
+    }
+}
