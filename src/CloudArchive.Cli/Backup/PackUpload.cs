@@ -230,10 +230,8 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
 
     private static async Task AddAsync(PackWriter writer, PendingFile file, Stream source, CancellationToken cancellationToken)
     {
-        // Decided by the file alone, never by how fast the link is: a pack that is sealed again must be the same.
-        bool deflate = !TransferSyntaxes.IsCompressed(file.Instance.TransferSyntax.Value);
         await using CapturedStream captured = new(source);
-        await writer.AddAsync(new PackEntry(file.ManifestPath, new DateTimeOffset(file.ModifiedTicks, TimeSpan.Zero), file.Instance, deflate), captured, captured.VerdictAsync, cancellationToken);
+        await writer.AddAsync(PackEntries.Of(file), captured, captured.VerdictAsync, cancellationToken);
     }
 
     /// <summary>Whether size and time are those of when the file was read: cheap, and spares a pack that would have to be given up.</summary>

@@ -28,6 +28,12 @@ internal sealed class ZipWriter(Stream output)
     private const int StoredBlockLength = ushort.MaxValue;
     private const ushort Zip64Version = 45;
     private const ushort PlainVersion = 20;
+
+    // Made by, §4.4.2: 4.5, on Unix. Info-ZIP takes names for an old PC's, UTF-8 or not, where it is told anything else.
+    private const ushort UnixVersion = (3 << 8) | Zip64Version;
+
+    // A file that its owner reads and writes, and nobody else: what unzip brings back of images is to be that, too.
+    private const uint OwnersFile = 0x8180; // 0100600
     private const ushort DescriptorFlag = 1 << 3;
     private const ushort Utf8Flag = 1 << 11;
     private static readonly DateTimeOffset FirstTime = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -191,7 +197,7 @@ internal sealed class ZipWriter(Stream output)
         byte[] large = extra.ToArray();
         Record record = new();
         record.Add32(0x02014B50);
-        record.Add16(Zip64Version); // made by: this version, of no system whose attributes would mean anything
+        record.Add16(UnixVersion);
         record.Add16(large.Length > 0 ? Zip64Version : PlainVersion);
         AddCommon(record, entry, is64: false);
         record.Add16((ushort)entry.Name.Length);
@@ -199,7 +205,7 @@ internal sealed class ZipWriter(Stream output)
         record.Add16(0); // comment
         record.Add16(0); // disk
         record.Add16(0); // internal attributes
-        record.Add32(0); // external attributes
+        record.Add32(OwnersFile << 16); // external attributes
         record.Add32((uint)Math.Min(entry.Offset, uint.MaxValue));
         record.Add(entry.Name);
         if (large.Length > 0)

@@ -65,7 +65,8 @@ public sealed class BlobUploadTests : IDisposable
             }
         }
 
-        await blob.CommitAsync(await stream.CompleteAsync(), new Dictionary<string, string>(), TestContext.Current.CancellationToken);
+        await stream.CompleteAsync();
+        await stream.CommitAsync(new Dictionary<string, string>(), TestContext.Current.CancellationToken);
         Assert.Equal(content, _committed);
     }
 
@@ -92,7 +93,8 @@ public sealed class BlobUploadTests : IDisposable
                 summary = await writer.CompleteAsync(TestContext.Current.CancellationToken);
             }
 
-            await blob.CommitAsync(await stream.CompleteAsync(), new Dictionary<string, string>(), TestContext.Current.CancellationToken);
+            await stream.CompleteAsync();
+            await stream.CommitAsync(new Dictionary<string, string>(), TestContext.Current.CancellationToken);
         }
 
         Assert.Equal((summary.Length, summary.Sha256), (_committed!.Length, Sha256Digest.Of(_committed)));
@@ -181,6 +183,7 @@ public sealed class BlobUploadTests : IDisposable
             await SealAsync(header, key, Random(10_000), UploadJournal.Begin(_state, plan, key));
         }
 
+        Assert.Same(_committed, Assert.Single(_sent)); // in one request
         Assert.Empty(_state.PacksUnderWay());
         Assert.Empty(_state.BlocksOf(header.Pack));
     }
@@ -195,6 +198,8 @@ public sealed class BlobUploadTests : IDisposable
         using BlobUpload blob = Blob();
         _refuse = id => id == "list" ? Refusal(status, code) : null;
         await blob.CommitAsync(["MDAwMDAw"], new Dictionary<string, string>(), TestContext.Current.CancellationToken);
+        _refuse = id => id == "blob" ? Refusal(status, code) : null;
+        await blob.PutAsync(new byte[10], new Dictionary<string, string>(), TestContext.Current.CancellationToken);
         Assert.Null(_committed);
         Assert.Equal(0, _renewed);
     }
@@ -230,14 +235,23 @@ public sealed class BlobUploadTests : IDisposable
             return answer(request, cancellation);
         };
         using BlobUpload blob = Blob();
+        Dictionary<string, string> metadata = new() { ["encryptiondata"] = """{"a":"b"}""" };
         await blob.StageAsync("MDAwMDAw", new byte[10], TestContext.Current.CancellationToken);
-        await blob.CommitAsync(["MDAwMDAw"], new Dictionary<string, string> { ["encryptiondata"] = """{"a":"b"}""" }, TestContext.Current.CancellationToken);
-        Assert.Equal("*", seen!.Headers.IfNoneMatch.Single().Tag);
-        Assert.Equal("""{"a":"b"}""", seen.Headers.GetValues("x-ms-meta-encryptiondata").Single());
-        Assert.Equal("application/octet-stream", seen.Headers.GetValues("x-ms-blob-content-type").Single());
+        await blob.CommitAsync(["MDAwMDAw"], metadata, TestContext.Current.CancellationToken);
+        Check();
+        await blob.PutAsync(new byte[10], metadata, TestContext.Current.CancellationToken);
+        Check();
+
+        void Check()
+        {
+            Assert.Equal("*", seen!.Headers.IfNoneMatch.Single().Tag);
+            Assert.Equal("""{"a":"b"}""", seen.Headers.GetValues("x-ms-meta-encryptiondata").Single());
+            Assert.Equal("application/octet-stream", seen.Headers.GetValues("x-ms-blob-content-type").Single());
+            seen = null;
+        }
     }
 
-    private static int Index(string id) => id == "list" ? -1 : int.Parse(System.Text.Encoding.ASCII.GetString(Convert.FromBase64String(id)));
+    private static int Index(string id) => id is "list" or "blob" ? -1 : int.Parse(System.Text.Encoding.ASCII.GetString(Convert.FromBase64String(id)));
 
     private static byte[] Random(int length, int seed = 7)
     {
@@ -284,7 +298,8 @@ public sealed class BlobUploadTests : IDisposable
         await using PackWriter writer = new(stream, header, key);
         await writer.AddAsync(new PackEntry("a.dcm", Packs.Modified(1), Packs.Instance("1.2.3.4", content), Deflate: false), new MemoryStream(content), TestContext.Current.CancellationToken);
         PackSummary summary = await writer.CompleteAsync(TestContext.Current.CancellationToken);
-        await blob.CommitAsync(await stream.CompleteAsync(), new Dictionary<string, string>(), TestContext.Current.CancellationToken);
+        await stream.CompleteAsync();
+        await stream.CommitAsync(new Dictionary<string, string>(), TestContext.Current.CancellationToken);
         return summary.Sha256;
     }
 
@@ -292,7 +307,7 @@ public sealed class BlobUploadTests : IDisposable
     {
         byte[] body = await request.Content!.ReadAsByteArrayAsync(cancellationToken);
         System.Collections.Specialized.NameValueCollection query = HttpUtility.ParseQueryString(request.RequestUri!.Query);
-        string id = query["blockid"] ?? "list";
+        string id = query["blockid"] ?? query["comp"] switch { "blocklist" => "list", _ => "blob" };
         if (id != "list")
         {
             _sent.Enqueue(body);
@@ -303,7 +318,12 @@ public sealed class BlobUploadTests : IDisposable
             return refusal;
         }
 
-        if (id != "list")
+        if (id == "blob")
+        {
+            Assert.Equal("BlockBlob", request.Headers.GetValues("x-ms-blob-type").Single());
+            _committed = body;
+        }
+        else if (id != "list")
         {
             _staged[id] = body;
         }

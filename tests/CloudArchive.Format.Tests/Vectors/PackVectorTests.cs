@@ -59,7 +59,7 @@ public sealed class PackVectorTests
         Assert.Equal(PackVectors.Read("pack.sealed"), RegionSealer.Seal(PackVectors.ContentKeyBytes, PackVectors.Read("plaintext.zip")));
     }
 
-    /// <summary>The ZIP's own bytes are the runtime's (its deflate, its platform); everything that the archive decides is the same.</summary>
+    /// <summary>The ZIP's own bytes are the runtime's (its deflate); everything that the archive decides is the same, but for the version, which is another by now.</summary>
     [Fact]
     public async Task The_same_files_make_the_same_manifest_and_the_same_root()
     {
@@ -73,8 +73,9 @@ public sealed class PackVectorTests
 
         PackSummary summary = await writer.CompleteAsync(Cancellation);
         await using UnsealingStream unsealing = new(output, key);
+        string made = System.Text.Encoding.UTF8.GetString(ManifestIn(unsealing));
 
-        Assert.Equal(PackVectors.Read("manifest.json"), ManifestIn(unsealing));
+        Assert.Equal(PackVectors.ReadText("manifest.json"), made.Replace(Manifest.CurrentFormat, Manifest.FormatWithoutFilters, StringComparison.Ordinal));
         Assert.Equal(PackVectors.Read("manifest.json"), ManifestIn(new MemoryStream(PackVectors.Read("plaintext.zip"))));
         Assert.Equal(Sidecars.Parse(PackVectors.Read("sidecar.json")).InstancesRoot, summary.InstancesRoot);
     }

@@ -52,14 +52,24 @@ public static class PixelFilter
         }
         else
         {
-            destination[0] = PixelMode.Raw;
-            length = source.Length;
-            source.CopyTo(destination[RecordHeader..]);
+            return CopyRaw(source, destination);
         }
 
         BinaryPrimitives.WriteInt32LittleEndian(destination[1..], length);
         return RecordHeader + length;
     }
+
+    /// <summary>Writes the record of a chunk that is not filtered, and returns its length.</summary>
+    public static int CopyRaw(ReadOnlySpan<byte> source, Span<byte> destination)
+    {
+        destination[0] = PixelMode.Raw;
+        BinaryPrimitives.WriteInt32LittleEndian(destination[1..], source.Length);
+        source.CopyTo(destination[RecordHeader..]);
+        return RecordHeader + source.Length;
+    }
+
+    /// <summary>Whether a record holds its chunk's bytes as they are.</summary>
+    public static bool IsRaw(ReadOnlySpan<byte> record) => record[0] == PixelMode.Raw;
 
     /// <summary>Writes a chunk's bytes.</summary>
     /// <param name="layout">As it was encoded with.</param>
