@@ -1,4 +1,3 @@
-using CloudArchive.Cli.State;
 using CloudArchive.Dicom;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Packs.Pixels;

@@ -45,13 +45,8 @@ internal sealed class PackedPiece
         PackedPiece piece = new(length);
         ReadOnlySpan<byte> pixels = source.AsSpan(0, length);
         byte[] record = ArrayPool<byte>.Shared.Rent(PixelFilter.MaxEncodedLength(length));
-        int encoded = PixelFilter.Encode(layout, chunk, pixels, record);
+        int encoded = TryEncode(layout, chunk, pixels, record) ?? PixelFilter.CopyRaw(pixels, record);
         bool isRaw = PixelFilter.IsRaw(record);
-        if (!isRaw && (!ComesBack(layout, chunk, record.AsSpan(0, encoded), pixels) || DeflatesBetter(pixels, encoded)))
-        {
-            encoded = PixelFilter.CopyRaw(pixels, record);
-            isRaw = true;
-        }
 
         CryptographicOperations.ZeroMemory(source.AsSpan(0, length));
         ArrayPool<byte>.Shared.Return(source);
@@ -72,17 +67,24 @@ internal sealed class PackedPiece
         _buffers.Clear();
     }
 
-    private static bool ComesBack(PixelLayout layout, int chunk, ReadOnlySpan<byte> record, ReadOnlySpan<byte> pixels)
+    /// <summary>Null where the chunk did not come back the same, for whatever reason, or where deflate makes less of it.</summary>
+    private static int? TryEncode(PixelLayout layout, int chunk, ReadOnlySpan<byte> pixels, byte[] record)
     {
         byte[] back = ArrayPool<byte>.Shared.Rent(pixels.Length);
         try
         {
-            PixelFilter.Decode(layout, chunk, record, back.AsSpan(0, pixels.Length));
-            return back.AsSpan(0, pixels.Length).SequenceEqual(pixels);
+            int encoded = PixelFilter.Encode(layout, chunk, pixels, record);
+            if (PixelFilter.IsRaw(record))
+            {
+                return encoded;
+            }
+
+            PixelFilter.Decode(layout, chunk, record.AsSpan(0, encoded), back.AsSpan(0, pixels.Length));
+            return back.AsSpan(0, pixels.Length).SequenceEqual(pixels) && !DeflatesBetter(pixels, encoded) ? encoded : null;
         }
-        catch (InvalidDataException)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
-            return false;
+            return null; // a fault of the filter's: it must not keep an image from being archived
         }
         finally
         {
