@@ -10,17 +10,19 @@ public sealed class CatalogWriter(IRowStore rows)
     private const int RowsAtOnce = 100;
     private const int BytesAtOnce = 2 * 1024 * 1024; // as base64 below a transaction's 4 MiB, with room
 
-    /// <summary>Adds a pack that was verified and locked, without its receipt. Where it is there already, it stays as it is.</summary>
-    public async Task AddAsync(CatalogPack pack, Sidecar sidecar, CancellationToken cancellationToken)
+    /// <summary>
+    /// Adds a pack that was verified and locked, without its receipt, and returns the ETag of its row. Where it is there already, it stays as it is: null.
+    /// </summary>
+    public async Task<string?> AddAsync(CatalogPack pack, Sidecar sidecar, CancellationToken cancellationToken)
     {
         RowWrite[] last = [.. CatalogRows.ForPack(pack).Select(row => row.Shared ? (RowWrite)new RowWrite.Upsert(row.Key, row.Values) : new RowWrite.Insert(row.Key, row.Values))];
         try
         {
-            await WriteAsync(sidecar, last, cancellationToken);
+            return await WriteAsync(sidecar, last, cancellationToken);
         }
         catch (RowConflictException)
         {
-            // Written before a crash, or by another commit of the same pack; it may have its receipt already, which must stay.
+            return null; // written before a crash, or by another commit of the same pack; it may have its receipt already, which must stay
         }
     }
 
@@ -32,12 +34,18 @@ public sealed class CatalogWriter(IRowStore rows)
     }
 
     /// <summary>Gives a pack its receipt: from here on it is committed.</summary>
-    public async Task SetReceiptAsync(CatalogPack pack, string receipt, long auditIndex, CancellationToken cancellationToken)
+    /// <param name="pack">The pack.</param>
+    /// <param name="etag">Its row's, where this call follows the one that added it.</param>
+    /// <param name="receipt">The receipt.</param>
+    /// <param name="auditIndex">Its entry in the log.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public async Task SetReceiptAsync(CatalogPack pack, string? etag, string receipt, long auditIndex, CancellationToken cancellationToken)
     {
         string key = CatalogRows.Pack + pack.Pack;
+        Row? row = etag is null ? null : new Row(pack.Clinic.Value, key, CatalogRows.PackValues(pack), etag);
         while (true)
         {
-            Row row = await rows.FindAsync(RowTable.Catalog, pack.Clinic.Value, key, cancellationToken)
+            row ??= await rows.FindAsync(RowTable.Catalog, pack.Clinic.Value, key, cancellationToken)
                 ?? throw new IntegrityException($"Pack {pack.Pack} vanished from the catalogue while it was committed. Rebuild the catalogue.");
             if (row.Text("receipt") == receipt)
             {
@@ -52,7 +60,7 @@ public sealed class CatalogWriter(IRowStore rows)
             }
             catch (RowConflictException)
             {
-                // Another commit of the same pack, or a rebuild: look again.
+                row = null; // another commit of the same pack, or a rebuild: look again
             }
         }
     }
@@ -77,8 +85,8 @@ public sealed class CatalogWriter(IRowStore rows)
         }
     }
 
-    /// <summary>The rows of a pack's instances, and last what leads to them; in one transaction as a rule.</summary>
-    private async Task WriteAsync(Sidecar sidecar, IReadOnlyList<RowWrite> last, CancellationToken cancellationToken)
+    /// <summary>The rows of a pack's instances, and last what leads to them; in one transaction as a rule. The ETag of the first that leads to them, which is the pack's.</summary>
+    private async Task<string> WriteAsync(Sidecar sidecar, IReadOnlyList<RowWrite> last, CancellationToken cancellationToken)
     {
         List<RowWrite> batch = [];
         long bytes = 0;
@@ -95,7 +103,7 @@ public sealed class CatalogWriter(IRowStore rows)
             bytes += size;
         }
 
-        await rows.SubmitAsync(RowTable.Catalog, sidecar.Clinic.Value, [.. batch, .. last], cancellationToken);
+        return (await rows.SubmitAsync(RowTable.Catalog, sidecar.Clinic.Value, [.. batch, .. last], cancellationToken))[batch.Count];
     }
 
     /// <summary>Removes what else the catalogue has of the pack's instances: rows as they were once written, and rows that nobody wrote.</summary>

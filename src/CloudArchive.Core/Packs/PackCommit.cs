@@ -14,6 +14,7 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
     {
         while (await packs.FindAsync(agent.Clinic, id, cancellationToken) is { } pack)
         {
+            BlobState? found = null;
             if (pack.Agent != agent)
             {
                 throw new RefusedException(Refusal.PackOfAnotherAgent, $"Another agent opened pack {id}. Open a pack of your own.");
@@ -27,7 +28,7 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
                         continue; // changed by another commit of the same pack: look at it anew
                     }
 
-                    pack = recorded;
+                    (pack, found) = recorded;
                     break;
 
                 case PackState.Committing or PackState.Verified:
@@ -46,7 +47,7 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
                     throw new RefusedException(Refusal.PackNotOpen, $"Pack {id} was not committed in time. Open a new one.");
             }
 
-            if (await completion.RunAsync(pack, sidecar, by, cancellationToken) is { } done)
+            if (await completion.RunAsync(pack, sidecar, by, found, cancellationToken) is { } done)
             {
                 return done.Receipt!;
             }
@@ -55,7 +56,8 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
         return await CommittedAsync(agent.Clinic, id, sidecar, cancellationToken);
     }
 
-    private async Task<InFlightPack?> RecordAsync(InFlightPack pack, Sidecar sidecar, CancellationToken cancellationToken)
+    /// <summary>Records the intent. The pack, and the blob as it was seen; null where the pack has changed since it was read.</summary>
+    private async Task<(InFlightPack, BlobState)?> RecordAsync(InFlightPack pack, Sidecar sidecar, CancellationToken cancellationToken)
     {
         Clinic clinic = await clinics.GetAsync(pack.Clinic, cancellationToken);
         if (SidecarRules.Violation(sidecar, pack, clinic, clock.GetUtcNow()) is { } violation)
@@ -63,9 +65,9 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
             throw new RefusedException(Refusal.SidecarInvalid, violation);
         }
 
-        return await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), cancellationToken) is null
-            ? throw new RefusedException(Refusal.PackNotUploaded, $"There is no blob for pack {pack.Pack}. Upload it, then commit.")
-            : await packs.RecordIntentAsync(pack, Sidecars.Serialize(sidecar), cancellationToken);
+        BlobState found = await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), cancellationToken)
+            ?? throw new RefusedException(Refusal.PackNotUploaded, $"There is no blob for pack {pack.Pack}. Upload it, then commit.");
+        return await packs.RecordIntentAsync(pack, Sidecars.Serialize(sidecar), cancellationToken) is { } recorded ? (recorded, found) : null;
     }
 
     /// <summary>The receipt of a pack that is no longer in flight: from the catalogue, or where that was lost from beside the pack.</summary>

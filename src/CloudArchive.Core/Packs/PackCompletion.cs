@@ -17,7 +17,15 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
 
     /// <summary>Completes a pack. Null where another completed it and its rows are gone: then the catalogue has it.</summary>
     /// <exception cref="RefusedException"><see cref="Refusal.PackMismatch"/>, <see cref="Refusal.PackNotUploaded"/> or <see cref="Refusal.PackNotOpen"/>.</exception>
-    public async Task<CatalogPack?> RunAsync(InFlightPack recorded, Sidecar sidecar, Requester by, CancellationToken cancellationToken)
+    public Task<CatalogPack?> RunAsync(InFlightPack recorded, Sidecar sidecar, Requester by, CancellationToken cancellationToken) => RunAsync(recorded, sidecar, by, null, cancellationToken);
+
+    /// <inheritdoc cref="RunAsync(InFlightPack, Sidecar, Requester, CancellationToken)"/>
+    /// <param name="recorded">The pack.</param>
+    /// <param name="sidecar">Its sidecar.</param>
+    /// <param name="by">Who asked.</param>
+    /// <param name="found">Its blob, where that was just looked at.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public async Task<CatalogPack?> RunAsync(InFlightPack recorded, Sidecar sidecar, Requester by, BlobState? found, CancellationToken cancellationToken)
     {
         InFlightPack? pack = recorded;
         while (pack is not null)
@@ -25,7 +33,8 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
             switch (pack.State)
             {
                 case PackState.Committing:
-                    pack = await VerifyAsync(pack, sidecar, by, cancellationToken) ?? await packs.FindAsync(recorded.Clinic, recorded.Pack, cancellationToken);
+                    pack = await VerifyAsync(pack, sidecar, by, found, cancellationToken) ?? await packs.FindAsync(recorded.Clinic, recorded.Pack, cancellationToken);
+                    found = null;
                     break;
 
                 case PackState.Verified:
@@ -78,13 +87,13 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
     }
 
     /// <summary>Reads the blob back. Returns the pack as verified, or null where it has changed since it was read.</summary>
-    private async Task<InFlightPack?> VerifyAsync(InFlightPack pack, Sidecar sidecar, Requester by, CancellationToken cancellationToken)
+    private async Task<InFlightPack?> VerifyAsync(InFlightPack pack, Sidecar sidecar, Requester by, BlobState? found, CancellationToken cancellationToken)
     {
-        BlobState current = await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), cancellationToken)
+        BlobState current = found ?? await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), cancellationToken)
             ?? throw new RefusedException(Refusal.PackNotUploaded, $"There is no blob for pack {pack.Pack}. Upload it, then commit.");
         try
         {
-            await _stored.VerifyAsync(sidecar, current.VersionId, cancellationToken);
+            await _stored.VerifyAsync(sidecar, current, cancellationToken);
         }
         catch (PackException e)
         {

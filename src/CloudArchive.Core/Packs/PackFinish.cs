@@ -27,7 +27,7 @@ public sealed class PackFinish(StoredPacks stored, CatalogWriter catalog, IAudit
         await stored.LockAsync(sidecarName, sidecarVersion, immutableUntil, cancellationToken);
 
         CatalogPack pack = CatalogPack.For(sidecar, versionId, immutableUntil, clock.GetUtcNow());
-        await catalog.AddAsync(pack, sidecar, cancellationToken);
+        string? row = await catalog.AddAsync(pack, sidecar, cancellationToken);
 
         AuditPlace place = await log.AppendAsync(Entry(sidecar, pack, by), cancellationToken);
         Receipt receipt = new(
@@ -46,7 +46,7 @@ public sealed class PackFinish(StoredPacks stored, CatalogWriter catalog, IAudit
             clock.GetUtcNow());
         string jws = await receipts.IssueAsync(receipt, cancellationToken);
         await holds.OnCommitAsync(sidecar.Clinic, sidecar.Study, sidecar.PatientHmac, sidecar.Pack, cancellationToken);
-        await catalog.SetReceiptAsync(pack, jws, place.Index, cancellationToken);
+        await catalog.SetReceiptAsync(pack, row, jws, place.Index, cancellationToken);
         return pack with { Receipt = jws, AuditIndex = place.Index };
     }
 

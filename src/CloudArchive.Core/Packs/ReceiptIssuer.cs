@@ -18,22 +18,19 @@ public sealed class ReceiptIssuer(ISigner signer, StoredPacks stored)
     public async Task<string> IssueAsync(Receipt receipt, CancellationToken cancellationToken)
     {
         BlobName name = BlobName.Receipt(receipt.Clinic, receipt.Pack);
-        (string VersionId, byte[] Content)? there = await stored.ReadAsync(name, MostBytes, cancellationToken);
-        if (there is null)
-        {
-            string keyId = await signer.GetCurrentKeyIdAsync(cancellationToken);
-            string jws = await Jws.SignAsync(Receipt.JwsType, Receipts.Serialize(receipt), keyId, (data, ct) => signer.SignAsync(keyId, data, ct), cancellationToken);
-            there = await stored.WriteFirstAsync(name, Encoding.ASCII.GetBytes(jws), "application/jose", MostBytes, cancellationToken);
-        }
+        string keyId = await signer.GetCurrentKeyIdAsync(cancellationToken);
+        string jws = await Jws.SignAsync(Receipt.JwsType, Receipts.Serialize(receipt), keyId, (data, ct) => signer.SignAsync(keyId, data, ct), cancellationToken);
 
-        string first = Encoding.ASCII.GetString(there.Value.Content);
+        // As a rule there is none yet: to look first would cost every commit a request, and the repeated one a signature instead.
+        (string versionId, byte[] content) = await stored.WriteFirstAsync(name, Encoding.ASCII.GetBytes(jws), "application/jose", MostBytes, cancellationToken);
+        string first = Encoding.ASCII.GetString(content);
         Receipt issued = await VerifyAsync(first, receipt.Pack.ToString(), cancellationToken);
         if ((issued.Clinic, issued.Pack, issued.Sha256, issued.Length, issued.InstancesRoot) != (receipt.Clinic, receipt.Pack, receipt.Sha256, receipt.Length, receipt.InstancesRoot))
         {
             throw new IntegrityException($"The receipt that lies beside pack {receipt.Pack} is not for what was committed.");
         }
 
-        await stored.LockAsync(name, there.Value.VersionId, receipt.ImmutableUntil, cancellationToken);
+        await stored.LockAsync(name, versionId, receipt.ImmutableUntil, cancellationToken);
         return first;
     }
 

@@ -16,15 +16,21 @@ public sealed class StoredPacks(IBlobVault vault)
     {
         BlobName name = BlobName.Pack(sidecar.Clinic, sidecar.Pack);
         BlobState state = await vault.FindAsync(name, versionId, cancellationToken) ?? throw new BlobMissingException(name);
+        await VerifyAsync(sidecar, state, cancellationToken);
+        return state;
+    }
+
+    /// <summary>The same, of a version whose state is known.</summary>
+    public async Task VerifyAsync(Sidecar sidecar, BlobState state, CancellationToken cancellationToken)
+    {
         if (state.Length != sidecar.Length)
         {
             throw new PackException(PackFault.LengthMismatch, $"Storage has {state.Length} bytes; {sidecar.Length} were committed.");
         }
 
         CheckMetadata(state, sidecar);
-        await using Stream ciphertext = await vault.OpenReadAsync(name, versionId, cancellationToken);
+        await using Stream ciphertext = await vault.OpenReadAsync(BlobName.Pack(sidecar.Clinic, sidecar.Pack), state.VersionId, cancellationToken);
         await PackVerifier.CheckCiphertextAsync(ciphertext, sidecar.Length, sidecar.Sha256, cancellationToken);
-        return state;
     }
 
     /// <summary>Compares what a blob says of its keys with the sidecar: what a reader of the blob alone would go by.</summary>

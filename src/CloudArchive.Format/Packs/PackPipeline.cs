@@ -137,7 +137,7 @@ internal sealed class PackPipeline : IAsyncDisposable
                 if (entry.StreamedLength is { } length)
                 {
                     // Each chunk of a filter has a header of its own.
-                    await _zip.WriteAsync(entry.Name, entry.Time, entry.Method, length + (length / 1024), StreamAsync(entry), _stop.Token);
+                    await _zip.WriteAsync(entry.Name, entry.Time, entry.Method, length + (length / 1024), StreamAsync(entry, _stop.Token), _stop.Token);
                 }
                 else
                 {
@@ -172,7 +172,7 @@ internal sealed class PackPipeline : IAsyncDisposable
         }
     }
 
-    private async IAsyncEnumerable<ZipPiece> StreamAsync(Entry entry, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    private async IAsyncEnumerable<ZipPiece> StreamAsync(Entry entry, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (Task<PackedPiece> task in entry.Pieces.ReadAllAsync(cancellationToken))
         {
