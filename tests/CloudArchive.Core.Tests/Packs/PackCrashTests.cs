@@ -60,6 +60,31 @@ public sealed class PackCrashTests(SharedStorage shared)
         Assert.True(died >= 20, $"only {died} calls were found to die at");
     }
 
+    /// <summary>
+    /// What a commit asks of storage and keys, one after the other: with 60 small packs it is what a clinic waits for. More calls want a reason, and a change here.
+    /// </summary>
+    [Fact]
+    public async Task A_commit_asks_no_more_than_it_needs()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        await clinic.CommitAsync(await UploadedAsync(clinic)); // the log's first entry costs more
+        SealedPack pack = await UploadedAsync(clinic);
+        Doom count = Doom.None();
+        await clinic.On(Doomed(count, archive.Clock)).CommitAsync(pack);
+        int first = count.Calls;
+        await clinic.On(Doomed(count, archive.Clock)).CommitAsync(pack);
+
+        Assert.Equal((26, 2), (first, count.Calls - first));
+    }
+
+    private static async Task<SealedPack> UploadedAsync(TestClinic clinic)
+    {
+        SealedPack pack = await clinic.SealAsync();
+        await TestClinic.UploadAsync(pack);
+        return pack;
+    }
+
     [Fact]
     public async Task A_rejection_that_dies_after_any_call_ends_with_one_entry_and_no_blob()
     {

@@ -39,6 +39,23 @@ public sealed class Pack2VectorTests
     [Fact]
     public async Task The_same_files_make_the_same_manifest() => Assert.Equal(Read("manifest.json"), (await MakeAsync()).Manifest);
 
+    /// <summary>No lock-in: who has the ZIP gets the files with Python's standard library and the forty lines of docs/formats.md.</summary>
+    [Fact]
+    public async Task Python_alone_gets_the_files_out_of_the_zip()
+    {
+        using TemporaryFolder folder = new();
+        await File.WriteAllTextAsync(folder["restore.py"], PixelVectorTests.Script() + $"""
+
+            import hashlib, json, zipfile
+            pack = zipfile.ZipFile({System.Text.Json.JsonSerializer.Serialize(PathOf("plaintext.zip"))})
+            for file in json.loads(pack.read("manifest.json"))["instances"]:
+                bytes_ = unfilter(pack.read(file["entry"] + ".f1"), file["filter"]["pixels"]) if "filter" in file else pack.read(file["entry"])
+                print(hashlib.sha256(bytes_).hexdigest() == file["instance"]["sha256"])
+            """, Cancellation);
+
+        Assert.Equal(["True", "True"], (await PixelVectorTests.RunPythonAsync(folder["restore.py"])).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Trim()));
+    }
+
     [Fact(Explicit = true)]
     public async Task Make_the_vectors()
     {

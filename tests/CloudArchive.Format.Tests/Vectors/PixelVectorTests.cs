@@ -78,9 +78,9 @@ public sealed partial class PixelVectorTests : IDisposable
         PixelVectors.Write(_folder.Path, name, layout, file);
     }
 
-    private static string Script() => PythonBlock().Match(File.ReadAllText(Path.Combine(Repository.Root, "docs", "formats.md"))).Groups["script"].Value;
+    internal static string Script() => PythonBlock().Match(File.ReadAllText(Path.Combine(Repository.Root, "docs", "formats.md"))).Groups["script"].Value;
 
-    private static async Task<string> RunPythonAsync(string script)
+    internal static async Task<string> RunPythonAsync(string script)
     {
         ProcessStartInfo start = new("python3", [script]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         Process python;
