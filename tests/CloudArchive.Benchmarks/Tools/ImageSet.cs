@@ -20,7 +20,7 @@ internal sealed record ImageSet(string Name, string Title, long Bytes, Action<st
             Each(1500, scale, slice => LifelikeImages.WriteCtSlice(Path.Combine(folder, "CT", $"{slice:D5}.dcm"), "ct", slice))),
         new("intraoral", "intraoral radiographs of 2.5 MB, 12 bits in 16, five a study", 761_000_000, (folder, scale) =>
             Each(300, scale, image => LifelikeImages.WriteIntraOral(Path.Combine(folder, $"{image / IntraOralOfStudy:D3}", $"{image:D5}.dcm"), $"io {image / IntraOralOfStudy}", image))),
-        new("cbct", "CBCT volumes of 220 MB, 16 bits, one file each", 661_000_000, (folder, scale) =>
+        new("cbct", "CBCT volumes, 16 bits, one file each", 661_000_000, (folder, scale) =>
             Each(3, 1, volume => LifelikeImages.WriteCbct(Path.Combine(folder, $"{volume}", "volume.dcm"), $"cbct {volume}", Scaled(420, scale)))),
         new("photos", "photographs of 5.8 MB, 8-bit RGB, ten a study", 346_000_000, (folder, scale) =>
             Each(60, scale, image => LifelikeImages.WritePhotograph(Path.Combine(folder, $"{image / PhotographsOfStudy:D3}", $"{image:D5}.dcm"), $"photographs {image / PhotographsOfStudy}", image))),
