@@ -5,6 +5,7 @@ using System.Text;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Packs.Pixels;
 using CloudArchive.Format.Sealing;
+using CloudArchive.Testing;
 
 namespace CloudArchive.Format.Tests.Packs;
 
@@ -27,6 +28,27 @@ public sealed class FilteredPackTests
         Assert.Equal(["Müller/CT.dcm.f1", "plain.dcm", "manifest.json"], zip.Entries.Select(entry => entry.FullName));
         Assert.InRange(zip.Entries[0].CompressedLength, 1, zip.Entries[1].CompressedLength * 8 / 10);
         Assert.All(await filtered.ReadAsync(filtered.Ciphertext, filtered.Identity), content => Assert.True(image.AsSpan().SequenceEqual(content)));
+    }
+
+    /// <summary>No lock-in: the script of docs/formats.md, with a copy of the blob, its sidecar and the escrow key, and nothing of ours.</summary>
+    [Fact]
+    public async Task The_published_script_opens_it_with_the_escrow_key_alone()
+    {
+        byte[] image = Image(noise: 20), text = new byte[5000];
+        SamplePack pack = await SamplePack.CreateAsync([Filtered("Müller/CT.dcm", image, Layout), SamplePack.File("Müller/plain.dcm", text, deflate: true)]);
+        using TemporaryFolder folder = new();
+        await File.WriteAllBytesAsync(folder["pack"], pack.Ciphertext, Cancellation);
+        await File.WriteAllBytesAsync(folder["sidecar"], Sidecars.Serialize(pack.Sidecar), Cancellation);
+        await File.WriteAllTextAsync(folder["key.pem"], SamplePack.EscrowKey.ExportPkcs8PrivateKeyPem(), Cancellation);
+        string docs = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "formats.md"), Cancellation);
+        string published = docs[(docs.IndexOf("```python", docs.IndexOf("nothing of Azure", StringComparison.Ordinal), StringComparison.Ordinal) + 9)..].Split("```")[0];
+        string guard = "import sys\ntry:\n    import cryptography\nexcept ImportError:\n    print('no cryptography'); sys.exit()\n";
+        await File.WriteAllTextAsync(folder["open.py"], guard + Vectors.PixelVectorTests.Script() + published, Cancellation);
+        string said = await Vectors.PixelVectorTests.RunPythonAsync(folder["open.py"], folder["pack"], folder["sidecar"], folder["key.pem"], folder["out"]);
+
+        Assert.SkipWhen(said.StartsWith("no cryptography", StringComparison.Ordinal), "Python's cryptography package is not installed.");
+        Assert.Equal(image, await File.ReadAllBytesAsync(Path.Combine(folder["out"], "Müller", "CT.dcm"), Cancellation));
+        Assert.Equal(text, await File.ReadAllBytesAsync(Path.Combine(folder["out"], "Müller", "plain.dcm"), Cancellation));
     }
 
     /// <summary>What repeats itself, as drawings and screenshots do, a predictor does not see, and deflate does.</summary>

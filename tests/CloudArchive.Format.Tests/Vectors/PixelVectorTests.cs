@@ -80,9 +80,9 @@ public sealed partial class PixelVectorTests : IDisposable
 
     internal static string Script() => PythonBlock().Match(File.ReadAllText(Path.Combine(Repository.Root, "docs", "formats.md"))).Groups["script"].Value;
 
-    internal static async Task<string> RunPythonAsync(string script)
+    internal static async Task<string> RunPythonAsync(string script, params string[] arguments)
     {
-        ProcessStartInfo start = new("python3", [script]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        ProcessStartInfo start = new("python3", [script, .. arguments]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         Process python;
         try
         {
