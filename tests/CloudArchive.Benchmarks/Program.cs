@@ -6,6 +6,11 @@ if (args is ["audit"])
     return await AuditAppends.RunAsync();
 }
 
+if (args is ["pixels"])
+{
+    return PixelFilterSpeed.Run();
+}
+
 if (args is ["localhost", ..])
 {
     return await LocalHostScale.RunAsync(Number(1, 10_000));
