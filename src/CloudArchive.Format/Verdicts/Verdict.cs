@@ -104,6 +104,9 @@ public sealed record AgentVerdict(int Version, DateTimeOffset At, bool Safe, IRe
     /// <summary>So many folders a report may name.</summary>
     public const int MaxFolders = 500;
 
+    /// <summary>So many findings of folders an agent sends: with their folders about 350 KB, and the archive takes half a megabyte.</summary>
+    public const int MaxFindings = 1500;
+
     /// <summary>The pseudonym of those that a longer list has beyond that, taken together.</summary>
     public const string OtherFolders = "others";
 

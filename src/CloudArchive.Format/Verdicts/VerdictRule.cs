@@ -29,12 +29,24 @@ public static class VerdictRule
     /// </summary>
     public static AgentVerdict Shorten(AgentVerdict verdict, int most = AgentVerdict.MaxFolders)
     {
-        if (verdict.Folders.Count <= most)
+        if (verdict.Folders.Count <= most && verdict.Folders.Sum(folder => folder.Findings.Count) <= AgentVerdict.MaxFindings)
         {
             return verdict;
         }
 
-        HashSet<string> named = [.. verdict.Folders.OrderBy(folder => folder.Safe).ThenByDescending(folder => folder.Findings.Count).Take(most - 1).Select(folder => folder.Folder)];
+        HashSet<string> named = new(StringComparer.Ordinal);
+        int told = 0;
+        foreach (FolderVerdict folder in verdict.Folders.OrderBy(folder => folder.Safe).ThenByDescending(folder => folder.Findings.Count))
+        {
+            told += folder.Findings.Count;
+            if (named.Count == most - 1 || told > AgentVerdict.MaxFindings)
+            {
+                break;
+            }
+
+            named.Add(folder.Folder);
+        }
+
         FolderVerdict[] others = [.. verdict.Folders.Where(folder => !named.Contains(folder.Folder))];
         VerdictFinding[] findings = InOrder(others.SelectMany(folder => folder.Findings).GroupBy(finding => (finding.Cause, finding.NotSafe))
             .Select(same => new VerdictFinding(same.Key.Cause, same.Key.NotSafe, same.Sum(f => f.Count), same.Sum(f => f.Bytes), same.Min(f => f.Since))));

@@ -111,4 +111,19 @@ public class VerdictRuleTests
         Assert.Equal((false, VerdictCause.FilesPending, 201L, 2010L), (others.Safe, finding.Cause, finding.Count, finding.Bytes));
         Assert.Same(all.Folders[0], VerdictRule.Shorten(all with { Folders = [all.Folders[0]] }).Folders[0]);
     }
+
+    /// <summary>The archive takes half a megabyte: a computer of which everything is wrong must be heard all the same.</summary>
+    [Fact]
+    public void A_report_of_many_folders_with_every_cause_is_not_too_long_to_be_taken()
+    {
+        VerdictFinding[] findings = [.. Enum.GetValues<VerdictCause>().Select(cause => new VerdictFinding(cause, NotSafe: true, 1_000_000_000, 1_000_000_000_000, VerdictSituations.Now.AddTicks(1)))];
+        FolderVerdict[] folders = [.. Enumerable.Range(0, AgentVerdict.MaxFolders).Select(i =>
+            new FolderVerdict($"{i:x64}", false, 1_000_000_000, 1_000_000_000, 1_000_000_000, 1_000_000_000_000, VerdictSituations.Now.AddTicks(1), findings))];
+        AgentVerdict sent = VerdictRule.Shorten(new AgentVerdict(AgentVerdict.CurrentVersion, VerdictSituations.Now, false, folders, findings));
+
+        Assert.InRange(JsonSerializer.SerializeToUtf8Bytes(sent, FormatJson.Options).Length, 100_000, 500_000);
+        Assert.Equal(folders.Sum(folder => folder.Files), sent.Folders.Sum(folder => folder.Files));
+        Assert.Equal(AgentVerdict.OtherFolders, sent.Folders[^1].Folder);
+        Assert.Equal(findings.Length, sent.Folders[^1].Findings.Count);
+    }
 }
