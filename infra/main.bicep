@@ -81,6 +81,9 @@ param portalUrl string = ''
 @description('After how many days in which nothing was heard of a clinic\'s agents an alert is raised.')
 param silentAfterDays int = 4
 
+@description('Networks of your own proxies in front of the apps, such as a Front Door, separated by spaces: their X-Forwarded-For is believed. Empty: the platform\'s own front end alone.')
+param trustedProxies string = ''
+
 @minValue(1)
 @description('Monthly, in the subscription\'s currency: a warning at 80 % and when the forecast passes it. docs/scale.md has the arithmetic.')
 param monthlyBudget int = 500
@@ -353,6 +356,7 @@ var settings texts = {
   CloudArchive__StaffAuthority: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
   CloudArchive__StaffTenant: tenant().tenantId
   CloudArchive__SilentAfterDays: string(silentAfterDays)
+  CloudArchive__TrustedProxies: trustedProxies
   CloudArchive__StaffAudience: staffClientId
   CloudArchive__StaffMfaContexts: staffMfaContexts
 }

@@ -13,7 +13,7 @@ public static class CloudArchiveEndpoints
     public static IApplicationBuilder UseCloudArchive(this IApplicationBuilder app) => app
         .UseMiddleware<ErrorBoundary>()
         .UseMiddleware<Gate>()
-        .UseRateLimiter();
+        .UseMiddleware<RateGate>();
 
     /// <summary>The one endpoint table, as far as the host's role goes.</summary>
     public static IEndpointRouteBuilder MapCloudArchive(this IEndpointRouteBuilder routes)

@@ -65,7 +65,7 @@ public sealed record StaffIssuer(string Issuer, string Audience, string Tenant, 
     public IReadOnlyList<string> MfaContexts { get; init; } = [];
 }
 
-/// <summary>Requests and refusals a minute, and twice that at once. Beyond: 429.</summary>
+/// <summary>Requests and refusals in a minute of the clock, over all instances. Beyond: 429.</summary>
 /// <param name="TokensPerAddress">Token requests of an address.</param>
 /// <param name="EnrollmentsPerAddress">Enrollments of an address.</param>
 /// <param name="OpensPerAgent">Packs opened by an agent.</param>
@@ -74,6 +74,9 @@ public sealed record StaffIssuer(string Issuer, string Audience, string Tenant, 
 /// <param name="RefusalsOfAnonymous">The same over all addresses.</param>
 /// <param name="RefusalsPerCaller">Refusals of a caller with a token.</param>
 /// <param name="ReportsPerAgent">Verdicts reported by an agent.</param>
+/// <param name="UploadUrlsPerAgent">Further upload URLs for an agent's open packs.</param>
+/// <param name="CommitsPerAgent">Packs committed by an agent.</param>
+/// <param name="AgentsOfClinic">A clinic may do as much as so many of its agents.</param>
 public sealed record RequestLimits(
     int TokensPerAddress = 120,
     int EnrollmentsPerAddress = 10,
@@ -82,4 +85,7 @@ public sealed record RequestLimits(
     int RefusalsPerAddress = 20,
     int RefusalsOfAnonymous = 300,
     int RefusalsPerCaller = 120,
-    int ReportsPerAgent = 30);
+    int ReportsPerAgent = 30,
+    int UploadUrlsPerAgent = 600,
+    int CommitsPerAgent = 1200,
+    int AgentsOfClinic = 4);

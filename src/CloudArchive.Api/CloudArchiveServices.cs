@@ -45,7 +45,7 @@ public static class CloudArchiveServices
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<LookLog>();
 
-        RateLimits.AddTo(services, options.Limits);
+        services.AddSingleton<RateLimits>();
         services.Configure<JsonOptions>(json => Mirror(FormatJson.Options, json.SerializerOptions));
 
         // Else a malformed body would be answered before the one place that maps errors.

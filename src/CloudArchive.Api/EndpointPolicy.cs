@@ -31,7 +31,8 @@ public enum Reach
 /// <param name="Mfa">Whether more than one factor is asked for.</param>
 /// <param name="MostBytes">The largest body.</param>
 /// <param name="Look">Whether a person's request is recorded by <see cref="LookLog"/>, since the handler records none.</param>
-public sealed record EndpointPolicy(Roles Roles, Reach Reach, ArchiveRole Host, string Action, bool Mfa = false, long MostBytes = 64 * 1024, bool Look = false);
+/// <param name="Rate">Which allowance a request takes from; <see cref="RateGate"/> asks for it.</param>
+public sealed record EndpointPolicy(Roles Roles, Reach Reach, ArchiveRole Host, string Action, bool Mfa = false, long MostBytes = 64 * 1024, bool Look = false, Rate Rate = Rate.None);
 
 /// <summary>The one endpoint table: no endpoint without a policy, and none on a host that it is not for.</summary>
 public sealed class EndpointTable(IEndpointRouteBuilder routes, ArchiveRole host)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
@@ -15,7 +16,8 @@ namespace CloudArchive.Api;
 /// <param name="Slug">The end of <c>type</c>.</param>
 /// <param name="Title">What kind of error; the same for all of a type.</param>
 /// <param name="Detail">What to do. Never PHI.</param>
-public sealed record Problem(int Status, string Slug, string Title, string Detail)
+/// <param name="RetryAfter">After how long the same request may be granted, where that is known.</param>
+public sealed record Problem(int Status, string Slug, string Title, string Detail, TimeSpan? RetryAfter = null)
 {
     /// <summary>Whether the request was refused, which the audit log must know; otherwise it failed.</summary>
     public bool IsRefusal => Status is 401 or 403 or 409 or 422;
@@ -69,6 +71,7 @@ public static class Problems
         [Refusal.PackMismatch] = (422, "pack-mismatch", "The stored pack is not what the sidecar says"),
         [Refusal.SidecarInvalid] = (422, "sidecar-invalid", "The sidecar breaks a rule"),
         [Refusal.CommitDiffers] = (409, "commit-differs", "The pack is committed with another sidecar"),
+        [Refusal.QuotaUsedUp] = (403, "quota-used-up", "The clinic's daily quota is used up"),
         [Refusal.StudyUnknown] = (404, "study-unknown", "No such study"),
         [Refusal.RestoreUnknown] = (404, "restore-unknown", "No such restore"),
         [Refusal.NothingToRestore] = (422, "nothing-to-restore", "Nothing in the archive fits the request"),
@@ -115,7 +118,7 @@ public static class Problems
     public static Problem MfaNeeded() => new(403, "mfa-needed", "A second factor is needed", "Sign in again with a second factor.");
 
     /// <summary>Too much.</summary>
-    public static Problem TooMany() => new(429, "too-many-requests", "Too many requests", "Wait a minute, then try again.");
+    public static Problem TooMany(TimeSpan? wait = null) => new(429, "too-many-requests", "Too many requests", "Wait a minute, then try again.", wait ?? TimeSpan.FromMinutes(1));
 
     /// <summary>More bytes than the endpoint takes.</summary>
     public static Problem TooLarge() => new(413, "request-too-large", "The request is too large", "Split the request; docs/api.md states the bounds.");
@@ -132,7 +135,7 @@ public static class Problems
     public static Problem For(Exception exception) => exception switch
     {
         DeniedException denied => denied.Problem,
-        RefusedException refused when Refusals[refused.Refusal] is var (status, slug, title) => new Problem(status, slug, title, refused.Message),
+        RefusedException refused when Refusals[refused.Refusal] is var (status, slug, title) => new Problem(status, slug, title, refused.Message, refused.RetryAfter),
         BadHttpRequestException { StatusCode: 413 } => TooLarge(),
         BadHttpRequestException { StatusCode: 415 } => MediaTypeUnsupported(),
         BadHttpRequestException { InnerException: JsonException json } => new(400, "request-invalid", "The request breaks a rule", $"The body is not what the endpoint takes{At(json)}."),
@@ -152,6 +155,11 @@ public static class Problems
         if (problem.Status == 401)
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";
+        }
+
+        if (problem.RetryAfter is { } wait)
+        {
+            context.Response.Headers.RetryAfter = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         }
 
         object body = new { type = TypeBase + problem.Slug, title = problem.Title, status = problem.Status, detail = problem.Detail, correlationId = context.Info().CorrelationId };

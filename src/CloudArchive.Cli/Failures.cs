@@ -38,6 +38,18 @@ public sealed class ServiceRefusedException(int status, string problem, string m
     public string Problem { get; } = problem;
 }
 
+/// <summary>The clinic archived as much today as it may in a day. Nothing is wrong with the archive or with this computer's files, and trying again before it goes on is for nothing.</summary>
+/// <param name="message">As the service says it.</param>
+/// <param name="wait">How long, by the service, until it goes on.</param>
+public sealed class QuotaUsedUpException(string message, TimeSpan wait) : CliException(ExitCode.Refused, message)
+{
+    /// <summary>What the service's problem is called.</summary>
+    public const string Problem = "quota-used-up";
+
+    /// <summary>How long until it goes on. Never longer than a day, whatever a service says.</summary>
+    public TimeSpan Wait { get; } = wait < TimeSpan.FromDays(1) ? wait : TimeSpan.FromDays(1);
+}
+
 /// <summary>Something that must be true of what the service said or stored is not.</summary>
 public class IntegrityException(string message, Exception? inner = null) : CliException(ExitCode.Integrity, message, inner);
 

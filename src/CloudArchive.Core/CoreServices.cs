@@ -6,6 +6,7 @@ using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
+using CloudArchive.Core.Limits;
 using CloudArchive.Core.Losses;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Records;
@@ -54,6 +55,7 @@ public static class CoreServices
         services.AddSingleton<RewrapRecords>();
         services.AddSingleton<PackRewrap>();
         services.AddSingleton<KeyRewrap>();
+        services.AddSingleton<DailyQuotas>();
         services.AddSingleton<PackRows>();
         services.AddSingleton<PackIntake>();
         services.AddSingleton<StoredPacks>();
@@ -68,6 +70,7 @@ public static class CoreServices
         services.AddSingleton<CatalogWriter>();
         services.AddSingleton<RebuildLog>();
         services.AddSingleton<CatalogRebuild>();
+        services.AddSingleton<StrayBlobs>();
         services.AddSingleton<CatalogRemoval>();
         services.AddSingleton<PackLosses>();
         services.AddSingleton<ArchivedPacks>();
@@ -112,6 +115,7 @@ public static class CoreServices
         services.AddSingleton<IDoctor, LogDoctor>();
         services.AddSingleton<IDoctor, ClinicDoctor>();
         services.AddSingleton<ServiceDoctor>();
+        services.AddSingleton<SharedAllowances>();
         services.AddSingleton<JobTimer>();
         services.AddSingleton<JobRunner>();
         foreach (Job job in Jobs.All)

@@ -60,6 +60,9 @@ public enum Refusal
     /// <summary>The pack is being or was committed with another sidecar.</summary>
     CommitDiffers,
 
+    /// <summary>The clinic archived as much today as it may in a day.</summary>
+    QuotaUsedUp,
+
     /// <summary>There is no such study.</summary>
     StudyUnknown,
 
@@ -141,6 +144,9 @@ public sealed class RefusedException(Refusal refusal, string detail, bool audite
 
     /// <summary>Whether the refusal has its audit entry already.</summary>
     public bool Audited { get; } = audited;
+
+    /// <summary>After how long the same request may be granted, where that is known.</summary>
+    public TimeSpan? RetryAfter { get; init; }
 }
 
 /// <summary>What the archive keeps is not as it was left: tampering, or a fault of storage. Never the caller's fault, never ignored.</summary>

@@ -5,6 +5,7 @@ using CloudArchive.Azure.Keys;
 using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Format.Verdicts;
+using CloudArchive.Functions.Http;
 using Microsoft.Extensions.Configuration;
 
 namespace CloudArchive.Functions;
@@ -60,6 +61,9 @@ public sealed record AppSettings
     /// <summary>How long nothing may be heard of a clinic's agents.</summary>
     public required TimeSpan SilentAfter { get; init; }
 
+    /// <summary>Networks of the operator's own proxies in front of the platform's front end; none by default.</summary>
+    public IReadOnlyList<System.Net.IPNetwork> TrustedProxies { get; init; } = [];
+
     /// <summary>Whether the platform signs people in: it sets WEBSITE_AUTH_ENABLED itself, and takes its headers off what callers send only then.</summary>
     public bool PlatformSignIn { get; init; }
 
@@ -100,6 +104,7 @@ public sealed record AppSettings
             SilentAfter = read.Find("CloudArchive:SilentAfterDays") is { } days
                 ? TimeSpan.FromDays(Reader.Number("CloudArchive:SilentAfterDays", days, 1, 365))
                 : VerdictLimits.Default.Silent,
+            TrustedProxies = Reader.Parse("CloudArchive:TrustedProxies", () => CallerAddress.Parse(read.Find("CloudArchive:TrustedProxies") ?? "")),
             PlatformSignIn = read.Flag("WEBSITE_AUTH_ENABLED"),
         };
     }

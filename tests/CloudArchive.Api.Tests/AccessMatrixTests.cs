@@ -99,6 +99,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         POST /v1/alerts/{alert}/retry                             | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
         POST /v1/alerts/{alert}/acknowledge                       | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
         GET /v1/clinics/{clinic}/audit/entries                    | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
+        POST /v1/clinics/{clinic}/audit/entries/search            | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/leaves                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/head                       | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/audit/proof                      | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
@@ -107,6 +108,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics/{clinic}/audit/consistency                | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
         GET /v1/clinics/{clinic}/audit/commits                    | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | agent
         GET /v1/system/audit/entries                              | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
+        POST /v1/system/audit/entries/search                      | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         GET /v1/system/audit/leaves                               | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         GET /v1/system/audit/head                                 | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*
         GET /v1/system/audit/proof                                | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance*

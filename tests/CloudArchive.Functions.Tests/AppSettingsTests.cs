@@ -33,6 +33,7 @@ public sealed class AppSettingsTests
         Assert.Null(settings.TelemetryConnection);
         Assert.Null(settings.Webhook);
         Assert.Equal(TimeSpan.FromDays(4), settings.SilentAfter);
+        Assert.Empty(settings.TrustedProxies);
     }
 
     [Fact]
@@ -100,6 +101,8 @@ public sealed class AppSettingsTests
     [InlineData("CloudArchive:BlobEndpoint", "http://archive.blob.example/")]
     [InlineData("CloudArchive:StaffAuthority", "login.example")]
     [InlineData("CloudArchive:SilentAfterDays", "0")]
+    [InlineData("CloudArchive:TrustedProxies", "everybody")]
+    [InlineData("CloudArchive:TrustedProxies", "0.0.0.0/0")]
     public void One_that_is_wrong_is_named(string name, string value)
     {
         InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(Whole) { [name] = value })));

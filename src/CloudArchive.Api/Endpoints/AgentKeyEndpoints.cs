@@ -14,13 +14,13 @@ namespace CloudArchive.Api.Endpoints;
 /// <summary>How an agent changes its own key, and learns of the archive's new ones.</summary>
 internal static class AgentKeyEndpoints
 {
-    private static readonly EndpointPolicy _renew = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.AgentKeyRenewed);
-    private static readonly EndpointPolicy _keys = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.RequestRefused);
+    private static readonly EndpointPolicy _renew = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.AgentKeyRenewed, Rate: Rate.Keys);
+    private static readonly EndpointPolicy _keys = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.RequestRefused, Rate: Rate.Keys);
 
     public static void Map(EndpointTable table)
     {
-        table.Post("/v1/clinics/{clinic}/agents/{agent}/key", RenewAsync, _renew)?.RequireRateLimiting(RateLimits.Keys).WithSummary("Another key for the calling agent, proven by the old and the new one.");
-        table.Get("/v1/clinics/{clinic}/keys", KeysAsync, _keys)?.RequireRateLimiting(RateLimits.Keys).WithSummary("The archive's and the clinic's keys, stated by every key that agents may have pinned.");
+        table.Post("/v1/clinics/{clinic}/agents/{agent}/key", RenewAsync, _renew)?.WithSummary("Another key for the calling agent, proven by the old and the new one.");
+        table.Get("/v1/clinics/{clinic}/keys", KeysAsync, _keys)?.WithSummary("The archive's and the clinic's keys, stated by every key that agents may have pinned.");
     }
 
     private static async Task<Ok<AgentResponse>> RenewAsync(

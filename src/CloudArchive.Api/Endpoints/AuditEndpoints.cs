@@ -33,7 +33,8 @@ internal static partial class AuditEndpoints
 
     private static void Map(EndpointTable table, string path, EndpointPolicy entries, EndpointPolicy witness)
     {
-        table.Get(path + "/entries", EntriesAsync, entries)?.WithSummary("Entries as they lie in storage, by time, action or actor.");
+        table.Get(path + "/entries", EntriesAsync, entries)?.WithSummary("Entries as they lie in storage, by time or action.");
+        table.Post(path + "/entries/search", SearchAsync, entries)?.WithSummary("Entries, also by an actor, who must not stand in a URL.");
         table.Get(path + "/leaves", LeavesAsync, entries)?.WithSummary("The entries' hashes as the log's tiles have them.");
         table.Get(path + "/head", HeadAsync, entries)?.WithSummary("How far the log goes. Not signed: the checkpoints are.");
         table.Get(path + "/proof", ProofAsync, entries)?.WithSummary("That the entry index is among the first size (RFC 6962 2.1.1).");
@@ -45,9 +46,27 @@ internal static partial class AuditEndpoints
     private static async Task<Ok<Page<AuditEntryResponse>>> EntriesAsync(
         [AsParameters] EntriesQuery query, HttpContext context, AuditSearch search, IAuditLog audit, CancellationToken cancellationToken)
     {
+        RefuseActorInUrl(context);
+        return await FindAsync(new AuditSearchRequest(query.From, query.To, query.Action, null, query.After, query.Take), context, search, audit, cancellationToken);
+    }
+
+    private static Task<Ok<Page<AuditEntryResponse>>> SearchAsync(AuditSearchRequest body, HttpContext context, AuditSearch search, IAuditLog audit, CancellationToken cancellationToken) =>
+        FindAsync(body, context, search, audit, cancellationToken);
+
+    /// <summary>URLs end up in the logs of proxies and browsers, and entries name people.</summary>
+    internal static void RefuseActorInUrl(HttpContext context)
+    {
+        if (context.Request.Query.ContainsKey("actor"))
+        {
+            throw new RefusedException(Refusal.RequestInvalid, "Who acted must not stand in a URL: send it in the body of POST .../audit/entries/search.");
+        }
+    }
+
+    private static async Task<Ok<Page<AuditEntryResponse>>> FindAsync(AuditSearchRequest asked, HttpContext context, AuditSearch search, IAuditLog audit, CancellationToken cancellationToken)
+    {
         string log = await LogAsync(context, cancellationToken);
-        AuditFilter filter = new(Time(query.From, "from"), Time(query.To, "to"), Short(query.Action, "action"), Short(query.Actor, "actor"));
-        (IReadOnlyList<StoredEntry> entries, long? next) = await search.FindAsync(log, filter, Paging.After<long>(query.After), Paging.Take(query.Take), cancellationToken);
+        AuditFilter filter = new(Time(asked.From, "from"), Time(asked.To, "to"), Short(asked.Action, "action"), Short(asked.Actor, "actor"));
+        (IReadOnlyList<StoredEntry> entries, long? next) = await search.FindAsync(log, filter, Paging.After<long>(asked.After), Paging.Take(asked.Take), cancellationToken);
 
         await RecordAsync(log, filter, entries.Count, context, audit, cancellationToken);
         return TypedResults.Ok(new Page<AuditEntryResponse>([.. entries.Select(entry => new AuditEntryResponse(entry.Index, entry.Json))], next?.ToString(CultureInfo.InvariantCulture)));
@@ -158,7 +177,7 @@ internal static partial class AuditEndpoints
     }
 
     /// <summary>What <c>entries</c> can be asked by.</summary>
-    internal sealed record EntriesQuery(string? From, string? To, string? Action, string? Actor, string? After, int? Take);
+    internal sealed record EntriesQuery(string? From, string? To, string? Action, string? After, int? Take);
 
     [LoggerMessage(301, LogLevel.Critical, "The system's audit log is damaged; that {Actor} read it could not be recorded.")]
     private static partial void SystemLogDamaged(this ILogger logger, Exception exception, string actor);

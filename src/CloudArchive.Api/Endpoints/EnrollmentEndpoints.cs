@@ -17,13 +17,13 @@ namespace CloudArchive.Api.Endpoints;
 internal static class EnrollmentEndpoints
 {
     private const string AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-    private static readonly EndpointPolicy _enroll = new(Roles.None, Reach.Anonymous, ArchiveRole.Ingest, AuditActions.AgentEnrolled);
-    private static readonly EndpointPolicy _token = new(Roles.None, Reach.Anonymous, ArchiveRole.Ingest, AuditActions.TokenIssued);
+    private static readonly EndpointPolicy _enroll = new(Roles.None, Reach.Anonymous, ArchiveRole.Ingest, AuditActions.AgentEnrolled, Rate: Rate.Enroll);
+    private static readonly EndpointPolicy _token = new(Roles.None, Reach.Anonymous, ArchiveRole.Ingest, AuditActions.TokenIssued, Rate: Rate.Token);
 
     public static void Map(EndpointTable table)
     {
-        table.Post("/v1/enrollments", EnrollAsync, _enroll)?.RequireRateLimiting(RateLimits.Enroll).WithSummary("Uses a code up and binds the computer's key to the clinic.");
-        table.Post("/v1/token", TokenAsync, _token)?.RequireRateLimiting(RateLimits.Token).WithSummary("A token for an agent that proves its key (RFC 7523 private_key_jwt); form encoded.")
+        table.Post("/v1/enrollments", EnrollAsync, _enroll)?.WithSummary("Uses a code up and binds the computer's key to the clinic.");
+        table.Post("/v1/token", TokenAsync, _token)?.WithSummary("A token for an agent that proves its key (RFC 7523 private_key_jwt); form encoded.")
             .Accepts<TokenForm>("application/x-www-form-urlencoded");
     }
 

@@ -18,14 +18,14 @@ internal static class PackEndpoints
     /// <summary>The most that 10,000 instances make as JSON, with room.</summary>
     private const long MostCommitBytes = 8 * 1024 * 1024;
 
-    private static readonly EndpointPolicy _open = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.PackOpened);
+    private static readonly EndpointPolicy _open = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.PackOpened, Rate: Rate.Open);
     private static readonly EndpointPolicy _read = new(Roles.Agent | Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Both, AuditActions.RequestRefused, Look: true);
 
     public static void Map(EndpointTable table)
     {
-        table.Post("/v1/clinics/{clinic}/packs", OpenAsync, _open)?.RequireRateLimiting(RateLimits.Open).WithSummary("Opens a pack: where to upload it, what to seal it with.");
-        table.Post("/v1/clinics/{clinic}/packs/{pack}/upload-url", RenewAsync, _open with { Action = AuditActions.UploadUrlGranted })?.WithSummary("Another upload URL for a pack that is still open.");
-        table.Post("/v1/clinics/{clinic}/packs/{pack}/commit", CommitAsync, _open with { Action = AuditActions.PackCommitted, MostBytes = MostCommitBytes })
+        table.Post("/v1/clinics/{clinic}/packs", OpenAsync, _open)?.WithSummary("Opens a pack: where to upload it, what to seal it with.");
+        table.Post("/v1/clinics/{clinic}/packs/{pack}/upload-url", RenewAsync, _open with { Action = AuditActions.UploadUrlGranted, Rate = Rate.UploadUrl })?.WithSummary("Another upload URL for a pack that is still open.");
+        table.Post("/v1/clinics/{clinic}/packs/{pack}/commit", CommitAsync, _open with { Action = AuditActions.PackCommitted, MostBytes = MostCommitBytes, Rate = Rate.Commit })
             ?.WithSummary("Verifies and locks what was uploaded. Repeating it answers the same receipt.");
         table.Get("/v1/clinics/{clinic}/packs", ListAsync, _read)?.WithSummary("Committed packs, in the order in which they were opened.");
         table.Get("/v1/clinics/{clinic}/packs/{pack}", GetAsync, _read)?.WithSummary("A committed pack.");

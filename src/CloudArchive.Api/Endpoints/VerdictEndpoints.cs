@@ -15,12 +15,12 @@ namespace CloudArchive.Api.Endpoints;
 /// <summary>What computers say of their files, and what that makes of their clinic.</summary>
 internal static class VerdictEndpoints
 {
-    private static readonly EndpointPolicy _report = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.VerdictChanged, MostBytes: VerdictReports.MostBytes);
+    private static readonly EndpointPolicy _report = new(Roles.Agent, Reach.Clinic, ArchiveRole.Ingest, AuditActions.VerdictChanged, MostBytes: VerdictReports.MostBytes, Rate: Rate.Verdict);
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
 
     public static void Map(EndpointTable table)
     {
-        table.Post("/v1/clinics/{clinic}/agents/{agent}/verdict", ReportAsync, _report)?.RequireRateLimiting(RateLimits.Verdicts).WithSummary("What the calling agent says of its files: counts and causes, no paths and no names.");
+        table.Post("/v1/clinics/{clinic}/agents/{agent}/verdict", ReportAsync, _report)?.WithSummary("What the calling agent says of its files: counts and causes, no paths and no names.");
         table.Get("/v1/clinics/{clinic}/agents/{agent}/verdicts", DaysAsync, _read)?.WithSummary("What a computer reported, day by day.");
         table.Get("/v1/clinics/{clinic}/verdict", GetAsync, _read)?.WithSummary("Whether the clinic is safe, and why not.");
     }

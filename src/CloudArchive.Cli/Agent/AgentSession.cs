@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.State;
+using CloudArchive.Cli.Status;
 using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Signing;
@@ -24,7 +26,10 @@ public sealed class AgentSession : IDisposable
         _tokens = new AgentTokens(identity, key, OtherKey, Settle, network);
         _clock = network.Clock;
         Secret = secret;
-        Client = new ArchiveClient(identity.Service, _tokens, network);
+        Client = new ArchiveClient(identity.Service, _tokens, network)
+        {
+            OnQuotaUsedUp = error => State.Set(AgentLook.QuotaName, (_clock.GetUtcNow() + error.Wait).ToString("O", CultureInfo.InvariantCulture)),
+        };
     }
 
     /// <summary>The data folder.</summary>

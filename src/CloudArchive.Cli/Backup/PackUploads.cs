@@ -21,7 +21,7 @@ public sealed record FailedPack(Uid Study, int Files, string? First, ExitCode Co
         !(error is OperationCanceledException && cancellationToken.IsCancellationRequested) && error is not (SqliteException or LocalFailureException or NotEnrolledException);
 
     /// <summary>Whether it is surely no pack's fault, so that the next would only fail the same.</summary>
-    public static bool IsOfAll(Exception error) => error is ServiceUnreachableException { IsOutage: true } || !IsOfOnePack(error, CancellationToken.None);
+    public static bool IsOfAll(Exception error) => error is ServiceUnreachableException { IsOutage: true } or QuotaUsedUpException || !IsOfOnePack(error, CancellationToken.None);
 
     /// <summary>A pack that was to be made.</summary>
     public static FailedPack Of(Uid study, int files, string? first, Exception error)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
@@ -23,6 +24,10 @@ public sealed class ArchiveClient : IDisposable
     private readonly IAccessTokens? _tokens;
     private readonly Network _network;
     private readonly bool _ownsNetwork;
+    private readonly ConcurrentDictionary<string, Pause> _paused = new(StringComparer.Ordinal);
+
+    // An admin may raise the quota: what was refused for it is asked for again after so long, and no sooner.
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromHours(1);
 
     /// <param name="service">The service's root URL.</param>
     /// <param name="tokens">Null for the few calls that need none.</param>
@@ -43,6 +48,9 @@ public sealed class ArchiveClient : IDisposable
 
     /// <summary>The service's root URL.</summary>
     public Uri Service { get; }
+
+    /// <summary>Told each time that the clinic's daily quota is used up.</summary>
+    public Action<QuotaUsedUpException>? OnQuotaUsedUp { get; init; }
 
     /// <summary>GET of a JSON document.</summary>
     public Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) => SendAsync<T>(HttpMethod.Get, path, null, repeatable: true, cancellationToken);
@@ -113,6 +121,7 @@ public sealed class ArchiveClient : IDisposable
     private async Task<T> ExchangeAsync<T>(
         HttpMethod method, string path, Func<CancellationToken, Task<HttpContent>>? content, bool repeatable, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken cancellationToken)
     {
+        ThrowIfPaused(path);
         string? refused = null;
         string? token = null;
         while (true)
@@ -136,6 +145,25 @@ public sealed class ArchiveClient : IDisposable
             {
                 refused = token; // it may have been revoked, or have outlived the service's key: once, another
             }
+            catch (QuotaUsedUpException error)
+            {
+                _paused[path] = new Pause(_network.Clock.GetTimestamp(), error);
+                OnQuotaUsedUp?.Invoke(error);
+                throw;
+            }
+        }
+    }
+
+    private void ThrowIfPaused(string path)
+    {
+        if (_paused.TryGetValue(path, out Pause? pause))
+        {
+            if (_network.Clock.GetElapsedTime(pause.Since) is var gone && gone < pause.Error.Wait && gone < s_longestPause)
+            {
+                throw new QuotaUsedUpException(pause.Error.Message, pause.Error.Wait - gone);
+            }
+
+            _paused.TryRemove(path, out _);
         }
     }
 
@@ -199,8 +227,16 @@ public sealed class ArchiveClient : IDisposable
             HttpStatusCode.Unauthorized => " The token is missing, wrong or too old.",
             _ => "",
         };
+        if (slug == QuotaUsedUpException.Problem)
+        {
+            return new QuotaUsedUpException($"{what.TrimEnd('.')}.", answer.Headers.RetryAfter?.Delta ?? s_longestPause);
+        }
+
         return new ServiceRefusedException((int)answer.StatusCode, slug, $"The service refused: {what.TrimEnd('.')}.{hint}", problem?.CorrelationId);
     }
+
+    /// <summary>What was refused for the quota, and when.</summary>
+    private sealed record Pause(long Since, QuotaUsedUpException Error);
 
     /// <summary>RFC 9457, and RFC 6749 §5.2 at the token endpoint.</summary>
     private sealed record Problem(

@@ -13,6 +13,9 @@ public sealed record FolderLook(FolderRecord Folder, FolderFacts Facts, FileCoun
 /// <summary>Gathers what the verdict is made from: what the last scan noted, and what a look into the folders shows now.</summary>
 public sealed record AgentLook(IReadOnlyList<FolderLook> Folders, AgentFacts Facts)
 {
+    /// <summary>Where the state keeps until when the clinic's daily quota is used up.</summary>
+    internal const string QuotaName = "quota-until";
+
     /// <summary>What the state says.</summary>
     /// <param name="state">Null: nothing was ever backed up.</param>
     /// <param name="identity">Whose computer it is; for the folders' pseudonyms.</param>
@@ -37,6 +40,7 @@ public sealed record AgentLook(IReadOnlyList<FolderLook> Folders, AgentFacts Fac
             Folders = [.. folders.Select(folder => folder.Facts)],
             LastRunAt = last?.StartedAt,
             LastRunFailed = last is not null && (last.FinishedAt is null || last.Outcome is not (ExitCode.Ok or ExitCode.Incomplete)),
+            QuotaUsedUpUntil = state.Get(QuotaName) is { } until ? DateTimeOffset.Parse(until, CultureInfo.InvariantCulture) : null,
             PacksLost = losses.Packs,
             FilesLost = losses.Files,
             LogAlarm = state.Get(LogWatch.AlarmName) is { Length: > 0 },

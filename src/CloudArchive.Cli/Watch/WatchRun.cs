@@ -221,6 +221,12 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
 
     private void Failed(Exception error)
     {
+        if (error is QuotaUsedUpException quota)
+        {
+            // Nothing is wrong, and nothing goes until then: only what is new is still looked for.
+            _retry = quota.Wait < options.Rescan ? quota.Wait : options.Rescan;
+        }
+
         Retry();
         Say($"{Failures.Describe(error).Message} Trying again at {_nextScan.ToLocalTime():HH:mm}.");
     }

@@ -53,6 +53,12 @@ public enum AlertCause
 
     /// <summary>A piece of scheduled work failed again and again.</summary>
     WorkFailed,
+
+    /// <summary>A clinic archived as much in a day as it may.</summary>
+    QuotaUsedUp,
+
+    /// <summary>Storage holds packs that no row names.</summary>
+    StrayPacks,
 }
 
 /// <summary>Something that somebody must look at.</summary>

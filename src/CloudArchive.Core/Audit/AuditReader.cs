@@ -51,6 +51,10 @@ public sealed class AuditReader(IRowStore rows)
         return [.. found.Select(row => Read(log, row))];
     }
 
+    /// <summary>Whether an event with this <see cref="AuditEvent.Once"/> was appended.</summary>
+    public async Task<bool> HasOnceAsync(string log, string once, CancellationToken cancellationToken) =>
+        await rows.FindAsync(RowTable.Audit, AuditRows.Partition(log), AuditRows.OnceKey(once), cancellationToken) is not null;
+
     /// <summary>A row among the entries that is none is damage, and not a reader's trouble: whoever plants one must not keep the log from being checked.</summary>
     private static StoredEntry Read(string log, Row row) =>
         AuditRows.TryParseIndex(row.Key) is { } index

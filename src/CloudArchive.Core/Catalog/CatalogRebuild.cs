@@ -76,6 +76,25 @@ public sealed partial class CatalogRebuild(
         return new RebuildResponse(packs, instances, problems, next);
     }
 
+    /// <summary>Catalogues one pack again, whose row is gone. Null where that worked; else why not: the catalogue has what it could have all the same.</summary>
+    public async Task<string?> RecoverAsync(ClinicId id, PackId pack, Requester by, CancellationToken cancellationToken)
+    {
+        Clinic clinic = await clinics.GetAsync(id, cancellationToken);
+        int instances = 0;
+        string? problem = null;
+        try
+        {
+            instances = await RestoreAsync(clinic, pack, by, cancellationToken);
+        }
+        catch (Exception e) when (e is PackException or IntegrityException or BlobMissingException or RebuildException)
+        {
+            problem = e.Message;
+        }
+
+        await log.AppendAsync(id, 1, instances, problem is null ? 0 : 1, pack, null, by, cancellationToken);
+        return problem;
+    }
+
     private async Task<int> RestoreAsync(Clinic clinic, PackId pack, Requester by, CancellationToken cancellationToken)
     {
         (_, byte[] json) = await _stored.ReadAsync(BlobName.Sidecar(clinic.Id, pack), MostSidecarBytes, cancellationToken) ?? throw new BlobMissingException(BlobName.Sidecar(clinic.Id, pack));

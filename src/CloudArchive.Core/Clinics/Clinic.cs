@@ -26,7 +26,26 @@ public sealed record Clinic(
     WrappedContentKey IdentifierSecret,
     Jwk? EscrowKey,
     string ETag,
-    string? Contact = null);
+    string? Contact = null)
+{
+    /// <summary>How much it may archive in a day, where that was set for it.</summary>
+    public DailyQuota? OwnQuota { get; init; }
+
+    /// <summary>How much it may archive in a day.</summary>
+    public DailyQuota Quota => OwnQuota ?? DailyQuota.Default;
+}
+
+/// <summary>How much a clinic may archive in a day (UTC). What is locked can be removed by nobody for years.</summary>
+/// <param name="Bytes">As they lie in storage.</param>
+/// <param name="Packs">Packs.</param>
+public sealed record DailyQuota(long Bytes, int Packs)
+{
+    /// <summary>The most that can be set: a petabyte and a million packs.</summary>
+    public static readonly DailyQuota Max = new(1_000_000_000_000_000, 1_000_000);
+
+    /// <summary>More than a line of 40 Mbit/s takes in a day, and more packs than a practice of twenty years has studies; 500 GB kept for ten years in the cold tier cost about $200.</summary>
+    public static readonly DailyQuota Default = new(500_000_000_000, 50_000);
+}
 
 /// <summary>An agent's id: <c>{clinic}.{16 characters}</c>. It names the clinic, so that a token request needs no index.</summary>
 public readonly record struct AgentId : IParsable<AgentId>

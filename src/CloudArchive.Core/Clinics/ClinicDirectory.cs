@@ -97,12 +97,20 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
             .Select(id => id!.Value);
 
     /// <summary>Changes settings; null leaves one as it is. Retention can only be raised.</summary>
-    public async Task<Clinic> ChangeAsync(ClinicId id, int? retentionYears, bool? requireApproval, Requester by, CancellationToken cancellationToken)
+    public async Task<Clinic> ChangeAsync(
+        ClinicId id, int? retentionYears, bool? requireApproval, Requester by, CancellationToken cancellationToken, long? dailyBytes = null, int? dailyPacks = null)
     {
         while (true)
         {
             Clinic clinic = await GetAsync(id, cancellationToken);
             Clinic changed = clinic with { RequireApproval = requireApproval ?? clinic.RequireApproval };
+            if (dailyBytes is not null || dailyPacks is not null)
+            {
+                DailyQuota quota = new(dailyBytes ?? clinic.Quota.Bytes, dailyPacks ?? clinic.Quota.Packs);
+                CheckQuota(quota);
+                changed = changed with { OwnQuota = quota };
+            }
+
             if (retentionYears is { } years && years != clinic.Retention.Years)
             {
                 CheckRetention(years);
@@ -226,7 +234,17 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         ["requireApproval"] = clinic.RequireApproval ? "true" : "false",
         ["retentionYears"] = clinic.Retention.Years.ToString(),
         ["retentionVersion"] = clinic.Retention.Version.ToString(),
+        ["dailyBytes"] = clinic.Quota.Bytes.ToString(),
+        ["dailyPacks"] = clinic.Quota.Packs.ToString(),
     };
+
+    private static void CheckQuota(DailyQuota quota)
+    {
+        if (quota.Bytes < 1 || quota.Bytes > DailyQuota.Max.Bytes || quota.Packs < 1 || quota.Packs > DailyQuota.Max.Packs)
+        {
+            throw new RefusedException(Refusal.RequestInvalid, $"dailyBytes: 1 to {DailyQuota.Max.Bytes}; dailyPacks: 1 to {DailyQuota.Max.Packs}.");
+        }
+    }
 
     private static void CheckName(string name)
     {

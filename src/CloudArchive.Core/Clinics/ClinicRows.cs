@@ -52,6 +52,12 @@ internal static class ClinicRows
             values["contact"] = clinic.Contact;
         }
 
+        if (clinic.OwnQuota is { } quota)
+        {
+            values["dailyBytes"] = quota.Bytes;
+            values["dailyPacks"] = (long)quota.Packs;
+        }
+
         return values;
     }
 
@@ -66,7 +72,10 @@ internal static class ClinicRows
         JsonSerializer.Deserialize<WrappedContentKey>(row.Text("identifierSecret")!, FormatJson.Options)!,
         row.Text("escrowKey") is { } key ? JsonSerializer.Deserialize<Jwk>(key, FormatJson.Options) : null,
         row.ETag!,
-        row.Text("contact"));
+        row.Text("contact"))
+    {
+        OwnQuota = row.Number("dailyBytes") is { } bytes && row.Number("dailyPacks") is { } packs ? new DailyQuota(bytes, (int)packs) : null,
+    };
 
     public static Dictionary<string, object> Values(Agent agent)
     {

@@ -1,10 +1,11 @@
+using CloudArchive.Core.Limits;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Work;
 
 namespace CloudArchive.Core.Clinics;
 
-/// <summary>Deletes enrollment codes and used assertions that expired.</summary>
-public sealed class Sweeper(UsedAssertions assertions, Enrollments enrollments) : IWork
+/// <summary>Deletes enrollment codes and used assertions that expired, and the allowances of minutes that are over.</summary>
+public sealed class Sweeper(UsedAssertions assertions, Enrollments enrollments, SharedAllowances allowances) : IWork
 {
     // Of each kind, 1000 at most at a time: ten thousand clinics use 40,000 assertions an hour.
     private const int Rounds = 100;
@@ -15,8 +16,8 @@ public sealed class Sweeper(UsedAssertions assertions, Enrollments enrollments) 
         for (int round = 0; round < Rounds; round++)
         {
             // What is the matter with one kind does not keep the other from it.
-            int[] swept = await Task.WhenAll(assertions.SweepAsync(cancellationToken), enrollments.SweepAsync(cancellationToken));
-            if (swept[0] < RowStoreExtensions.MostRows && swept[1] < Enrollments.SweptAtOnce)
+            int[] swept = await Task.WhenAll(assertions.SweepAsync(cancellationToken), enrollments.SweepAsync(cancellationToken), allowances.SweepAsync(cancellationToken));
+            if (swept[0] < RowStoreExtensions.MostRows && swept[1] < Enrollments.SweptAtOnce && swept[2] < RowStoreExtensions.MostRows)
             {
                 return SliceEnd.Finished();
             }

@@ -23,9 +23,9 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
             switch (pack.State)
             {
                 case PackState.Open:
-                    if (await RecordAsync(pack, sidecar, cancellationToken) is not { } recorded)
+                    if (await RecordAsync(pack, sidecar, by, cancellationToken) is not { } recorded)
                     {
-                        continue; // changed by another commit of the same pack: look at it anew
+                        continue; // another commit, of this pack or of the clinic, came between: look at it anew
                     }
 
                     (pack, found) = recorded;
@@ -57,7 +57,7 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
     }
 
     /// <summary>Records the intent. The pack, and the blob as it was seen; null where the pack has changed since it was read.</summary>
-    private async Task<(InFlightPack, BlobState)?> RecordAsync(InFlightPack pack, Sidecar sidecar, CancellationToken cancellationToken)
+    private async Task<(InFlightPack, BlobState)?> RecordAsync(InFlightPack pack, Sidecar sidecar, Requester by, CancellationToken cancellationToken)
     {
         Clinic clinic = await clinics.GetAsync(pack.Clinic, cancellationToken);
         if (SidecarRules.Violation(sidecar, pack, clinic, clock.GetUtcNow()) is { } violation)
@@ -67,7 +67,7 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
 
         BlobState found = await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), cancellationToken)
             ?? throw new RefusedException(Refusal.PackNotUploaded, $"There is no blob for pack {pack.Pack}. Upload it, then commit.");
-        return await packs.RecordIntentAsync(pack, Sidecars.Serialize(sidecar), cancellationToken) is { } recorded ? (recorded, found) : null;
+        return await packs.RecordIntentAsync(pack, Sidecars.Serialize(sidecar), clinic, sidecar.Length, by, cancellationToken) is { } recorded ? (recorded, found) : null;
     }
 
     /// <summary>The receipt of a pack that is no longer in flight: from the catalogue, or where that was lost from beside the pack.</summary>

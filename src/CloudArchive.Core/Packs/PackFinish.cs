@@ -3,6 +3,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
+using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
 
@@ -65,5 +66,8 @@ public sealed class PackFinish(StoredPacks stored, CatalogWriter catalog, IAudit
             ["sha256"] = sidecar.Sha256.Hex,
             ["versionId"] = pack.VersionId,
         },
-        Once: $"commit:{sidecar.Pack}");
+        Once: OnceOf(sidecar.Pack));
+
+    /// <summary>By which a commit has one entry, and is known to have one.</summary>
+    internal static string OnceOf(PackId pack) => $"commit:{pack}";
 }

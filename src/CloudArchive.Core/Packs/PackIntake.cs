@@ -14,7 +14,7 @@ namespace CloudArchive.Core.Packs;
 public sealed record OpenedPack(PackId Pack, BlobGrant Upload, Jwk WrappingKey, Jwk EscrowKey, RetentionPolicy Retention);
 
 /// <summary>Opens packs for upload.</summary>
-public sealed class PackIntake(ClinicDirectory clinics, IWrappingKeys keys, IBlobVault vault, PackRows packs, Outbox outbox, TimeProvider clock)
+public sealed class PackIntake(ClinicDirectory clinics, IWrappingKeys keys, IBlobVault vault, PackRows packs, DailyQuotas quotas, Outbox outbox, TimeProvider clock)
 {
     /// <summary>How long an upload URL works.</summary>
     public static readonly TimeSpan UploadLifetime = TimeSpan.FromHours(1);
@@ -28,6 +28,9 @@ public sealed class PackIntake(ClinicDirectory clinics, IWrappingKeys keys, IBlo
         }
 
         Clinic clinic = await clinics.GetAsync(agent.Clinic, cancellationToken);
+
+        // Before it is uploaded for nothing. What counts is counted by the commit.
+        await quotas.CheckAsync(clinic, by, cancellationToken);
         Jwk wrapping = await keys.GetCurrentAsync(clinic.Id, cancellationToken);
         Jwk escrow = clinic.EscrowKey ?? throw new IntegrityException($"Clinic {clinic.Id} has an agent and no escrow key.");
         DateTimeOffset now = clock.GetUtcNow();

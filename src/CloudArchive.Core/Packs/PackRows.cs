@@ -11,7 +11,7 @@ namespace CloudArchive.Core.Packs;
 /// Packs in flight, in <see cref="RowTable.Work"/>: <c>pack:{pack}</c>, and from the commit on the sidecar, deflated, in
 /// <c>sidecar:{pack}:{nn}</c>, so that the archive alone can finish what a crash left. Both go with the receipt.
 /// </summary>
-public sealed class PackRows(IRowStore rows, TimeProvider clock)
+public sealed class PackRows(IRowStore rows, DailyQuotas quotas, TimeProvider clock)
 {
     private const string PackPrefix = "pack:";
     private const string SidecarPrefix = "sidecar:";
@@ -32,8 +32,9 @@ public sealed class PackRows(IRowStore rows, TimeProvider clock)
     public Task<IReadOnlyList<InFlightPack>> ListAsync(ClinicId clinic, PackId? after, int take, CancellationToken cancellationToken, Action<Row>? damaged = null) =>
         rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(PackPrefix, after?.ToString()), take, Read, cancellationToken, damaged);
 
-    /// <summary>Records what the agent says it uploaded. Null where the pack has changed since it was read.</summary>
-    public async Task<InFlightPack?> RecordIntentAsync(InFlightPack pack, byte[] sidecar, CancellationToken cancellationToken)
+    /// <summary>Records what the agent says it uploaded, and counts it. Null where the pack or the count has changed since it was read: then it must be looked at anew.</summary>
+    /// <exception cref="RefusedException"><see cref="Refusal.QuotaUsedUp"/>: the pack stays open.</exception>
+    public async Task<InFlightPack?> RecordIntentAsync(InFlightPack pack, byte[] sidecar, Clinic clinic, long length, Requester by, CancellationToken cancellationToken)
     {
         byte[] deflated = Deflate(sidecar);
         byte[][] chunks = [.. deflated.Chunk(ChunkBytes)];
@@ -43,7 +44,8 @@ public sealed class PackRows(IRowStore rows, TimeProvider clock)
         }
 
         InFlightPack next = pack with { State = PackState.Committing, SidecarSha256 = Sha256Digest.Of(sidecar) };
-        return await ReplaceAsync(next, chunks.Select((chunk, i) => new RowWrite.Upsert(ChunkKey(pack.Pack, i), new Dictionary<string, object> { ["bytes"] = chunk })), cancellationToken);
+        IEnumerable<RowWrite> writes = chunks.Select((chunk, i) => new RowWrite.Upsert(ChunkKey(pack.Pack, i), new Dictionary<string, object> { ["bytes"] = chunk }));
+        return await ReplaceAsync(next, writes.Append(await quotas.CountAsync(clinic, length, by, cancellationToken)), cancellationToken);
     }
 
     /// <summary>The sidecar of <see cref="RecordIntentAsync"/>.</summary>

@@ -18,10 +18,16 @@ public sealed record Reconciliation(int Completed, int Cleared, int Entries, int
 /// Finishes or clears what crashes left behind (docs/design.md, "Flow of a backup", 5). Any number of runs at the same time do no harm.
 /// </summary>
 public sealed partial class Reconciler(
-    IRowStore rows, PackReconciliation packs, Rehydration rehydration, PackLosses losses, Outbox outbox, TimeProvider clock, ILogger<Reconciler> logger) : IWork
+    IRowStore rows, PackReconciliation packs, Rehydration rehydration, PackLosses losses, StrayBlobs strays, Outbox outbox, TimeProvider clock, ILogger<Reconciler> logger) : IWork
 {
     // Packs in flight that are looked at in a slice, due or not.
     private const int PacksOfSlice = 500;
+
+    // Packs in storage that are looked for in the tables in a slice: some listings and queries, and no call for each.
+    private const int StoredOfSlice = 5000;
+
+    // How the cursor of a look through storage begins; what else is one is a pack in flight.
+    private const string OfStrays = "stored:";
 
     /// <inheritdoc/>
     public async Task<SliceEnd> RunAsync(Slice slice, CancellationToken cancellationToken)
@@ -32,8 +38,32 @@ public sealed partial class Reconciler(
             return SliceEnd.Finished(own.Failed);
         }
 
+        if (slice.Cursor?.StartsWith(OfStrays, StringComparison.Ordinal) == true)
+        {
+            return await LookForStraysAsync(clinic, slice.Cursor[OfStrays.Length..], slice.By, 0, cancellationToken);
+        }
+
         Reconciliation run = await RunAsync(clinic, slice.Cursor is { } cursor ? PackId.Parse(cursor) : null, PacksOfSlice, cancellationToken);
-        return run.Next is { } next ? SliceEnd.More(next.ToString(), failed: run.Failed) : SliceEnd.Finished(run.Failed);
+        return run.Next is { } next ? SliceEnd.More(next.ToString(), failed: run.Failed)
+            : await strays.TryBeginAsync(clinic, cancellationToken) ? await LookForStraysAsync(clinic, null, slice.By, run.Failed, cancellationToken)
+            : SliceEnd.Finished(run.Failed);
+    }
+
+    /// <summary>Once a day, when all else is done.</summary>
+    private async Task<SliceEnd> LookForStraysAsync(ClinicId clinic, string? after, Requester by, int failed, CancellationToken cancellationToken)
+    {
+        try
+        {
+            StrayResult result = await strays.RunAsync(clinic, after, StoredOfSlice, by, cancellationToken);
+            failed += result.Failed;
+            return result.Next is { } next ? SliceEnd.More(OfStrays + next, failed: failed) : SliceEnd.Finished(failed);
+        }
+        catch (Exception e) when (e is not OperationCanceledException && after is null)
+        {
+            // What goes before is done, and need not be done again because storage could not be listed; the slices that follow are tried again.
+            LogStraysFailed(logger, e, clinic);
+            return SliceEnd.Finished(failed + 1);
+        }
     }
 
     /// <summary>Works off the outboxes of the archive's own partitions, such as that of access: whoever changes a state has an outbox there.</summary>
@@ -138,6 +168,9 @@ public sealed partial class Reconciler(
 
     [LoggerMessage(104, LogLevel.Error, "Packs of clinic {Clinic} that are to come back from the archive tier could not all be asked for; the next run tries again.")]
     private static partial void LogRehydrationFailed(ILogger logger, Exception exception, ClinicId clinic);
+
+    [LoggerMessage(108, LogLevel.Error, "Storage of clinic {Clinic} could not be looked through for packs that no row names; the next day tries again.")]
+    private static partial void LogStraysFailed(ILogger logger, Exception exception, ClinicId clinic);
 
     [LoggerMessage(107, LogLevel.Error, "Which lost packs of clinic {Clinic} are replaced could not be found out; the next run tries again.")]
     private static partial void LogLossesFailed(ILogger logger, Exception exception, ClinicId clinic);

@@ -41,16 +41,30 @@ public sealed class Destruction(IBlobVault vault, CatalogReader catalog, Holds h
         _ = await RemoveAllAsync(clinic, pack, cancellationToken);
     }
 
-    /// <summary>Removes all that there is under a pack's name; false where there was nothing.</summary>
-    private async Task<bool> RemoveAllAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    /// <summary>Whether a lock or a hold is on anything under a pack's name.</summary>
+    public async Task<bool> IsProtectedAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken) =>
+        await IsProtectedAsync((await ListAsync(clinic, pack, cancellationToken)).Versions, cancellationToken);
+
+    private async Task<bool> IsProtectedAsync(IReadOnlyList<ListedBlob> versions, CancellationToken cancellationToken)
     {
-        (IReadOnlyList<ListedBlob> versions, IReadOnlyList<ListedSnapshot> snapshots) = await ListAsync(clinic, pack, cancellationToken);
         foreach (ListedBlob version in versions)
         {
             if (await vault.FindAsync(version.Name, version.VersionId, cancellationToken) is { } state && Protects(state))
             {
-                throw new RefusedException(Refusal.Protected, $"A blob of pack {pack} is locked or held.");
+                return true;
             }
+        }
+
+        return false;
+    }
+
+    /// <summary>Removes all that there is under a pack's name; false where there was nothing.</summary>
+    private async Task<bool> RemoveAllAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    {
+        (IReadOnlyList<ListedBlob> versions, IReadOnlyList<ListedSnapshot> snapshots) = await ListAsync(clinic, pack, cancellationToken);
+        if (await IsProtectedAsync(versions, cancellationToken))
+        {
+            throw new RefusedException(Refusal.Protected, $"A blob of pack {pack} is locked or held.");
         }
 
         // Snapshots first: storage deletes no blob that has some.

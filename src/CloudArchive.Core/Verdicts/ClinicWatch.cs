@@ -1,6 +1,7 @@
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Losses;
+using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Work;
 using CloudArchive.Format;
@@ -15,7 +16,7 @@ namespace CloudArchive.Core.Verdicts;
 /// What was found of each lies in one partition, so that all of them are counted in a few queries.
 /// </summary>
 public sealed partial class ClinicWatch(
-    IRowStore rows, ClinicDirectory clinics, ClinicCheck check, VerdictDesk desk, AlertDesk alerts, ILogger<ClinicWatch> logger) : IWork
+    IRowStore rows, ClinicDirectory clinics, ClinicCheck check, VerdictDesk desk, AlertDesk alerts, DailyQuotas quotas, ILogger<ClinicWatch> logger) : IWork
 {
     private const string Agents = "agents";
 
@@ -137,6 +138,11 @@ public sealed partial class ClinicWatch(
         else
         {
             await TryAsync(() => alerts.EndAsync(id, AlertCause.PackLost, PackLosses.AlertSubject, by, cancellationToken));
+        }
+
+        if (open.Any(alert => alert.Cause == AlertCause.QuotaUsedUp))
+        {
+            await TryAsync(() => quotas.FollowAsync(found.Clinic, by, cancellationToken));
         }
 
         if (failed.Count > 0)

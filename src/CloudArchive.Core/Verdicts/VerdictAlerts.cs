@@ -25,8 +25,8 @@ public static class VerdictAlerts
             or VerdictCause.FilesNotArchived or VerdictCause.ChangedWithoutNewTime => AlertCause.FilesNotBackedUp,
         VerdictCause.LogAlarm => AlertCause.LogDamaged,
 
-        // Raised where they are found: lost packs, restore tests, the check of logs. A clinic without a computer has nothing to lose yet; its page says so.
-        VerdictCause.PacksLost or VerdictCause.RestoreTestFailed or VerdictCause.NoRestoreTest or VerdictCause.LogUnchecked or VerdictCause.NoAgent => null,
+        // Raised where they are found: lost packs, restore tests, the check of logs, a quota that is used up. A clinic without a computer has nothing to lose yet; its page says so.
+        VerdictCause.PacksLost or VerdictCause.RestoreTestFailed or VerdictCause.NoRestoreTest or VerdictCause.LogUnchecked or VerdictCause.NoAgent or VerdictCause.QuotaUsedUp => null,
         _ => throw new System.Diagnostics.UnreachableException(cause.ToString()),
     };
 

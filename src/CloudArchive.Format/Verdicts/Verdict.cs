@@ -54,6 +54,9 @@ public enum VerdictCause
     /// <summary>The last backup failed or was cut off.</summary>
     BackupFailed,
 
+    /// <summary>The clinic archived as much today as it may in a day: what is pending goes tomorrow.</summary>
+    QuotaUsedUp,
+
     /// <summary>The archive's audit log does not verify.</summary>
     LogAlarm,
 

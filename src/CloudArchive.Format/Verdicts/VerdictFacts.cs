@@ -80,6 +80,9 @@ public sealed record AgentFacts
     /// <summary>Whether the last run failed or was cut off.</summary>
     public bool LastRunFailed { get; init; }
 
+    /// <summary>Until when the clinic's daily quota is used up, as the service said last; null: it never was.</summary>
+    public DateTimeOffset? QuotaUsedUpUntil { get; init; }
+
     /// <summary>Packs that the archive lost and whose files wait to be uploaded again.</summary>
     public long PacksLost { get; init; }
 

@@ -15,6 +15,8 @@ public static class VerdictRule
     /// <summary>A time so little ahead is two clocks' difference.</summary>
     public static readonly TimeSpan ClockSlack = TimeSpan.FromMinutes(10);
 
+    private static readonly TimeSpan s_day = TimeSpan.FromDays(1);
+
     /// <summary>The verdict on a computer and each of its folders.</summary>
     public static AgentVerdict For(AgentFacts facts)
     {
@@ -93,6 +95,12 @@ public static class VerdictRule
         if (facts.PacksLost > 0)
         {
             yield return Remark(VerdictCause.PacksLost, facts.PacksLost);
+        }
+
+        // The clock may be wrong: never more than a day, and only of what is pending.
+        if (facts.QuotaUsedUpUntil is { } until && until > facts.Now && until - facts.Now <= s_day && facts.Folders.Any(folder => folder.Pending.Files > 0))
+        {
+            yield return Remark(VerdictCause.QuotaUsedUp);
         }
 
         // What it left behind, and how long ago the last complete one was, is told folder by folder.

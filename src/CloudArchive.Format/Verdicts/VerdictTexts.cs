@@ -48,6 +48,7 @@ public static class VerdictTexts
             VerdictCause.PacksLost => $"The archive lost {PlainTexts.Count(count, "pack")}; the backup uploads again what is in {(count == 1 ? "it" : "them")}.",
             VerdictCause.NoCompleteBackup => $"The last complete backup was {ago}. Is it still scheduled, and does it end?",
             VerdictCause.ClockWrong => "The last complete backup is dated in the future: the computer's clock is or was wrong. Set it right and run the backup.",
+            VerdictCause.QuotaUsedUp => "The clinic archived as much today as it may in a day. What is pending goes when the day (UTC) is over, by itself; the archive's operator can raise the quota before.",
             VerdictCause.BackupFailed => "The last backup failed or was cut off. The next one goes on where it ended.",
             VerdictCause.LogAlarm => "The archive's audit log contradicts what was seen before. Tell the archive's operator.",
             VerdictCause.LogUnchecked => $"The archive's audit log was last checked {ago}. If backups run, tell the archive's operator.",

@@ -22,7 +22,9 @@ public sealed record CreateClinicRequest(ClinicId Clinic, string Name, int Reten
 /// <summary><c>PUT /v1/clinics/{clinic}/settings</c>, by an admin of all clinics. Null leaves a setting as it is.</summary>
 /// <param name="RetentionYears">Not below what it is now.</param>
 /// <param name="RequireApproval">Whether a restore of more than one study needs a second admin.</param>
-public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? RequireApproval = null);
+/// <param name="DailyBytes">How many bytes the clinic may archive in a day (UTC).</param>
+/// <param name="DailyPacks">How many packs.</param>
+public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? RequireApproval = null, long? DailyBytes = null, int? DailyPacks = null);
 
 /// <summary><c>PUT /v1/clinics/{clinic}/contact</c>, by an admin of the clinic.</summary>
 /// <param name="Contact">The mail address that gets the clinic's alerts and its weekly letter; absent: none.</param>
@@ -38,7 +40,14 @@ public sealed record ClinicResponse(
     DateTimeOffset? LastCommitAt,
     bool RequireApproval = true,
     string? Contact = null,
-    string? Problem = null);
+    string? Problem = null)
+{
+    /// <summary>How many bytes the clinic may archive in a day (UTC).</summary>
+    public long DailyBytes { get; init; }
+
+    /// <summary>How many packs.</summary>
+    public int DailyPacks { get; init; }
+}
 
 /// <summary><c>GET /v1/clinics/{clinic}/agents</c>: a page of these, for an admin. <c>POST .../agents/{id}/revoke</c> revokes one, for good.</summary>
 public sealed record AgentResponse(

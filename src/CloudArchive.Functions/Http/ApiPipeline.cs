@@ -1,7 +1,6 @@
 using CloudArchive.Api;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.HttpOverrides;
 
 namespace CloudArchive.Functions.Http;
 
@@ -11,15 +10,10 @@ public sealed class ApiPipeline
     private readonly RequestDelegate _pipeline;
 
     /// <summary>Builds the pipeline once.</summary>
-    public ApiPipeline(IServiceProvider services)
+    public ApiPipeline(IServiceProvider services, AppSettings settings)
     {
-        // The front end puts the caller's address last; what stands before it is what the caller wrote.
-        ForwardedHeadersOptions forwarded = new() { ForwardedHeaders = ForwardedHeaders.XForwardedFor, ForwardLimit = 1 };
-        forwarded.KnownProxies.Clear();
-        forwarded.KnownIPNetworks.Clear();
-
         ApplicationBuilder app = new(services);
-        app.UseForwardedHeaders(forwarded);
+        CallerAddress.Use(app, settings.TrustedProxies);
         app.UseRouting();
         app.UseCloudArchive();
         app.UseEndpoints(routes => routes.MapCloudArchive());

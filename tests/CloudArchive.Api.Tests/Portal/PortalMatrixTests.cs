@@ -39,6 +39,7 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         GET /portal/clinics/{clinic}/reports/{period}.csv           | 303 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/reports/{period}.pdf           | 303 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/audit                          | 303 401 | ok  ok  403 | ok
+        POST /portal/clinics/{clinic}/audit                         | 401 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/audit/verify                  | 401 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/agents                         | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/enrollments                   | 401 401 | 403 403 403 | ok

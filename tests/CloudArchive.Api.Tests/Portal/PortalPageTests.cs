@@ -201,12 +201,52 @@ public sealed class PortalPageTests(SharedStorage shared)
         await browser.GetAsync(clinic);
         const string markup = "<script>alert(1)</script>\"'><img src=x>";
         string restore = (await browser.PostAsync(clinic + "/restores", ("study", study), ("purpose", markup), ("recipient", markup), ("publicKey", key.ExportSubjectPublicKeyInfoPem()))).Location!;
-        foreach (string path in new[] { restore, clinic + "/restores", $"{clinic}/audit?actor={Uri.EscapeDataString(markup)}", $"{clinic}/studies?from=x{Uri.EscapeDataString(markup)}", $"/portal/sign-in?code={Uri.EscapeDataString(markup)}&reason={Uri.EscapeDataString(markup)}" })
+        foreach (string path in new[] { restore, clinic + "/restores", $"{clinic}/audit?action={Uri.EscapeDataString(markup)}", $"{clinic}/studies?from=x{Uri.EscapeDataString(markup)}", $"/portal/sign-in?code={Uri.EscapeDataString(markup)}&reason={Uri.EscapeDataString(markup)}" })
         {
             string html = (await browser.GetAsync(path)).Html;
             Assert.DoesNotContain("<script>alert", html, StringComparison.Ordinal);
             Assert.DoesNotContain("<img", html, StringComparison.Ordinal);
         }
+
+        string searched = (await browser.PostAsync(clinic + "/audit", ("actor", markup))).Html;
+        Assert.Contains("value=\"&lt;script&gt;", searched, StringComparison.Ordinal);
+        Assert.DoesNotContain("<script>alert", searched, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Who_acted_is_searched_for_in_a_form_and_stands_in_no_address()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        ApiAgent agent = await ApiAgent.CreateAsync(host);
+        string audit = $"/portal/clinics/{agent.Enrolled.Clinic}/audit";
+        await agent.BackUpAsync(await agent.TokenAsync());
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("compliance", subject: "carol"));
+        await browser.GetAsync(audit);
+        PortalAnswer mine = await browser.PostAsync(audit, ("actor", agent.Enrolled.AgentId));
+        Assert.Equal(HttpStatusCode.OK, mine.Status);
+        Assert.Contains(AuditActions.PackCommitted, mine.Html, StringComparison.Ordinal);
+
+        // In the list of actions to choose from, and in no row.
+        PortalAnswer nobodys = await browser.PostAsync(audit, ("actor", "nobody"));
+        Assert.Contains("No entry fits", nobodys.Html, StringComparison.Ordinal);
+
+        PortalAnswer inUrl = await browser.GetAsync($"{audit}?actor={agent.Enrolled.AgentId}");
+        Assert.Equal(HttpStatusCode.BadRequest, inUrl.Status);
+
+        // More than a page of one actor's: what goes on is a form as well.
+        for (int i = 0; i < 51; i++)
+        {
+            await host.Services.GetRequiredService<IAuditLog>().AppendAsync(
+                new AuditEvent(agent.Enrolled.Clinic.Value, AuditActions.RecordRead, AuditOutcome.Success, new AuditActor("many@staff.test", "admin"), new AuditSubject(), new AuditOrigin(null, $"c-{i}")), TestContext.Current.CancellationToken);
+        }
+
+        PortalAnswer first = await browser.PostAsync(audit, ("actor", "many@staff.test"));
+        string after = System.Text.RegularExpressions.Regex.Match(first.Html, "name=\"after\" value=\"(?<after>[0-9]+)\"", System.Text.RegularExpressions.RegexOptions.ExplicitCapture | System.Text.RegularExpressions.RegexOptions.NonBacktracking).Groups["after"].Value;
+        Assert.NotEqual("", after);
+        Assert.DoesNotContain("?actor=", first.Html, StringComparison.Ordinal);
+        Assert.DoesNotContain("&amp;actor=", first.Html, StringComparison.Ordinal);
+        PortalAnswer second = await browser.PostAsync(audit, ("actor", "many@staff.test"), ("after", after));
+        Assert.Equal(2, second.Html.Split("many@staff.test <span").Length);
     }
 
     [Fact]

@@ -10,6 +10,7 @@ using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Doctor;
 using CloudArchive.Core.Keys;
+using CloudArchive.Core.Limits;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -75,6 +76,18 @@ internal sealed record ApiHostOptions
     public StaffIssuer? Staff { get; init; }
 
     public Func<IRowStore, IRowStore> Rows { get; init; } = rows => rows;
+
+    /// <summary>Hosts of one name share their allowances, as instances of one service do; all tests share one storage.</summary>
+    public string Service { get; init; } = Guid.NewGuid().ToString("N");
+
+    /// <summary>The clock; null for one of the host's own.</summary>
+    public FakeTimeProvider? Clock { get; init; }
+
+    /// <summary>What stands between the allowances and their table.</summary>
+    public Func<IRowStore, IRowStore> AllowanceRows { get; init; } = rows => rows;
+
+    /// <summary>What comes before the service's own middlewares.</summary>
+    public Action<IApplicationBuilder> Before { get; init; } = _ => { };
 }
 
 /// <summary>The API on Kestrel, on a free port of the loopback, with an issuer whose tokens a test can make as it likes.</summary>
@@ -110,7 +123,7 @@ internal sealed class ApiHost : IAsyncDisposable
     public static async Task<ApiHost> StartAsync(SharedStorage shared, ApiHostOptions? options = null)
     {
         options ??= new ApiHostOptions();
-        FakeTimeProvider clock = new(DateTimeOffset.UtcNow);
+        FakeTimeProvider clock = options.Clock ?? new(DateTimeOffset.UtcNow);
         CapturedLog log = new();
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -143,7 +156,10 @@ internal sealed class ApiHost : IAsyncDisposable
         };
         configured.SilentAfter = options.SilentAfter ?? configured.SilentAfter;
         builder.Services.AddCloudArchive(configured);
+        builder.Services.AddSingleton(provider => new SharedAllowances(
+            options.AllowanceRows(new ServiceRows(shared.Storage.Rows, options.Service)), clock, provider.GetRequiredService<ILogger<SharedAllowances>>()));
         WebApplication app = builder.Build();
+        options.Before(app);
         app.UseRouting();
         app.UseCloudArchive();
         app.MapCloudArchive();
@@ -265,6 +281,23 @@ internal sealed class ApiHost : IAsyncDisposable
 
         return entries;
     }
+}
+
+/// <summary>The allowances of one service among those of others in the same table.</summary>
+internal sealed class ServiceRows(IRowStore inner, string service) : IRowStore
+{
+    public Task EnsureReadyAsync(CancellationToken cancellationToken) => inner.EnsureReadyAsync(cancellationToken);
+
+    public Task<CloudArchive.Core.Storage.Row?> FindAsync(RowTable table, string partition, string key, CancellationToken cancellationToken) =>
+        inner.FindAsync(table, partition + service, key, cancellationToken);
+
+    public Task<IReadOnlyList<CloudArchive.Core.Storage.Row>> QueryAsync(RowTable table, string partition, string from, string to, int take, CancellationToken cancellationToken) =>
+        inner.QueryAsync(table, partition + service, from, to, take, cancellationToken);
+
+    public IAsyncEnumerable<string> PartitionsAsync(RowTable table, CancellationToken cancellationToken) => inner.PartitionsAsync(table, cancellationToken);
+
+    public Task<IReadOnlyList<string>> SubmitAsync(RowTable table, string partition, IReadOnlyList<RowWrite> writes, CancellationToken cancellationToken) =>
+        inner.SubmitAsync(table, partition + service, writes, cancellationToken);
 }
 
 /// <summary>A response.</summary>

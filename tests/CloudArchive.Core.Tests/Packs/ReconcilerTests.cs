@@ -1,4 +1,5 @@
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Packs;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Retention;
@@ -139,6 +140,7 @@ public sealed class ReconcilerTests(SharedStorage shared)
     private static async Task RecordAsync(TestClinic clinic, SealedPack pack)
     {
         InFlightPack row = (await clinic.Archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, Cancel))!;
-        Assert.NotNull(await clinic.Archive.Packs.RecordIntentAsync(row, Format.Packs.Sidecars.Serialize(pack.Sidecar), Cancel));
+        Clinic settings = await clinic.Archive.Clinics.GetAsync(clinic.Id, Cancel);
+        Assert.NotNull(await clinic.Archive.Packs.RecordIntentAsync(row, Format.Packs.Sidecars.Serialize(pack.Sidecar), settings, pack.Sidecar.Length, Requester.System("test", "test"), Cancel));
     }
 }

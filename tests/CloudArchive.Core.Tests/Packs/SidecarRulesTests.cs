@@ -92,8 +92,9 @@ public sealed class SidecarRulesTests(SharedStorage shared)
         SidecarInstance[] many = [.. uids.Select(uid => new SidecarInstance(uid, Uid.Parse(TestFile.SopClass), LongUid(), "IO", Uid.Parse("1.2.840.10008.1.2.1"), 1_000_000_007, Sha256Digest.Of(System.Text.Encoding.ASCII.GetBytes(uid.Value))))];
         Sidecar large = Rooted(pack.Sidecar, many);
         InFlightPack row = (await clinic.Archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, TestContext.Current.CancellationToken))!;
-        Assert.Null(SidecarRules.Violation(large, row, await clinic.Archive.Clinics.GetAsync(clinic.Id, TestContext.Current.CancellationToken), clinic.Archive.Clock.GetUtcNow()));
-        InFlightPack? recorded = await clinic.Archive.Packs.RecordIntentAsync(row, Sidecars.Serialize(large), TestContext.Current.CancellationToken);
+        Clinic settings = await clinic.Archive.Clinics.GetAsync(clinic.Id, TestContext.Current.CancellationToken);
+        Assert.Null(SidecarRules.Violation(large, row, settings, clinic.Archive.Clock.GetUtcNow()));
+        InFlightPack? recorded = await clinic.Archive.Packs.RecordIntentAsync(row, Sidecars.Serialize(large), settings, 1, Requester.System("test", "test"), TestContext.Current.CancellationToken);
         Assert.Equal(Sidecars.Serialize(large), Sidecars.Serialize(await clinic.Archive.Packs.ReadSidecarAsync(recorded!, TestContext.Current.CancellationToken)));
         await clinic.Archive.Packs.RemoveAsync(recorded!, TestContext.Current.CancellationToken);
         Assert.Null(await clinic.Archive.Packs.FindAsync(clinic.Id, pack.Opened.Pack, TestContext.Current.CancellationToken));

@@ -32,9 +32,10 @@ internal sealed class Archive
         IdentifierSecrets secrets = new(unwrapper);
         Enrollments = new Enrollments(rows, Clinics, secrets, wrapping, Outbox, clock);
         Identifiers = new IdentifierLookup(Clinics, secrets);
-        Packs = new PackRows(rows, clock);
         Catalog = new CatalogReader(rows);
         Alerts = new AlertDesk(rows, Outbox, clock, NullLogger<AlertDesk>.Instance);
+        Quotas = new DailyQuotas(rows, Alerts, clock, NullLogger<DailyQuotas>.Instance);
+        Packs = new PackRows(rows, Quotas, clock);
         Losses = new PackLosses(rows, Catalog, Outbox, Alerts, clock, NullLogger<PackLosses>.Instance);
         CatalogWriter writer = new(rows);
         Stored = new StoredPacks(vault);
@@ -46,16 +47,17 @@ internal sealed class Archive
         PackFinish finish = new(Stored, writer, Log, Receipts, enforcement, clock);
         PackRemoval removal = new(Packs, Log, Destruction, Outbox);
         PackCompletion completion = new(Clinics, Packs, vault, finish, removal, clock);
-        Intake = new PackIntake(Clinics, wrapping, vault, Packs, Outbox, clock);
+        Intake = new PackIntake(Clinics, wrapping, vault, Packs, Quotas, Outbox, clock);
         Commit = new PackCommit(Clinics, Packs, vault, completion, Catalog, Receipts, clock);
         Reconciliation = new PackReconciliation(Packs, completion, removal, clock, NullLogger<PackReconciliation>.Instance);
         Rehydration = new Rehydration(rows, vault, Receipts, Losses, Outbox);
-        Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Losses, Outbox, clock, NullLogger<Reconciler>.Instance);
         RewrapRecords rewraps = new(vault, Stored, signer);
         PackStatements statements = new(Receipts, Stored, rewraps);
         Commits = new CommitEntries(Reader, Catalog, vault, Receipts);
         LossRebuild lossRebuild = new(rows, Reader, Catalog, Commits, Losses, Log);
         Rebuild = new CatalogRebuild(vault, writer, statements, finish, Clinics, lossRebuild, new RebuildLog(Log), NullLogger<CatalogRebuild>.Instance);
+        Strays = new StrayBlobs(vault, rows, Reader, Rebuild, Destruction, Alerts, Log, clock, NullLogger<StrayBlobs>.Instance);
+        Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Losses, Strays, Outbox, clock, NullLogger<Reconciler>.Instance);
         ContentKeys keys = new(unwrapper);
         PackRewrap rewrap = new(rows, keys, rewraps, Outbox, clock);
         Rewrap = new KeyRewrap(Clinics, secrets, wrapping, Catalog, rewrap, Outbox);
@@ -112,6 +114,10 @@ internal sealed class Archive
     public Enrollments Enrollments { get; }
 
     public IdentifierLookup Identifiers { get; }
+
+    public StrayBlobs Strays { get; }
+
+    public DailyQuotas Quotas { get; }
 
     public PackRows Packs { get; }
 

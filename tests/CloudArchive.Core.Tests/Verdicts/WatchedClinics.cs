@@ -5,6 +5,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Losses;
+using CloudArchive.Core.Packs;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Audit;
@@ -64,7 +65,9 @@ internal sealed class WatchedClinics
 
     public PackLosses Losses => new(Rows, new CatalogReader(Rows), Outbox, Alerts, Clock, NullLogger<PackLosses>.Instance);
 
-    public ClinicWatch Watch => new(Rows, Clinics, Check, Desk, Alerts, NullLogger<ClinicWatch>.Instance);
+    public ClinicWatch Watch => new(Rows, Clinics, Check, Desk, Alerts, Quotas, NullLogger<ClinicWatch>.Instance);
+
+    public DailyQuotas Quotas => new(Rows, Alerts, Clock, NullLogger<DailyQuotas>.Instance);
 
     /// <summary>A look at every clinic, one after the other.</summary>
     public async Task<WatchResult> LookAsync()

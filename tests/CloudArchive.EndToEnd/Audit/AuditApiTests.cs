@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using CloudArchive.Cli;
@@ -48,10 +49,10 @@ public sealed class AuditApiTests(AuditedArchive fixture)
         Assert.Equal(36, (await FindAsync(clinic, $"action={AuditActions.PackCommitted}")).Count);
         Assert.Equal(36, (await FindAsync(clinic, "action=data-import/")).Count);
         Assert.Empty(await FindAsync(clinic, "action=data-import"));
-        Assert.Equal(12, (await FindAsync(clinic, "actor=agent-1")).Count);
-        Assert.Equal(2, (await FindAsync(clinic, $"actor=agent-1&from={between:yyyy-MM-ddTHH:mm:ss.fffZ}")).Count);
-        Assert.Equal(10, (await FindAsync(clinic, $"actor=agent-1&to={between:yyyy-MM-ddTHH:mm:ss.fffZ}")).Count);
-        Assert.Empty(await FindAsync(clinic, "actor=agent-1&to=2020-01-01"));
+        Assert.Equal(12, (await SearchAsync(clinic, new AuditSearchRequest(Actor: "agent-1"))).Count);
+        Assert.Equal(2, (await SearchAsync(clinic, new AuditSearchRequest($"{between:yyyy-MM-ddTHH:mm:ss.fffZ}", Actor: "agent-1"))).Count);
+        Assert.Equal(10, (await SearchAsync(clinic, new AuditSearchRequest(To: $"{between:yyyy-MM-ddTHH:mm:ss.fffZ}", Actor: "agent-1"))).Count);
+        Assert.Empty(await SearchAsync(clinic, new AuditSearchRequest(To: "2020-01-01", Actor: "agent-1")));
         Assert.Empty(await FindAsync(clinic, "from=2120-01-01"));
     }
 
@@ -59,7 +60,8 @@ public sealed class AuditApiTests(AuditedArchive fixture)
     public async Task Each_read_of_entries_is_an_entry_that_says_who_and_not_what_they_typed()
     {
         AuditedClinic clinic = await fixture.SharedAsync();
-        await FindAsync(clinic, "actor=Doe^Jane");
+        await SearchAsync(clinic, new AuditSearchRequest(Actor: "Doe^Jane"));
+        Assert.Equal((HttpStatusCode.BadRequest, "request-invalid"), await AskAsync(clinic, "compliance", $"v1/clinics/{clinic.Name}/audit/entries?actor=agent-1"));
         AuditEntry read = (await FindAsync(clinic, $"action={AuditActions.AuditRead}")).Last(entry => entry.Details!["by"] == "actor");
         Assert.Equal(("compliance-1@localhost", "compliance"), (read.Actor.Id, read.Actor.Role));
         Assert.Equal("0", read.Details!["entries"]);
@@ -143,6 +145,15 @@ public sealed class AuditApiTests(AuditedArchive fixture)
 
     private static async Task<List<AuditEntry>> FindAsync(AuditedClinic clinic, string query) =>
         [.. (await clinic.GetAsync<Page<AuditEntryResponse>>("compliance", "entries?take=1000&" + query.Replace("^", "%5E"))).Items.Select(entry => JsonSerializer.Deserialize<AuditEntry>(entry.Entry, FormatJson.Options)!)];
+
+    private static async Task<List<AuditEntry>> SearchAsync(AuditedClinic clinic, AuditSearchRequest asked)
+    {
+        using HttpClient client = clinic.Client("compliance");
+        using HttpResponseMessage answer = await client.PostAsync(
+            new Uri($"v1/clinics/{clinic.Name}/audit/entries/search", UriKind.Relative), JsonContent.Create(asked with { Take = 1000 }, options: FormatJson.Options), Cancel);
+        Page<AuditEntryResponse> page = (await answer.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<Page<AuditEntryResponse>>(FormatJson.Options, Cancel))!;
+        return [.. page.Items.Select(entry => JsonSerializer.Deserialize<AuditEntry>(entry.Entry, FormatJson.Options)!)];
+    }
 
     private static async Task<(HttpStatusCode Status, string Problem)> AskAsync(AuditedClinic clinic, string who, string path)
     {

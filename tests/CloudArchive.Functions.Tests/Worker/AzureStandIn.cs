@@ -135,6 +135,7 @@ public sealed class AzureStandIn : IAsyncDisposable
         ["CloudArchive__StaffMfaContexts"] = "c1",
         ["CloudArchive__StaffTenant"] = Tenant,
         ["CloudArchive__TableEndpoint"] = $"https://{Tables}/",
+        ["CloudArchive__TrustedProxies"] = "198.51.100.0/24",
         ["CloudArchive__VaultUri"] = $"https://{Vault}/",
     };
 

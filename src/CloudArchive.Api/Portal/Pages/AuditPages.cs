@@ -19,13 +19,29 @@ internal static class AuditPages
 
     public static void Map(PortalTable table)
     {
-        table.Page("/clinics/{clinic}/audit", SearchAsync, _read);
+        table.Page("/clinics/{clinic}/audit", ListAsync, _read);
+        table.Form("/clinics/{clinic}/audit", SearchAsync, _read);
         table.Form("/clinics/{clinic}/audit/verify", VerifyAsync, _read);
     }
 
     /// <summary>Without a question the newest entries, the newest first; with one those that fit, the oldest first.</summary>
-    private static async Task<PortalPage> SearchAsync(
-        ClinicId clinic, [AsParameters] AuditQuery query, ClinicDirectory clinics, AuditReader reader, AuditSearch search, IAuditLog audit, HttpContext context, CancellationToken cancellationToken)
+    private static Task<PortalPage> ListAsync(
+        ClinicId clinic, string? from, string? to, string? action, string? after, ClinicDirectory clinics, AuditReader reader, AuditSearch search, IAuditLog audit, HttpContext context, CancellationToken cancellationToken)
+    {
+        AuditEndpoints.RefuseActorInUrl(context);
+        return FindAsync(clinic, new AuditQuery(from, to, action, null, after), clinics, reader, search, audit, context, cancellationToken);
+    }
+
+    /// <summary>In a form, because it may name a person.</summary>
+    private static Task<PortalPage> SearchAsync(
+        ClinicId clinic, ClinicDirectory clinics, AuditReader reader, AuditSearch search, IAuditLog audit, HttpContext context, CancellationToken cancellationToken)
+    {
+        AuditQuery query = new(context.Field("from"), context.Field("to"), context.Field("action"), context.Field("actor"), context.Field("after"));
+        return FindAsync(clinic, query, clinics, reader, search, audit, context, cancellationToken);
+    }
+
+    private static async Task<PortalPage> FindAsync(
+        ClinicId clinic, AuditQuery query, ClinicDirectory clinics, AuditReader reader, AuditSearch search, IAuditLog audit, HttpContext context, CancellationToken cancellationToken)
     {
         string log = (await clinics.GetAsync(clinic, cancellationToken)).Id.Value;
         AuditFilter filter = new(Day(query.From, "From", 0), Day(query.To, "To", 1), Text(query.Action, "Action"), Text(query.Actor, "Who"));

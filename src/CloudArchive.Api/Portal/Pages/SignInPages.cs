@@ -15,13 +15,14 @@ internal static class SignInPages
     private const string PlatformSignIn = "/.auth/login/aad?post_login_redirect_uri=";
     private const string PlatformSignOut = "/.auth/logout?post_logout_redirect_uri=/portal/sign-in%3Freason%3Dsigned-out";
     private static readonly EndpointPolicy _anyone = new(Roles.None, Reach.Anonymous, ArchiveRole.Recovery, AuditActions.PortalSignedIn, MostBytes: 32 * 1024);
+    private static readonly EndpointPolicy _signIn = _anyone with { Rate = Rate.Token };
     private static readonly EndpointPolicy _staff = new(Roles.Admin | Roles.Compliance, Reach.Own, ArchiveRole.Recovery, AuditActions.PortalSignedOut);
 
     public static void Map(PortalTable table)
     {
         table.Page("/sign-in", Show, _anyone);
-        table.Page("/sign-in/platform", FromPlatformAsync, _anyone)?.RequireRateLimiting(RateLimits.Token);
-        table.Form("/sign-in", SignInAsync, _anyone)?.RequireRateLimiting(RateLimits.Token);
+        table.Page("/sign-in/platform", FromPlatformAsync, _signIn);
+        table.Form("/sign-in", SignInAsync, _signIn);
         table.Form("/sign-out", SignOutAsync, _staff);
         table.Form("/stay", Stay, _staff);
     }
