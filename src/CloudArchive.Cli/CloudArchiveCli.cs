@@ -71,7 +71,7 @@ public static class CloudArchiveCli
                 AccessBlockCommand.Create(environment),
                 AccessUnblockCommand.Create(environment),
             },
-            new Command("clinic", "Clinics: is one safe, its contact, a new one.") { ClinicShowCommand.Create(environment), ClinicCreateCommand.Create(environment), ClinicContactCommand.Create(environment) },
+            new Command("clinic", "Clinics: is one safe, its contact, its quota, a new one.") { ClinicShowCommand.Create(environment), ClinicCreateCommand.Create(environment), ClinicContactCommand.Create(environment), ClinicQuotaCommand.Create(environment) },
             new Command("hold", "Legal holds: what they name is kept, whatever its date is (admin).")
             {
                 HoldSetCommand.Create(environment),

@@ -70,6 +70,9 @@ public sealed class Computers : IDisposable
 
     public Func<string, HttpStatusCode> Answer { get; set; } = static _ => HttpStatusCode.NotFound;
 
+    /// <summary>How long a quota stays used up, where the archive refuses packs for it; null: it does not.</summary>
+    public TimeSpan? QuotaLeft { get; set; }
+
     /// <summary>What the archive says of packs after an entry; null: it does not answer that.</summary>
     public Func<long, ChangesResponse?> Changes { get; set; } = static _ => new ChangesResponse([], 0, false);
 
@@ -191,6 +194,13 @@ public sealed class Computers : IDisposable
             }
 
             static HttpResponseMessage Ok<T>(T answer) => new(HttpStatusCode.OK) { Content = new ByteArrayContent(System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(answer, FormatJson.Options)) { Headers = { ContentType = new("application/json") } } };
+
+            if (computer.QuotaLeft is { } left && path.EndsWith("/packs", StringComparison.Ordinal))
+            {
+                HttpResponseMessage refused = new(HttpStatusCode.Forbidden) { Content = new StringContent("""{"type":"https://x/problems/quota-used-up","title":"The clinic's daily quota is used up","detail":"It goes on at midnight.","status":403}""", System.Text.Encoding.UTF8, "application/problem+json") };
+                refused.Headers.RetryAfter = new System.Net.Http.Headers.RetryConditionHeaderValue(left);
+                return refused;
+            }
 
             HttpStatusCode status = computer.Answer(path);
             return new HttpResponseMessage(status) { Content = new StringContent("""{"type":"https://x/problems/nothing-here","title":"x","status":404}""", System.Text.Encoding.UTF8, "application/problem+json") };

@@ -188,7 +188,7 @@ public sealed partial class StrayBlobs(
     [LoggerMessage(541, LogLevel.Error, "Pack {Pack} of clinic {Clinic} was not in the catalogue and is again, from its sidecar: somebody took its row, or the table lost it.", EventName = "StrayRecovered")]
     private static partial void LogRecovered(ILogger logger, PackId pack, ClinicId clinic);
 
-    [LoggerMessage(542, LogLevel.Error, "Pack {Pack} of clinic {Clinic} is in no row, and could not be catalogued again: {Problem}.", EventName = "StrayKept")]
+    [LoggerMessage(542, LogLevel.Error, "Pack {Pack} of clinic {Clinic} is in no row, and could not be catalogued again: {Problem}.", EventName = "StrayNotRecovered")]
     private static partial void LogNotRecovered(ILogger logger, PackId pack, ClinicId clinic, string problem);
 
     [LoggerMessage(543, LogLevel.Error, "Pack {Pack} of clinic {Clinic} is in no row and has no sidecar, and stays: it is locked, or the log has its commit.", EventName = "StrayKept")]
@@ -197,7 +197,7 @@ public sealed partial class StrayBlobs(
     [LoggerMessage(544, LogLevel.Warning, "Pack {Pack} of clinic {Clinic} was in no row and never committed; it was removed.")]
     private static partial void LogRemoved(ILogger logger, PackId pack, ClinicId clinic);
 
-    [LoggerMessage(545, LogLevel.Error, "A blob of clinic {Clinic} has a name that this service gives none.", EventName = "StrayKept")]
+    [LoggerMessage(545, LogLevel.Error, "A blob of clinic {Clinic} has a name that this service gives none.", EventName = "StrayUnknown")]
     private static partial void LogUnknown(ILogger logger, ClinicId clinic);
 
     private enum Settled

@@ -26,9 +26,13 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
     private static readonly TimeSpan s_again = TimeSpan.FromSeconds(30);
 
     /// <summary>Does it. Where it throws, the message is to come again.</summary>
-    public async Task RunAsync(string message, CancellationToken cancellationToken)
+    /// <param name="role">The host's: what it has no rights for, it does not begin.</param>
+    /// <param name="message">As it came from the queue.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <exception cref="FormatException">The message asks for nothing that this host does.</exception>
+    public async Task RunAsync(ArchiveRole role, string message, CancellationToken cancellationToken)
     {
-        (WorkMessage work, Job job) = Parse(message);
+        (WorkMessage work, Job job) = Parse(role, message);
         Row? row = await rows.FindAsync(RowTable.Work, work.Scope, JobState.Key(job.Name), cancellationToken);
         JobState state = Read(row, work);
         DateTimeOffset now = clock.GetUtcNow();
@@ -94,13 +98,13 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
     }
 
     /// <summary>A message failed too often: an alert, and the job waits for its next time. What it had done, it has done: its cursor stays.</summary>
-    public async Task GiveUpAsync(string message, CancellationToken cancellationToken)
+    public async Task GiveUpAsync(ArchiveRole role, string message, CancellationToken cancellationToken)
     {
         WorkMessage work;
         Job job;
         try
         {
-            (work, job) = Parse(message);
+            (work, job) = Parse(role, message);
         }
         catch (FormatException e)
         {
@@ -127,10 +131,14 @@ public sealed partial class JobRunner(IRowStore rows, IWorkQueue queue, AlertDes
     }
 
     /// <summary>What a message asks for; <see cref="FormatException"/> where it is none of ours. One of a time to come, by which all that is due until then would seem done, is none.</summary>
-    private (WorkMessage Work, Job Job) Parse(string message)
+    private (WorkMessage Work, Job Job) Parse(ArchiveRole role, string message)
     {
         WorkMessage work = WorkMessage.Parse(message);
-        return work.Due <= clock.GetUtcNow() + Clocks ? (work, Jobs.Find(work.Job)) : throw new FormatException("A message of the work queue is of a time to come.");
+        Job job = Jobs.Find(work.Job);
+        return work.Due > clock.GetUtcNow() + Clocks ? throw new FormatException("A message of the work queue is of a time to come.")
+            : !role.HasFlag(job.Role) ? throw new FormatException($"A message of the work queue asks {role} for {job.Name}, which {job.Role} does: this host has not the rights for it.")
+            : !job.Scopes.HasFlag(ClinicOf(work) is null ? JobScopes.Archive : JobScopes.Clinics) ? throw new FormatException($"A message of the work queue asks for {job.Name} of what it is never done for.")
+            : (work, job);
     }
 
     private static ClinicId? ClinicOf(WorkMessage work) => ClinicId.TryParse(work.Scope, null, out ClinicId clinic) ? clinic : null;

@@ -17,14 +17,14 @@ public sealed class RoleWork(AppSettings settings, JobTimer timer, JobRunner run
     public Task RunAsync(ArchiveRole role, string message, CancellationToken cancellationToken)
     {
         Require(role);
-        return runner.RunAsync(message, cancellationToken);
+        return runner.RunAsync(role, message, cancellationToken);
     }
 
     /// <summary>Gives a slice up.</summary>
     public Task GiveUpAsync(ArchiveRole role, string message, CancellationToken cancellationToken)
     {
         Require(role);
-        return runner.GiveUpAsync(message, cancellationToken);
+        return runner.GiveUpAsync(role, message, cancellationToken);
     }
 
     /// <summary>infra/functions.json switches off what is another role's; an app that runs it all the same is deployed wrong.</summary>

@@ -66,12 +66,12 @@ internal sealed partial class WorkPump(JobTimer timer, JobRunner runner, IWorkQu
         bool done = false;
         try
         {
-            await (message.Attempts > JobRunner.Attempts ? runner.GiveUpAsync(message.Text, stopping) : runner.RunAsync(message.Text, stopping));
+            await (message.Attempts > JobRunner.Attempts ? runner.GiveUpAsync(ArchiveRole.Both, message.Text, stopping) : runner.RunAsync(ArchiveRole.Both, message.Text, stopping));
             done = true;
         }
         catch (FormatException)
         {
-            await runner.GiveUpAsync(message.Text, stopping);
+            await runner.GiveUpAsync(ArchiveRole.Both, message.Text, stopping);
             done = true;
         }
         finally

@@ -6,6 +6,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace CloudArchive.Api.Tests.Portal;
 

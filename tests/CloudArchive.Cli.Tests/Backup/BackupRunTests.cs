@@ -28,6 +28,27 @@ public sealed class BackupRunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_used_quota_ends_the_run_at_once_is_told_as_what_it_is_and_leaves_the_files_pending_and_not_safe()
+    {
+        _computer.Write(Names(6));
+        _computer.QuotaLeft = TimeSpan.FromHours(5);
+        QuotaUsedUpException error = await Assert.ThrowsAsync<QuotaUsedUpException>(() => _computer.RunAsync());
+        Assert.Equal((ExitCode.Refused, "The clinic's daily quota is used up: It goes on at midnight."), Failures.Describe(error));
+
+        // At most as many requests as there are packs at once: none is tried again for hours.
+        Assert.InRange(_computer.Asked.Count(asked => asked.Path.EndsWith("/packs", StringComparison.Ordinal)), 1, 2);
+        AgentVerdict verdict = Verdict();
+        Assert.False(verdict.Safe);
+        Assert.Contains(verdict.Findings, finding => finding is { Cause: VerdictCause.QuotaUsedUp, NotSafe: false });
+        Assert.Contains(verdict.Folders[0].Findings, finding => finding.Cause == VerdictCause.FilesPending);
+        Assert.DoesNotContain(verdict.Findings, finding => finding.Cause is VerdictCause.PacksLost or VerdictCause.LogAlarm);
+
+        // When the day is over it is no reason any more.
+        _computer.Clock.Advance(TimeSpan.FromHours(6));
+        Assert.DoesNotContain(Verdict().Findings, finding => finding.Cause == VerdictCause.QuotaUsedUp);
+    }
+
+    [Fact]
     public async Task When_everything_is_archived_the_folder_is_safe_and_the_run_complete()
     {
         _computer.Write(Names(5));

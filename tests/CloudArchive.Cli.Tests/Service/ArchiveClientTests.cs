@@ -80,6 +80,44 @@ public sealed class ArchiveClientTests : IDisposable
         await Assert.ThrowsAsync<IntegrityException>(() => Client().GetPagesAsync<int>("v1/things", TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken).AsTask());
     }
 
+    [Fact]
+    public async Task A_used_quota_is_told_as_one_and_what_was_refused_for_it_is_not_asked_for_again_before_its_time()
+    {
+        int left = 7200;
+        Microsoft.Extensions.Time.Testing.FakeTimeProvider clock = new();
+        using TestCli cli = new() { Clock = clock, Answer = (request, cancellation) => _cli.Answer(request, cancellation) };
+        HttpResponseMessage Refused()
+        {
+            HttpResponseMessage answer = Json(HttpStatusCode.Forbidden, """{"type":"https://cloudarchive.example/problems/quota-used-up","title":"The clinic's daily quota is used up","detail":"It goes on at midnight."}""");
+            answer.Headers.RetryAfter = new System.Net.Http.Headers.RetryConditionHeaderValue(TimeSpan.FromSeconds(left));
+            return answer;
+        }
+
+        Answer(_ => Refused());
+        List<TimeSpan> told = [];
+        using ArchiveClient client = new(new Uri("https://archive.example"), null, cli.Environment()) { OnQuotaUsedUp = error => told.Add(error.Wait) };
+        Task<QuotaUsedUpException> AskAsync(string path) => Assert.ThrowsAsync<QuotaUsedUpException>(() => client.PostAsync<HealthResponse>(path, null, repeatable: true, TestContext.Current.CancellationToken));
+        QuotaUsedUpException error = await AskAsync("v1/packs");
+        Assert.Equal((ExitCode.Refused, TimeSpan.FromHours(2)), (error.Code, error.Wait));
+        Assert.Contains("daily quota is used up: It goes on at midnight", error.Message, StringComparison.Ordinal);
+
+        // Not before an hour is over, in which an admin may have raised it; and other things go on.
+        clock.Advance(TimeSpan.FromMinutes(59));
+        Assert.Equal(TimeSpan.FromMinutes(61), (await AskAsync("v1/packs")).Wait);
+        Assert.Single(_requests);
+        left = 3600;
+        await AskAsync("v1/other");
+        clock.Advance(TimeSpan.FromMinutes(1));
+        await AskAsync("v1/packs");
+        Assert.Equal(3, _requests.Count);
+        Assert.Equal([TimeSpan.FromHours(2), TimeSpan.FromHours(1), TimeSpan.FromHours(1)], told);
+
+        clock.Advance(TimeSpan.FromHours(1));
+        Answer(_ => Json(HttpStatusCode.OK, """{"status":"ok","version":"1"}"""));
+        await client.PostAsync<HealthResponse>("v1/packs", null, repeatable: true, TestContext.Current.CancellationToken);
+        Assert.Equal(4, _requests.Count);
+    }
+
     [Theory]
     [InlineData("<html>a captive portal</html>")]
     [InlineData("{}")]

@@ -266,7 +266,7 @@ public sealed class AlertDeliveryTests : IAsyncLifetime
         await Assert.ThrowsAsync<IOException>(() => dying.RaiseAsync(Failed with { Clinic = null, Cause = AlertCause.LogDamaged }, Timer, Cancel));
         Assert.Empty(await LogAsync(AuditEntry.SystemLog));
         _clock.Advance(TimeSpan.FromHours(1));
-        Core.Packs.Reconciler reconciler = new(_rows, null!, null!, null!, new Outbox(_rows, new AuditLog(_rows, _clock), _clock), _clock, NullLogger<Core.Packs.Reconciler>.Instance);
+        Core.Packs.Reconciler reconciler = new(_rows, null!, null!, null!, null!, new Outbox(_rows, new AuditLog(_rows, _clock), _clock), _clock, NullLogger<Core.Packs.Reconciler>.Instance);
         Assert.Equal(1, (await reconciler.RunOwnAsync(Cancel)).Entries);
         Assert.Equal(AuditActions.AlertRaised, Assert.Single(await LogAsync(AuditEntry.SystemLog)).Action);
     }

@@ -121,7 +121,8 @@ public sealed class SharedAllowancesTests
         Allowance allowance = new("Token", "address", 3);
         foreach (SharedAllowances instance in (SharedAllowances[])[one, two])
         {
-            Assert.Equal([true, true, true, false], [await TakesAsync(instance, allowance), await TakesAsync(instance, allowance), await TakesAsync(instance, allowance), await TakesAsync(instance, allowance)]);
+            bool[] taken = [await TakesAsync(instance, allowance), await TakesAsync(instance, allowance), await TakesAsync(instance, allowance), await TakesAsync(instance, allowance)];
+            Assert.Equal([true, true, true, false], taken);
         }
 
         Assert.Equal(2, rows.Asked); // once each, not with every request

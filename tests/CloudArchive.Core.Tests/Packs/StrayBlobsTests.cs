@@ -97,7 +97,8 @@ public sealed class StrayBlobsTests(SharedStorage shared)
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
         SealedPack broken = await archive.BackUpAsync(), whole = await archive.BackUpAsync(), failing = await archive.BackUpAsync();
-        archive.Vault.Flip(BlobName.Sidecar(archive.Clinic.Id, broken.Opened.Pack));
+        archive.Vault.Lose(BlobName.Sidecar(archive.Clinic.Id, broken.Opened.Pack));
+        await archive.Vault.WriteNewAsync(BlobName.Sidecar(archive.Clinic.Id, broken.Opened.Pack), "{"u8.ToArray(), "application/json", Cancel);
         await archive.Vault.WriteNewAsync(new BlobName(VaultArea.Packs, $"{archive.Clinic.Id}/notes.txt"), "x"u8.ToArray(), "text/plain", Cancel);
         foreach (SealedPack pack in (SealedPack[])[broken, whole, failing])
         {

@@ -14,12 +14,12 @@ namespace CloudArchive.Core.Tests.Retention;
 /// <summary>The whole of Core on storage in memory, at a time of the test's choice, with a clinic whose agent works as the real one does.</summary>
 internal sealed class MemoryArchive
 {
-    private MemoryArchive(SharedStorage shared, DateTimeOffset start)
+    private MemoryArchive(SharedStorage shared, DateTimeOffset start, Func<IBlobVault, IBlobVault>? wrap)
     {
         Clock = new FakeTimeProvider(start);
         Vault = new MemoryVault(Clock);
         Rows = new MemoryRowStore();
-        Core = new Archive(Rows, Vault, shared.Keys, shared.Keys, shared.Keys, Clock);
+        Core = new Archive(Rows, wrap?.Invoke(Vault) ?? Vault, shared.Keys, shared.Keys, shared.Keys, Clock);
     }
 
     public static Requester Timer { get; } = Requester.System("retention", "test");
@@ -36,9 +36,9 @@ internal sealed class MemoryArchive
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public static async Task<MemoryArchive> CreateAsync(SharedStorage shared, bool requireApproval = true, DateTimeOffset? start = null)
+    public static async Task<MemoryArchive> CreateAsync(SharedStorage shared, bool requireApproval = true, DateTimeOffset? start = null, Func<IBlobVault, IBlobVault>? wrap = null)
     {
-        MemoryArchive archive = new(shared, start ?? new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero));
+        MemoryArchive archive = new(shared, start ?? new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero), wrap);
         archive.Clinic = await TestClinic.CreateAsync(archive.Core, requireApproval);
         return archive;
     }

@@ -1,6 +1,7 @@
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Core.Tests.Support;
+using CloudArchive.Core.Work;
 using CloudArchive.Format;
 using CloudArchive.Format.Retention;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -75,6 +76,36 @@ public sealed class TieringTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task A_pack_whose_tag_storage_does_not_take_keeps_no_other_from_its_own_and_is_tried_again_with_every_run()
+    {
+        TroubledVault? storage = null;
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, wrap: vault => storage = new TroubledVault(vault));
+        SealedPack[] packs = [await archive.BackUpAsync(), await archive.BackUpAsync(), await archive.BackUpAsync()];
+        await SetAsync(archive, 2);
+        TieringRun tiering = Tiering(archive);
+        storage!.Failing.Add(BlobName.Pack(archive.Clinic.Id, packs[1].Opened.Pack));
+        Assert.Equal(2, await tiering.RunAsync(archive.Clinic.Id, 100, Cancel));
+        Assert.Equal(["2", null, "2"], packs.Select(pack => Tag(archive, pack)));
+
+        // Not due for the others, and they are left alone.
+        Assert.Equal(0, await tiering.RunAsync(archive.Clinic.Id, 100, Cancel));
+        SliceEnd end = await tiering.RunAsync(new Slice(archive.Clinic.Id.Value, archive.Clock.GetUtcNow(), 0, null, MemoryArchive.Timer), Cancel);
+        Assert.Equal((true, 1), (end.Done, end.Failed));
+        archive.Clock.Advance(TimeSpan.FromDays(1));
+        await tiering.RunAsync(archive.Clinic.Id, 100, Cancel);
+        Assert.Null(Tag(archive, packs[1]));
+
+        // Long after the pass that it failed in, whose date keeps later ones from it.
+        archive.Clock.Advance(TimeSpan.FromDays(10));
+        await tiering.RunAsync(archive.Clinic.Id, 100, Cancel);
+        storage.Failing.Clear();
+        Assert.Equal(1, await tiering.RunAsync(archive.Clinic.Id, 100, Cancel));
+        Assert.Equal("2", Tag(archive, packs[1]));
+        end = await tiering.RunAsync(new Slice(archive.Clinic.Id.Value, archive.Clock.GetUtcNow(), 1, null, MemoryArchive.Timer), Cancel);
+        Assert.Equal((true, 0), (end.Done, end.Failed));
+    }
+
+    [Fact]
     public async Task An_age_without_a_lifecycle_rule_is_refused()
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
@@ -82,7 +113,7 @@ public sealed class TieringTests(SharedStorage shared)
         Assert.Equal((Refusal.RequestInvalid, "archiveAfterYears: one of 1, 2, 3, 5."), (refused.Refusal, refused.Message));
     }
 
-    private static TieringRun Tiering(MemoryArchive archive) => new(archive.Rows, archive.Core.Clinics, archive.Core.Catalog, archive.Vault, archive.Clock, NullLogger<TieringRun>.Instance);
+    private static TieringRun Tiering(MemoryArchive archive) => new(archive.Rows, archive.Core.Clinics, archive.Core.Catalog, archive.Core.Vault, archive.Clock, NullLogger<TieringRun>.Instance);
 
     private static Task<RetentionPolicy> SetAsync(MemoryArchive archive, int? years) =>
         archive.Core.Policies.ChangeAsync(archive.Clinic.Id, RetentionPolicy.ForYears(10) with { ArchiveAfterYears = years }, Archive.Admin, Cancel);

@@ -134,6 +134,7 @@ internal sealed class MemoryVault(TimeProvider clock) : IBlobVault
         lock (_gate)
         {
             _blobs.Remove(name);
+            _snapshots.Remove(name);
         }
     }
 

@@ -327,7 +327,7 @@ public sealed class FleetTests
                     _fleet.GivenUp++;
                 }
 
-                (TimeSpan took, bool ended) = await _fleet.RunAsync(() => _runner.RunAsync(message.Text, CancellationToken.None));
+                (TimeSpan took, bool ended) = await _fleet.RunAsync(() => _runner.RunAsync(ArchiveRole.Both, message.Text, CancellationToken.None));
                 _fleet.Slices++;
                 _fleet.LongestSlice = took > _fleet.LongestSlice ? took : _fleet.LongestSlice;
                 _workers.Enqueue(worker, now + took);

@@ -79,8 +79,8 @@ public sealed class JobRunnerTests
         _work.Ends = new([SliceEnd.Finished()]);
         _work.Gate = new TaskCompletionSource();
         WorkMessage message = new(Retention.Name, Scope, Start, 0);
-        Task one = Runner().RunAsync(message.ToString(), Cancel);
-        await Runner().RunAsync(message.ToString(), Cancel);
+        Task one = Runner().RunAsync(ArchiveRole.Both, message.ToString(), Cancel);
+        await Runner().RunAsync(ArchiveRole.Both, message.ToString(), Cancel);
         Assert.Single(_work.Slices);
         Assert.Equal(1, _queue.Count); // it comes again, should the first one die
         _work.Gate.SetResult();
@@ -106,7 +106,7 @@ public sealed class JobRunnerTests
     public async Task A_slice_that_does_not_end_is_ended()
     {
         _work.Gate = new TaskCompletionSource();
-        Task run = Runner().RunAsync(new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
+        Task run = Runner().RunAsync(ArchiveRole.Both, new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
         _clock.Advance(JobRunner.Limit);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
         Row state = (await _rows.FindAsync(RowTable.Work, Scope, "job:" + Retention.Name, Cancel))!;
@@ -148,10 +148,35 @@ public sealed class JobRunnerTests
     [InlineData("""{"job":"no-such-job","scope":"smile-dental","due":"2026-01-01T00:00:00Z","number":0}""")]
     public async Task A_message_that_is_none_of_ours_is_left_out(string text)
     {
-        await Assert.ThrowsAsync<FormatException>(() => Runner().RunAsync(text, Cancel));
-        await Runner().GiveUpAsync(text, Cancel);
+        await Assert.ThrowsAsync<FormatException>(() => Runner().RunAsync(ArchiveRole.Both, text, Cancel));
+        await Runner().GiveUpAsync(ArchiveRole.Both, text, Cancel);
         Assert.Empty(_work.Slices);
         Assert.Empty(await Alerts.ListOpenAsync(AuditEntry.SystemLog, Cancel));
+    }
+
+    [Fact]
+    public async Task What_is_another_roles_or_never_done_for_such_a_scope_is_not_begun_and_leaves_no_trace()
+    {
+        foreach (Job job in Jobs.All)
+        {
+            ArchiveRole other = job.Role == ArchiveRole.Ingest ? ArchiveRole.Recovery : ArchiveRole.Ingest;
+            foreach (string scope in (string[])[Scope, AuditEntry.SystemLog])
+            {
+                string text = new WorkMessage(job.Name, scope, Start, 0).ToString();
+                FormatException refused = await Assert.ThrowsAsync<FormatException>(() => Runner().RunAsync(other, text, Cancel));
+                Assert.Contains($"asks {other} for {job.Name}", refused.Message, StringComparison.Ordinal);
+                await Runner().GiveUpAsync(other, text, Cancel);
+            }
+
+            string never = new WorkMessage(job.Name, job.Scopes.HasFlag(JobScopes.Archive) ? Scope : AuditEntry.SystemLog, Start, 0).ToString();
+            if (job.Scopes != (JobScopes.Archive | JobScopes.Clinics))
+            {
+                await Assert.ThrowsAsync<FormatException>(() => Runner().RunAsync(job.Role, never, Cancel));
+            }
+        }
+
+        Assert.Empty(_work.Slices);
+        Assert.Empty(await _rows.QueryAsync(RowTable.Work, Scope, RowRange.Prefix("job:"), 10, Cancel));
     }
 
     [Fact]
@@ -159,7 +184,7 @@ public sealed class JobRunnerTests
     {
         await _rows.SubmitAsync(RowTable.Work, Scope, [new RowWrite.Insert("job:" + Retention.Name, new Dictionary<string, object> { ["due"] = "once" })], Cancel);
         _work.Ends = new([SliceEnd.Finished()]);
-        await Runner().RunAsync(new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
+        await Runner().RunAsync(ArchiveRole.Both, new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
         Assert.Single(_work.Slices);
     }
 
@@ -167,7 +192,7 @@ public sealed class JobRunnerTests
     public async Task Of_a_clinic_that_is_not_there_nothing_is_to_be_done()
     {
         _work.Fails = new RefusedException(Refusal.ClinicUnknown, "There is no such clinic.");
-        await Runner().RunAsync(new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
+        await Runner().RunAsync(ArchiveRole.Both, new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
         Assert.True((await _rows.FindAsync(RowTable.Work, Scope, "job:" + Retention.Name, Cancel))!.Flag("done"));
     }
 
@@ -178,7 +203,7 @@ public sealed class JobRunnerTests
         JobState done = JobState.Begin(ahead) with { Done = true, LeasedUntil = Start.AddYears(1) };
         await _rows.SubmitAsync(RowTable.Work, Scope, [new RowWrite.Insert("job:" + Retention.Name, done.Values())], Cancel);
         _work.Ends = new([SliceEnd.Finished()]);
-        await Runner().RunAsync(new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
+        await Runner().RunAsync(ArchiveRole.Both, new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
         Assert.Single(_work.Slices);
     }
 
@@ -256,7 +281,7 @@ public sealed class JobRunnerTests
     {
         await _rows.SubmitAsync(RowTable.Clinics, ClinicRows.Index, [new RowWrite.Insert(Scope, new Dictionary<string, object>())], Cancel);
         _work.Ends = new([SliceEnd.More("one"), SliceEnd.Finished()]);
-        await Runner().RunAsync(new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
+        await Runner().RunAsync(ArchiveRole.Both, new WorkMessage(Retention.Name, Scope, Start, 0).ToString(), Cancel);
         MemoryWorkQueue other = new(_clock);
         await Timer(_rows, other).ResumeAsync(Cancel);
         await PumpAsync(queue: other);
@@ -287,7 +312,7 @@ public sealed class JobRunnerTests
             Assert.True(came < 1000, "It never ends.");
             try
             {
-                await (message.Attempts > JobRunner.Attempts ? Runner(rows, queue).GiveUpAsync(message.Text, Cancel) : Runner(rows, queue).RunAsync(message.Text, Cancel));
+                await (message.Attempts > JobRunner.Attempts ? Runner(rows, queue).GiveUpAsync(ArchiveRole.Both, message.Text, Cancel) : Runner(rows, queue).RunAsync(ArchiveRole.Both, message.Text, Cancel));
                 await host.DeleteAsync(message, Cancel);
             }
             catch (Exception e) when (e is Killed or InvalidDataException)
