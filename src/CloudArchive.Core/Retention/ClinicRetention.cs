@@ -58,8 +58,11 @@ public sealed partial class ClinicRetention(
         IReadOnlyList<DestructionOrder> open = await desk.OpenAsync(clinic, cancellationToken);
         HashSet<Uid> going = [.. open.Where(order => order.Status == DestructionStatus.Destroying).Select(order => order.Study)];
         HashSet<Uid> requested = [.. open.Select(order => order.Study)];
-        RetentionLine[] lines = [.. (await planner.PlanAsync(clinic, cancellationToken)).Where(line => !going.Contains(line.Study))];
-        await enforcement.RunAsync(clinic, unsettled, [.. lines.Select(line => line.Facts)], (study, error) => Fail(clinic, study, tally, error), cancellationToken);
+        IReadOnlyList<RetentionLine> all = await planner.PlanAsync(clinic, cancellationToken);
+
+        // Of studies that are being destroyed too: what storage did not let go of when its hold was cleared could else never be removed.
+        await enforcement.RunAsync(clinic, unsettled, [.. all.Select(line => line.Facts)], (study, error) => Fail(clinic, study, tally, error), cancellationToken);
+        RetentionLine[] lines = [.. all.Where(line => !going.Contains(line.Study))];
         foreach (RetentionLine line in lines.Where(line => line.Reason == RetentionReason.Unreadable))
         {
             tally.Failed++;
