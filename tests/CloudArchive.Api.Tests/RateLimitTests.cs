@@ -27,9 +27,12 @@ public sealed class RateLimitTests(SharedStorage shared)
         async Task<int> OpenAsync(ApiHost host, int agent) => (await host.PostAsync(first.Packs, tokens[agent], new OpenPackRequest(ApiAgent.NewStudy(), 1))).Status;
 
         // Three an agent, whichever instance it asks; six the clinic, whichever agent asks.
-        Assert.Equal([201, 201, 201, 429, 429], [await OpenAsync(one, 0), await OpenAsync(two, 0), await OpenAsync(one, 0), await OpenAsync(two, 0), await OpenAsync(one, 0)]);
-        Assert.Equal([201, 201, 201], [await OpenAsync(two, 1), await OpenAsync(one, 1), await OpenAsync(two, 1)]);
-        Assert.Equal([429, 429], [await OpenAsync(one, 2), await OpenAsync(two, 2)]);
+        int[] ofFirst = [await OpenAsync(one, 0), await OpenAsync(two, 0), await OpenAsync(one, 0), await OpenAsync(two, 0), await OpenAsync(one, 0)];
+        int[] ofSecond = [await OpenAsync(two, 1), await OpenAsync(one, 1), await OpenAsync(two, 1)];
+        int[] ofThird = [await OpenAsync(one, 2), await OpenAsync(two, 2)];
+        Assert.Equal([201, 201, 201, 429, 429], ofFirst);
+        Assert.Equal([201, 201, 201], ofSecond);
+        Assert.Equal([429, 429], ofThird);
         Answer refused = await two.PostAsync(first.Packs, tokens[0], new OpenPackRequest(ApiAgent.NewStudy(), 1));
         Assert.Equal((429, "too-many-requests", TimeSpan.FromSeconds(60)), (refused.Status, refused.Problem, refused.Headers.RetryAfter!.Delta));
         clock.Advance(TimeSpan.FromMinutes(1));

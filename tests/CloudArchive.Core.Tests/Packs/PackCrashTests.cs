@@ -75,7 +75,8 @@ public sealed class PackCrashTests(SharedStorage shared)
         int first = count.Calls;
         await clinic.On(Doomed(count, archive.Clock)).CommitAsync(pack);
 
-        Assert.Equal((26, 2), (first, count.Calls - first));
+        // One of them reads what the clinic used of its daily quota, which is written with the intent.
+        Assert.Equal((27, 2), (first, count.Calls - first));
     }
 
     private static async Task<SealedPack> UploadedAsync(TestClinic clinic)
