@@ -14,7 +14,7 @@ namespace CloudArchive.Core.Limits;
 public readonly record struct Allowance(string Kind, string Who, int PerMinute);
 
 /// <summary>
-/// Allowances that all instances of the service share (ADR 57). An instance takes a share of a minute's allowance from a row, under its ETag, and gives out of
+/// Allowances that all instances of the service share (ADR 58). An instance takes a share of a minute's allowance from a row, under its ETag, and gives out of
 /// that without a call; where nothing is left it asks no more until the minute is over. So never more is given out in a minute than the allowance. Somebody
 /// whose requests went to several instances may be told to wait early: by what those took and did not give out, less than a share each.
 /// </summary>
