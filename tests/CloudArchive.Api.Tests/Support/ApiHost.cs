@@ -60,7 +60,7 @@ internal sealed record ApiHostOptions
 {
     public ArchiveRole Role { get; init; } = ArchiveRole.Both;
 
-    public RequestLimits Limits { get; init; } = new(10_000, 10_000, 10_000, 10_000, 10_000, 10_000);
+    public RequestLimits Limits { get; init; } = new(10_000, 10_000, 10_000, 10_000, 10_000, 10_000, ReportsPerAgent: 10_000, UploadUrlsPerAgent: 10_000, CommitsPerAgent: 10_000);
 
     public PortalOptions Portal { get; init; } = new() { Secure = false };
 
