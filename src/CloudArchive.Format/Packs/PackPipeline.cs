@@ -12,11 +12,14 @@ namespace CloudArchive.Format.Packs;
 /// </summary>
 internal sealed class PackPipeline : IAsyncDisposable
 {
-    /// <summary>Bytes of files that are read ahead of the seal: enough for some cores. While they are filtered they take up to three times as much memory.</summary>
-    internal const long AheadLength = 16 * 1024 * 1024;
+    /// <summary>Bytes of files that are read ahead of the seal: a few pieces, so that nobody waits for the next.</summary>
+    internal const long AheadLength = 4 * 1024 * 1024;
 
     /// <summary>Bytes of the longest file that is in memory as a whole before its header is written.</summary>
-    internal const long WholeLength = AheadLength / 2;
+    internal const long WholeLength = 3 * 1024 * 1024;
+
+    // A piece that is being filtered takes five times its length in memory: as many at once as there are cores, over all packs.
+    private static readonly SemaphoreSlim s_cores = new(Environment.ProcessorCount);
 
     private readonly ZipWriter _zip;
     private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
@@ -113,7 +116,20 @@ internal sealed class PackPipeline : IAsyncDisposable
             throw;
         }
 
-        return Task.Run(() => piece.Pack(buffer, piece.Length), CancellationToken.None);
+        return PackAsync(piece, buffer);
+    }
+
+    private static async Task<PackedPiece> PackAsync(EntryPiece piece, byte[] buffer)
+    {
+        await s_cores.WaitAsync(CancellationToken.None);
+        try
+        {
+            return await Task.Run(() => piece.Pack(buffer, piece.Length), CancellationToken.None);
+        }
+        finally
+        {
+            s_cores.Release();
+        }
     }
 
     /// <summary>Waits for room. What made the writing fail is this entry's failure too: nothing will be written any more.</summary>

@@ -50,6 +50,16 @@ internal sealed class PackedPiece
 
         CryptographicOperations.ZeroMemory(source.AsSpan(0, length));
         ArrayPool<byte>.Shared.Return(source);
+        if (!isRaw)
+        {
+            // What waits for its turn takes no more room than it needs.
+            byte[] whole = record;
+            record = ArrayPool<byte>.Shared.Rent(encoded);
+            whole.AsSpan(0, encoded).CopyTo(record);
+            CryptographicOperations.ZeroMemory(whole.AsSpan(0, encoded));
+            ArrayPool<byte>.Shared.Return(whole);
+        }
+
         piece._buffers.Add((record, encoded));
         piece.Piece = new ZipPiece(record.AsMemory(0, encoded), isRaw ? piece.Deflated(record.AsSpan(0, encoded)) : null);
         return piece;

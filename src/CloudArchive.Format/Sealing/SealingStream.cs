@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 
 namespace CloudArchive.Format.Sealing;
@@ -15,6 +15,9 @@ public sealed record SealedBytes(long Length, Sha256Digest Sha256, long Plaintex
 /// </summary>
 public sealed class SealingStream : Stream
 {
+    // Of exactly a region's length: the shared pool has powers of two, and would take twice the memory. As many as were ever in use at once.
+    private static readonly ConcurrentBag<byte[]> s_regions = [];
+
     private readonly Stream _output;
     private readonly bool _leaveOpen;
     private readonly AesGcm _cipher;
@@ -32,7 +35,7 @@ public sealed class SealingStream : Stream
         _output = output;
         _leaveOpen = leaveOpen;
         _cipher = key.CreateSealingCipher();
-        _region = ArrayPool<byte>.Shared.Rent(Regions.SealedDataLength);
+        _region = s_regions.TryTake(out byte[]? used) ? used : GC.AllocateUninitializedArray<byte>(Regions.SealedDataLength);
     }
 
     /// <inheritdoc/>
@@ -143,7 +146,7 @@ public sealed class SealingStream : Stream
             // What was begun is plaintext; what lies behind it is ciphertext of an earlier region.
             CryptographicOperations.ZeroMemory(region.AsSpan(Regions.NonceLength, _filled));
             _region = null;
-            ArrayPool<byte>.Shared.Return(region);
+            s_regions.Add(region);
         }
 
         _filled = 0;

@@ -109,8 +109,8 @@ public sealed class PortalWalkTests(PortalPractice portal)
                 Assert.DoesNotContain(patient, html, StringComparison.Ordinal);
             }
 
-            string[] forms = [.. (await visitor.Page.Locator("form[method=post]").EvaluateAllAsync<string[]>("forms => forms.map(form => new URL(form.action).pathname)")).Distinct()];
-            Assert.Empty(forms.Except(["/portal/sign-out", "/portal/stay", Clinic + "/audit/verify"]));
+            string[] forms = [.. (await visitor.Page.Locator("form[method=post]").EvaluateAllAsync<string[]>("forms => forms.map(form => new URL(form.getAttribute('action'), location).pathname)")).Distinct()];
+            Assert.Empty(forms.Except(["/portal/sign-out", "/portal/stay", Clinic + "/audit", Clinic + "/audit/verify"]));
         }
 
         // What the pages do not offer is refused too.
