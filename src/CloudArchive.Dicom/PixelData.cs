@@ -15,9 +15,6 @@ public sealed record PixelDataLayout(long Offset, long Length, int Rows, int Col
 /// <summary>Finds native pixel data that is as long as its data set says; nothing else.</summary>
 public static class PixelData
 {
-    /// <summary>How much of a file's start is enough for nearly every file.</summary>
-    public const int HeadLength = 1 << 20;
-
     private const int Window = 8 << 10;
 
     /// <summary>

@@ -80,7 +80,7 @@ internal static class PixelFilterSpeed
     private static byte[][] Encode(Image image)
     {
         PixelChunks chunks = PixelFilter.Plan(image.Layout, image.Pixels.Length);
-        return [.. Enumerable.Range(0, chunks.Count).Select(i => s_record[..PixelFilter.Encode(image.Layout, i, image.Pixels.AsSpan((int)chunks[i].Offset, chunks[i].Length), s_record)])];
+        return [.. Enumerable.Range(0, chunks.Count).Select(i => s_record[..PixelFilter.Encode(image.Layout, image.Pixels.AsSpan((int)chunks[i].Offset, chunks[i].Length), s_record)])];
     }
 
     private static void Decode(Image image, byte[][] records)
@@ -88,7 +88,7 @@ internal static class PixelFilterSpeed
         PixelChunks chunks = PixelFilter.Plan(image.Layout, image.Pixels.Length);
         for (int i = 0; i < records.Length; i++)
         {
-            PixelFilter.Decode(image.Layout, i, records[i], s_chunk.AsSpan(0, chunks[i].Length));
+            PixelFilter.Decode(image.Layout, records[i], s_chunk.AsSpan(0, chunks[i].Length));
         }
     }
 

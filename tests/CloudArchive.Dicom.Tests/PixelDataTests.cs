@@ -157,7 +157,7 @@ public sealed class PixelDataTests
         Assert.InRange(seen.Count, 20, 10_000);
     }
 
-    internal static PixelDataLayout? Find(byte[] file, int head = PixelData.HeadLength) => PixelData.Find(file.AsMemory(0, Math.Min(head, file.Length)), file.Length);
+    internal static PixelDataLayout? Find(byte[] file, int head = 1 << 20) => PixelData.Find(file.AsMemory(0, Math.Min(head, file.Length)), file.Length);
 
     private static string Text(PixelDataLayout? p) =>
         p is null ? "" : $"{p.Offset} {p.Length} {p.Rows} {p.Columns} {p.SamplesPerPixel} {p.BitsAllocated} {p.PlanarConfiguration} {p.NumberOfFrames} {p.BigEndian}";
@@ -178,7 +178,7 @@ public sealed class PixelDataTests
         for (int i = 0; i < chunks.Count; i++)
         {
             byte[] record = new byte[PixelFilter.MaxEncodedLength(chunks[i].Length)];
-            filtered.Write(record.AsSpan(0, PixelFilter.Encode(layout, i, file.AsSpan((int)chunks[i].Offset, chunks[i].Length), record)));
+            filtered.Write(record.AsSpan(0, PixelFilter.Encode(layout, file.AsSpan((int)chunks[i].Offset, chunks[i].Length), record)));
         }
 
         filtered.Write(file.AsSpan((int)chunks.SuffixOffset));

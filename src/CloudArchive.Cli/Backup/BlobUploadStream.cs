@@ -4,8 +4,8 @@ using System.Text;
 namespace CloudArchive.Cli.Backup;
 
 /// <summary>
-/// What is written becomes blocks that are staged side by side. Takes synchronous writes as well: a ZIP entry's end is written so, whoever
-/// writes the rest.
+/// What is written becomes blocks that are staged side by side. Takes synchronous writes as well: a library above it may
+/// call either form.
 /// </summary>
 public sealed class BlobUploadStream : Stream
 {

@@ -267,48 +267,4 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
             null => failure.Cause.InPlainWords(),
         };
     }
-
-    /// <summary>So many bytes at once; what is larger has all of them.</summary>
-    private sealed class ByteBudget(long most)
-    {
-        private readonly Lock _gate = new();
-        private readonly Queue<(long Bytes, TaskCompletionSource Turn)> _waiting = new();
-        private readonly long _most = most;
-        private long _left = most;
-
-        public async Task TakeAsync(long bytes, CancellationToken cancellationToken)
-        {
-            TaskCompletionSource turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            lock (_gate)
-            {
-                _waiting.Enqueue((Math.Min(bytes, _most), turn));
-            }
-
-            Serve();
-            await turn.Task.WaitAsync(cancellationToken);
-        }
-
-        public void Give(long bytes)
-        {
-            lock (_gate)
-            {
-                _left += Math.Min(bytes, _most);
-            }
-
-            Serve();
-        }
-
-        private void Serve()
-        {
-            lock (_gate)
-            {
-                while (_waiting.TryPeek(out (long Bytes, TaskCompletionSource Turn) next) && next.Bytes <= _left)
-                {
-                    _waiting.Dequeue();
-                    _left -= next.Bytes;
-                    next.Turn.SetResult();
-                }
-            }
-        }
-    }
 }

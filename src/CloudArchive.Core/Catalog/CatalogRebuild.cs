@@ -140,10 +140,10 @@ public sealed partial class CatalogRebuild(
     {
         BlobName name = BlobName.Pack(sidecar.Clinic, sidecar.Pack);
         BlobState current = await vault.FindAsync(name, cancellationToken) ?? throw new BlobMissingException(name);
-        BlobState verified = await _stored.VerifyAsync(sidecar, current.VersionId, cancellationToken);
-        DateTimeOffset until = PackRetention.Until(sidecar, clinic.Retention, verified.CreatedAt);
-        until = verified.ImmutableUntil > until ? verified.ImmutableUntil.Value : until;
-        CatalogPack pack = await finish.RunAsync(sidecar, verified.VersionId, until, by, cancellationToken);
+        await _stored.VerifyAsync(sidecar, current, cancellationToken);
+        DateTimeOffset until = PackRetention.Until(sidecar, clinic.Retention, current.CreatedAt);
+        until = current.ImmutableUntil > until ? current.ImmutableUntil.Value : until;
+        CatalogPack pack = await finish.RunAsync(sidecar, current.VersionId, until, by, cancellationToken);
         await catalog.RestoreAsync(pack, sidecar, cancellationToken);
     }
 

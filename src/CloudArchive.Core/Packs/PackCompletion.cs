@@ -17,9 +17,6 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
 
     /// <summary>Completes a pack. Null where another completed it and its rows are gone: then the catalogue has it.</summary>
     /// <exception cref="RefusedException"><see cref="Refusal.PackMismatch"/>, <see cref="Refusal.PackNotUploaded"/> or <see cref="Refusal.PackNotOpen"/>.</exception>
-    public Task<CatalogPack?> RunAsync(InFlightPack recorded, Sidecar sidecar, Requester by, CancellationToken cancellationToken) => RunAsync(recorded, sidecar, by, null, cancellationToken);
-
-    /// <inheritdoc cref="RunAsync(InFlightPack, Sidecar, Requester, CancellationToken)"/>
     /// <param name="recorded">The pack.</param>
     /// <param name="sidecar">Its sidecar.</param>
     /// <param name="by">Who asked.</param>

@@ -77,7 +77,7 @@ public sealed partial class PackReconciliation(PackRows packs, PackCompletion co
             case PackState.Committing or PackState.Verified:
                 try
                 {
-                    await completion.RunAsync(pack, await packs.ReadSidecarAsync(pack, cancellationToken), agent, cancellationToken);
+                    await completion.RunAsync(pack, await packs.ReadSidecarAsync(pack, cancellationToken), agent, null, cancellationToken);
                     return PackOutcome.Completed;
                 }
                 catch (RefusedException e) when (e.Refusal is Refusal.PackMismatch or Refusal.PackNotOpen)

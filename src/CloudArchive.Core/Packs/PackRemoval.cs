@@ -1,6 +1,7 @@
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
+using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 
 namespace CloudArchive.Core.Packs;
@@ -51,6 +52,21 @@ public sealed class PackRemoval(PackRows packs, IAuditLog log, Destruction destr
         await packs.RemoveAsync(pack, cancellationToken);
     }
 
+    /// <summary>Removes a blob that no row names and that was never committed. False, and it stays, where a lock or a hold is on anything under its name.</summary>
+    public async Task<bool> TryRemoveStrayAsync(ClinicId clinic, PackId pack, Requester by, CancellationToken cancellationToken)
+    {
+        if (await destruction.IsProtectedAsync(clinic, pack, cancellationToken))
+        {
+            return false;
+        }
+
+        Dictionary<string, string> details = new() { ["fault"] = "no-row" };
+        AuditSubject subject = new(clinic.Value, Pack: pack.ToString());
+        await log.AppendAsync(new AuditEvent(clinic.Value, AuditActions.PackAbandoned, AuditOutcome.Success, by.Actor, subject, by.Origin, Details: details, Once: OnceAbandoned(pack)), cancellationToken);
+        await destruction.RemoveUncommittedAsync(clinic, pack, cancellationToken);
+        return true;
+    }
+
     /// <summary>
     /// Does what is left for a pack that was rejected or abandoned. A rejected one keeps its row, so that a repeated commit is told; the
     /// reconciler removes it later.
@@ -70,7 +86,7 @@ public sealed class PackRemoval(PackRows packs, IAuditLog log, Destruction destr
         }
 
         await destruction.RemoveUncommittedAsync(pack.Clinic, pack.Pack, cancellationToken);
-        AuditEvent entry = new(pack.Clinic.Value, AuditActions.PackAbandoned, AuditOutcome.Success, by.Actor, subject, by.Origin, Once: $"abandon:{pack.Pack}");
+        AuditEvent entry = new(pack.Clinic.Value, AuditActions.PackAbandoned, AuditOutcome.Success, by.Actor, subject, by.Origin, Once: OnceAbandoned(pack.Pack));
         try
         {
             await outbox.SubmitAsync(RowTable.Work, pack.Clinic.Value, await packs.RemovalAsync(pack, cancellationToken), entry, cancellationToken);
@@ -80,4 +96,6 @@ public sealed class PackRemoval(PackRows packs, IAuditLog log, Destruction destr
             // Another run of the reconciler removed the rows, and wrote the entry.
         }
     }
+
+    private static string OnceAbandoned(PackId pack) => $"abandon:{pack}";
 }

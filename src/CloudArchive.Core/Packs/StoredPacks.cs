@@ -7,20 +7,9 @@ namespace CloudArchive.Core.Packs;
 /// <summary>What the archive itself writes and checks in blob storage, each with its read-back.</summary>
 public sealed class StoredPacks(IBlobVault vault)
 {
-    /// <summary>
-    /// Reads a version to its end and compares it, and its metadata, with the sidecar. Returns its state.
-    /// </summary>
+    /// <summary>Reads a version to its end and compares it, and its metadata, with the sidecar.</summary>
     /// <exception cref="PackException">It is something else.</exception>
-    /// <exception cref="BlobMissingException">It is not there.</exception>
-    public async Task<BlobState> VerifyAsync(Sidecar sidecar, string versionId, CancellationToken cancellationToken)
-    {
-        BlobName name = BlobName.Pack(sidecar.Clinic, sidecar.Pack);
-        BlobState state = await vault.FindAsync(name, versionId, cancellationToken) ?? throw new BlobMissingException(name);
-        await VerifyAsync(sidecar, state, cancellationToken);
-        return state;
-    }
-
-    /// <summary>The same, of a version whose state is known.</summary>
+    /// <exception cref="BlobMissingException">It is not there any more.</exception>
     public async Task VerifyAsync(Sidecar sidecar, BlobState state, CancellationToken cancellationToken)
     {
         if (state.Length != sidecar.Length)

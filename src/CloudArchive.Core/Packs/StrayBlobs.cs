@@ -2,10 +2,8 @@ using System.Globalization;
 using CloudArchive.Core.Alerts;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Catalog;
-using CloudArchive.Core.Retention;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
-using CloudArchive.Format.Audit;
 using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Core.Packs;
@@ -23,7 +21,7 @@ public sealed record StrayResult(int Recovered, int Removed, int Kept, int Faile
 /// catalogued again as a rebuild does; what never was is removed once no upload URL for it can be good any more; what is neither, or locked, is told.
 /// </summary>
 public sealed partial class StrayBlobs(
-    IBlobVault vault, IRowStore rows, AuditReader reader, CatalogRebuild rebuild, Destruction destruction, AlertDesk alerts, IAuditLog log, TimeProvider clock, ILogger<StrayBlobs> logger)
+    IBlobVault vault, IRowStore rows, AuditReader reader, CatalogRebuild rebuild, PackRemoval removal, AlertDesk alerts, TimeProvider clock, ILogger<StrayBlobs> logger)
 {
     /// <summary>What is younger may be under way: an open pack has a day, and its last URL an hour more.</summary>
     internal static readonly TimeSpan Young = PackReconciliation.AbandonAfter + PackIntake.UploadLifetime;
@@ -167,17 +165,12 @@ public sealed partial class StrayBlobs(
         }
 
         // The log has its commit, and sidecar and receipt are gone too: a pack that somebody robbed of all that tells of it is no rubbish.
-        if (await reader.HasOnceAsync(clinic.Value, PackFinish.OnceOf(found.Pack), cancellationToken) || await destruction.IsProtectedAsync(clinic, found.Pack, cancellationToken))
+        if (await reader.HasOnceAsync(clinic.Value, PackFinish.OnceOf(found.Pack), cancellationToken) || !await removal.TryRemoveStrayAsync(clinic, found.Pack, by, cancellationToken))
         {
             LogKept(logger, found.Pack, clinic);
             return Settled.Kept;
         }
 
-        Dictionary<string, string> details = new() { ["fault"] = "no-row" };
-        AuditEvent entry = new(
-            clinic.Value, AuditActions.PackAbandoned, AuditOutcome.Success, by.Actor, new AuditSubject(clinic.Value, Pack: found.Pack.ToString()), by.Origin, Details: details, Once: $"abandon:{found.Pack}");
-        await log.AppendAsync(entry, cancellationToken);
-        await destruction.RemoveUncommittedAsync(clinic, found.Pack, cancellationToken);
         LogRemoved(logger, found.Pack, clinic);
         return Settled.Removed;
     }

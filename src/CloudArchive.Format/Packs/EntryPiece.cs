@@ -20,7 +20,7 @@ internal readonly record struct EntryPiece(int Length, Func<byte[], int, PackedP
 
         PixelChunks chunks = PixelFilter.Plan(pixels, length);
         return Cut(chunks.PrefixLength, plain)
-            .Concat(Enumerable.Range(0, chunks.Count).Select(chunk => new EntryPiece(chunks[chunk].Length, (buffer, count) => PackedPiece.Filter(pixels, chunk, buffer, count))))
+            .Concat(Enumerable.Range(0, chunks.Count).Select(chunk => new EntryPiece(chunks[chunk].Length, (buffer, count) => PackedPiece.Filter(pixels, buffer, count))))
             .Concat(Cut(chunks.SuffixLength, plain));
     }
 

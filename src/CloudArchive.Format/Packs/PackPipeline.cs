@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
-using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using System.Threading.Channels;
 
@@ -23,7 +22,7 @@ internal sealed class PackPipeline : IAsyncDisposable
 
     private readonly ZipWriter _zip;
     private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
-    private readonly Allowance _ahead = new(AheadLength);
+    private readonly ByteBudget _ahead = new(AheadLength);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _writing;
 
@@ -93,7 +92,7 @@ internal sealed class PackPipeline : IAsyncDisposable
     {
         _entries.Writer.TryComplete();
         await _stop.CancelAsync();
-        await _writing.ContinueWith(static task => task.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        await _writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (_entries.Reader.TryRead(out Entry? entry))
         {
             await entry.ReleaseAsync();
@@ -135,13 +134,9 @@ internal sealed class PackPipeline : IAsyncDisposable
     /// <summary>Waits for room. What made the writing fail is this entry's failure too: nothing will be written any more.</summary>
     private async Task TakeAheadAsync(long length, CancellationToken cancellationToken)
     {
-        Task room = _ahead.TakeAsync(length);
-        Task first = await Task.WhenAny(room, _writing).WaitAsync(cancellationToken);
-        if (first == _writing || _writing.IsCompleted)
-        {
-            await _writing;
-            throw new InvalidOperationException("The pack is complete.");
-        }
+        Task room = _ahead.TakeAsync(length, cancellationToken);
+        await Task.WhenAny(room, _writing);
+        await (_writing.IsCompleted ? _writing : room);
     }
 
     private async Task WriteAllAsync()
@@ -207,7 +202,7 @@ internal sealed class PackPipeline : IAsyncDisposable
     private void Release(PackedPiece piece)
     {
         piece.Release();
-        _ahead.Return(piece.SourceLength);
+        _ahead.Give(piece.SourceLength);
     }
 
     /// <summary>An entry, and the pieces of it that were read.</summary>
@@ -235,49 +230,12 @@ internal sealed class PackPipeline : IAsyncDisposable
         {
             while (_pieces.Reader.TryRead(out Task<PackedPiece>? piece))
             {
-                await piece.ContinueWith(static task => task.IsCompletedSuccessfully ? task.Result : null, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default)
-                    .ContinueWith(static task => task.Result?.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            }
-        }
-    }
-
-    /// <summary>Room for so many bytes, taken by one and given back by another. What is longer than all of it gets all of it.</summary>
-    private sealed class Allowance(long length)
-    {
-        private readonly Lock _gate = new();
-        private long _taken;
-        private (long Length, TaskCompletionSource Room)? _waiting;
-
-        public Task TakeAsync(long wanted)
-        {
-            lock (_gate)
-            {
-                if (HasRoom(wanted))
+                await ((Task)piece).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (piece.IsCompletedSuccessfully)
                 {
-                    _taken += wanted;
-                    return Task.CompletedTask;
-                }
-
-                TaskCompletionSource room = new(TaskCreationOptions.RunContinuationsAsynchronously);
-                _waiting = (wanted, room);
-                return room.Task;
-            }
-        }
-
-        public void Return(long given)
-        {
-            lock (_gate)
-            {
-                _taken -= given;
-                if (_waiting is { } waiting && HasRoom(waiting.Length))
-                {
-                    _taken += waiting.Length;
-                    _waiting = null;
-                    waiting.Room.SetResult();
+                    (await piece).Release();
                 }
             }
         }
-
-        private bool HasRoom(long wanted) => _taken == 0 || _taken + wanted <= length;
     }
 }

@@ -33,7 +33,7 @@ public sealed record PackSummary(long Length, Sha256Digest Sha256, long Plaintex
 public sealed class PackWriter : IAsyncDisposable
 {
     /// <summary>How much of a file's start is looked at for its pixel data.</summary>
-    public const int HeadLength = 256 * 1024;
+    private const int HeadLength = 256 * 1024;
 
     private readonly PackHeader _header;
     private readonly SealingStream _sealing;

@@ -30,7 +30,7 @@ internal sealed class PackedPiece
         return piece;
     }
 
-    /// <summary>Deflated, where that pays. Half an image's size is worth some milliseconds: it is paid for for ten years.</summary>
+    /// <summary>Deflated, where that pays, and well: what is stored is paid for for ten years.</summary>
     public static PackedPiece Deflate(byte[] source, int length)
     {
         PackedPiece piece = new(length);
@@ -40,12 +40,12 @@ internal sealed class PackedPiece
     }
 
     /// <summary>A chunk of pixel data, filtered; what comes back of it is compared before it is used. A filter must never fail a backup: where anything is wrong, the chunk goes as it is.</summary>
-    public static PackedPiece Filter(PixelLayout layout, int chunk, byte[] source, int length)
+    public static PackedPiece Filter(PixelLayout layout, byte[] source, int length)
     {
         PackedPiece piece = new(length);
         ReadOnlySpan<byte> pixels = source.AsSpan(0, length);
         byte[] record = ArrayPool<byte>.Shared.Rent(PixelFilter.MaxEncodedLength(length));
-        int encoded = TryEncode(layout, chunk, pixels, record) ?? PixelFilter.CopyRaw(pixels, record);
+        int encoded = TryEncode(layout, pixels, record) ?? PixelFilter.CopyRaw(pixels, record);
         bool isRaw = PixelFilter.IsRaw(record);
 
         CryptographicOperations.ZeroMemory(source.AsSpan(0, length));
@@ -78,18 +78,18 @@ internal sealed class PackedPiece
     }
 
     /// <summary>Null where the chunk did not come back the same, for whatever reason, or where deflate makes less of it.</summary>
-    private static int? TryEncode(PixelLayout layout, int chunk, ReadOnlySpan<byte> pixels, byte[] record)
+    private static int? TryEncode(PixelLayout layout, ReadOnlySpan<byte> pixels, byte[] record)
     {
         byte[] back = ArrayPool<byte>.Shared.Rent(pixels.Length);
         try
         {
-            int encoded = PixelFilter.Encode(layout, chunk, pixels, record);
+            int encoded = PixelFilter.Encode(layout, pixels, record);
             if (PixelFilter.IsRaw(record))
             {
                 return encoded;
             }
 
-            PixelFilter.Decode(layout, chunk, record.AsSpan(0, encoded), back.AsSpan(0, pixels.Length));
+            PixelFilter.Decode(layout, record.AsSpan(0, encoded), back.AsSpan(0, pixels.Length));
             return back.AsSpan(0, pixels.Length).SequenceEqual(pixels) && !DeflatesBetter(pixels, encoded) ? encoded : null;
         }
         catch (Exception error) when (error is not OutOfMemoryException)

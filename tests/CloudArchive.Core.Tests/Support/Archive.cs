@@ -56,7 +56,7 @@ internal sealed class Archive
         Commits = new CommitEntries(Reader, Catalog, vault, Receipts);
         LossRebuild lossRebuild = new(rows, Reader, Catalog, Commits, Losses, Log);
         Rebuild = new CatalogRebuild(vault, writer, statements, finish, Clinics, lossRebuild, new RebuildLog(Log), NullLogger<CatalogRebuild>.Instance);
-        Strays = new StrayBlobs(vault, rows, Reader, Rebuild, Destruction, Alerts, Log, clock, NullLogger<StrayBlobs>.Instance);
+        Strays = new StrayBlobs(vault, rows, Reader, Rebuild, removal, Alerts, clock, NullLogger<StrayBlobs>.Instance);
         Reconciler = new Reconciler(rows, Reconciliation, Rehydration, Losses, Strays, Outbox, clock, NullLogger<Reconciler>.Instance);
         ContentKeys keys = new(unwrapper);
         PackRewrap rewrap = new(rows, keys, rewraps, Outbox, clock);

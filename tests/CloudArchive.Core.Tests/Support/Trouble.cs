@@ -46,6 +46,24 @@ internal sealed class TroubledVault(IBlobVault inner) : VaultDecorator(inner)
         return base.SetLegalHoldAsync(name, versionId, hold, cancellationToken);
     }
 
+    public override Task LockAsync(BlobName name, string versionId, DateTimeOffset until, CancellationToken cancellationToken)
+    {
+        Check(name);
+        return base.LockAsync(name, versionId, until, cancellationToken);
+    }
+
+    public override Task DeleteAsync(BlobName name, string versionId, CancellationToken cancellationToken)
+    {
+        Check(name);
+        return base.DeleteAsync(name, versionId, cancellationToken);
+    }
+
+    public override Task DeleteSnapshotAsync(BlobName name, string snapshot, CancellationToken cancellationToken)
+    {
+        Check(name);
+        return base.DeleteSnapshotAsync(name, snapshot, cancellationToken);
+    }
+
     public override Task SetTagsAsync(BlobName name, string versionId, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken)
     {
         Check(name);

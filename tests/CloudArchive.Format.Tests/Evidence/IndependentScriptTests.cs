@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Testing;
 using CloudArchive.Testing.Evidence;
@@ -35,25 +34,8 @@ public sealed class IndependentScriptTests : IDisposable
     private async Task<(int Exit, string Output)> RunAsync(byte[] evidence)
     {
         await File.WriteAllBytesAsync(_folder["evidence.json"], evidence);
-        ProcessStartInfo start = new("python3", [Path.Combine(Repository.Root, "docs", "redraw-sample.py"), _folder["evidence.json"]]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
-        Process python;
-        try
-        {
-            python = Process.Start(start)!;
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            Assert.Skip("There is no python3 on the PATH.");
-            throw;
-        }
-
-        using (python)
-        {
-            Task<string> output = python.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-            string errors = await python.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await python.WaitForExitAsync(TestContext.Current.CancellationToken);
-            Assert.Equal("", errors);
-            return (python.ExitCode, await output);
-        }
+        (int exit, string output, string errors) = await Programs.RunAsync("python3", Path.Combine(Repository.Root, "docs", "redraw-sample.py"), _folder["evidence.json"]);
+        Assert.Equal("", errors);
+        return (exit, output);
     }
 }

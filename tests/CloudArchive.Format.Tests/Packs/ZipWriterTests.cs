@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using CloudArchive.Format.Packs;
@@ -60,12 +58,10 @@ public sealed class ZipWriterTests
         SamplePack sample = await SamplePack.CreateAsync(Files());
         await File.WriteAllBytesAsync(folder["pack.zip"], sample.Plaintext(), Cancellation);
         Directory.CreateDirectory(folder["out"]);
-        using Process process = Start(program, [.. arguments.Select(argument => argument.Replace("{zip}", folder["pack.zip"], StringComparison.Ordinal).Replace("{out}", folder["out"], StringComparison.Ordinal))]);
-        Task<string> output = process.StandardOutput.ReadToEndAsync(Cancellation);
-        string errors = await process.StandardError.ReadToEndAsync(Cancellation);
-        await process.WaitForExitAsync(Cancellation);
+        string[] given = [.. arguments.Select(argument => argument.Replace("{zip}", folder["pack.zip"], StringComparison.Ordinal).Replace("{out}", folder["out"], StringComparison.Ordinal))];
+        (int exit, string output, string errors) = await Programs.RunAsync(program, given);
 
-        Assert.True(process.ExitCode == 0, $"{program} ended with {process.ExitCode}: {await output}{errors}");
+        Assert.True(exit == 0, $"{program} ended with {exit}: {output}{errors}");
         foreach ((PackEntry file, byte[] content) in sample.Files)
         {
             byte[] read = await File.ReadAllBytesAsync(Path.Combine(folder["out"], file.Path), Cancellation);
@@ -90,18 +86,5 @@ public sealed class ZipWriterTests
             SamplePack.File("long halves", half, deflate: true),
             SamplePack.File("long stored", RandomNumberGenerator.GetBytes(Streamed), deflate: false),
         ];
-    }
-
-    private static Process Start(string program, string[] arguments)
-    {
-        try
-        {
-            return Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["LC_ALL"] = "C.UTF-8" } })!;
-        }
-        catch (Win32Exception)
-        {
-            Assert.Skip($"{program} is not installed.");
-            throw;
-        }
     }
 }

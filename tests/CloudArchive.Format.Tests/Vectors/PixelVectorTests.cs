@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using CloudArchive.Format.Packs.Pixels;
@@ -82,26 +81,9 @@ public sealed partial class PixelVectorTests : IDisposable
 
     internal static async Task<string> RunPythonAsync(string script, params string[] arguments)
     {
-        ProcessStartInfo start = new("python3", [script, .. arguments]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
-        Process python;
-        try
-        {
-            python = Process.Start(start)!;
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            Assert.Skip("There is no python3 on the PATH.");
-            throw;
-        }
-
-        using (python)
-        {
-            Task<string> output = python.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-            string errors = await python.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await python.WaitForExitAsync(TestContext.Current.CancellationToken);
-            Assert.Equal("", errors);
-            return await output;
-        }
+        (_, string output, string errors) = await Programs.RunAsync("python3", [script, .. arguments]);
+        Assert.Equal("", errors);
+        return output;
     }
 
     [GeneratedRegex("```python\r?\n(?<script>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, 1000)]

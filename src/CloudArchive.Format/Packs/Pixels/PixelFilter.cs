@@ -36,25 +36,20 @@ public static class PixelFilter
 
     /// <summary>Writes a chunk's record and returns its length.</summary>
     /// <param name="layout">One for which <see cref="CanFilter"/> holds.</param>
-    /// <param name="chunkIndex">Which chunk; chunks are alike, and no record depends on its number.</param>
     /// <param name="source">The chunk's bytes.</param>
     /// <param name="destination">At least <see cref="MaxEncodedLength"/> bytes.</param>
-    public static int Encode(PixelLayout layout, int chunkIndex, ReadOnlySpan<byte> source, Span<byte> destination)
+    public static int Encode(PixelLayout layout, ReadOnlySpan<byte> source, Span<byte> destination)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(chunkIndex);
         destination = destination[..MaxEncodedLength(source.Length)];
         int rows = RowsOf(layout, source.Length);
         PixelMode mode = Choose(layout, source, rows);
         int length = EncodeRows(layout, mode, source, rows, destination[RecordHeader..]);
-        if (length > 0)
-        {
-            destination[0] = mode.ToByte();
-        }
-        else
+        if (length == 0)
         {
             return CopyRaw(source, destination);
         }
 
+        destination[0] = mode.ToByte();
         BinaryPrimitives.WriteInt32LittleEndian(destination[1..], length);
         return RecordHeader + length;
     }
@@ -73,13 +68,11 @@ public static class PixelFilter
 
     /// <summary>Writes a chunk's bytes.</summary>
     /// <param name="layout">As it was encoded with.</param>
-    /// <param name="chunkIndex">Which chunk.</param>
     /// <param name="record">The whole record.</param>
     /// <param name="destination">As long as the chunk.</param>
     /// <exception cref="InvalidDataException">This is no record of such a chunk.</exception>
-    public static void Decode(PixelLayout layout, int chunkIndex, ReadOnlySpan<byte> record, Span<byte> destination)
+    public static void Decode(PixelLayout layout, ReadOnlySpan<byte> record, Span<byte> destination)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(chunkIndex);
         if (record.Length < RecordHeader || PayloadLength(record, destination.Length) != record.Length - RecordHeader)
         {
             throw new InvalidDataException("A chunk of pixels has another length than it says.");

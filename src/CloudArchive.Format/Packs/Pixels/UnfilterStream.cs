@@ -198,7 +198,7 @@ public sealed class UnfilterStream : Stream
 
     private void Decode(int payload, int chunk)
     {
-        PixelFilter.Decode(_layout, _index, _record.AsSpan(0, PixelFilter.RecordHeader + payload), _chunk.AsSpan(0, chunk));
+        PixelFilter.Decode(_layout, _record.AsSpan(0, PixelFilter.RecordHeader + payload), _chunk.AsSpan(0, chunk));
         _index++;
         (_at, _length) = (0, chunk);
     }

@@ -146,7 +146,7 @@ public sealed class HostilePixelTests
 
             try
             {
-                PixelFilter.Decode(layout, 0, record, chunk);
+                PixelFilter.Decode(layout, record, chunk);
             }
             catch (InvalidDataException)
             {
@@ -190,12 +190,12 @@ public sealed class HostilePixelTests
     {
         byte[] chunk = new byte[2 * 60 * 50];
         byte[] record = new byte[PixelFilter.MaxEncodedLength(chunk.Length)];
-        int length = PixelFilter.Encode(s_layout, 0, chunk, record);
+        int length = PixelFilter.Encode(s_layout, chunk, record);
 
-        Assert.Throws<InvalidDataException>(() => PixelFilter.Decode(s_layout, 0, record.AsSpan(0, length), new byte[chunk.Length - 1]));
-        Assert.Throws<InvalidDataException>(() => PixelFilter.Decode(s_layout, 0, record.AsSpan(0, length), new byte[chunk.Length + 120]));
-        Assert.Throws<InvalidDataException>(() => PixelFilter.Decode(s_layout, 0, [], chunk));
-        Assert.Throws<InvalidDataException>(() => PixelFilter.Decode(s_layout, 0, new byte[4], chunk));
+        Assert.Throws<InvalidDataException>(() => PixelFilter.Decode(s_layout, record.AsSpan(0, length), new byte[chunk.Length - 1]));
+        Assert.Throws<InvalidDataException>(() => PixelFilter.Decode(s_layout, record.AsSpan(0, length), new byte[chunk.Length + 120]));
+        Assert.Throws<InvalidDataException>(() => PixelFilter.Decode(s_layout, [], chunk));
+        Assert.Throws<InvalidDataException>(() => PixelFilter.Decode(s_layout, new byte[4], chunk));
     }
 
     private static (byte[] File, byte[] Filtered) Make(Images.Kind kind)

@@ -89,9 +89,9 @@ internal static class Filtered
             at += chunk.Length;
             byte[] record = new byte[PixelFilter.MaxEncodedLength(chunk.Length)];
             ReadOnlySpan<byte> source = file.Slice((int)chunk.Offset, chunk.Length);
-            int length = PixelFilter.Encode(layout, i, source, record);
+            int length = PixelFilter.Encode(layout, source, record);
             byte[] back = new byte[chunk.Length];
-            PixelFilter.Decode(layout, i, record.AsSpan(0, length), back);
+            PixelFilter.Decode(layout, record.AsSpan(0, length), back);
             Assert.True(source.SequenceEqual(back), $"Chunk {i} of {layout} does not come back (mode {record[0]:X2}).");
             filtered.Write(record.AsSpan(0, length));
         }

@@ -64,7 +64,7 @@ public sealed class PixelFilterTests
         PixelLayout layout = new(0, 512 * 512 * 2, 512, 512, 1, 16, 0, false);
         byte[] record = new byte[PixelFilter.MaxEncodedLength((int)layout.Length)];
 
-        Assert.InRange(PixelFilter.Encode(layout, 0, new byte[layout.Length], record), 1, (512 * 512 / 16 / 8) + 32);
+        Assert.InRange(PixelFilter.Encode(layout, new byte[layout.Length], record), 1, (512 * 512 / 16 / 8) + 32);
     }
 
     [Fact]
@@ -76,7 +76,7 @@ public sealed class PixelFilterTests
         byte[][] records = [.. Enumerable.Range(0, 2).Select(_ =>
         {
             byte[] record = new byte[PixelFilter.MaxEncodedLength(pixels.Length)];
-            return record[..PixelFilter.Encode(layout, 0, pixels, record)];
+            return record[..PixelFilter.Encode(layout, pixels, record)];
         })];
 
         Assert.Equal(records[0], records[1]);
