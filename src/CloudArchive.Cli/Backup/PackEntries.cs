@@ -10,7 +10,7 @@ public static class PackEntries
     /// <summary>Stored where the image is compressed already; else its pixels are filtered, where they can be, and the rest is deflated.</summary>
     public static PackEntry Of(PendingFile file)
     {
-        bool isCompressed = TransferSyntaxes.IsCompressed(file.Instance.TransferSyntax.Value);
+        bool isCompressed = TransferSyntaxes.IsCompressed(file.Instance.TransferSyntax?.Value ?? "");
         return new PackEntry(
             file.ManifestPath,
             new DateTimeOffset(file.ModifiedTicks, TimeSpan.Zero),

@@ -305,8 +305,8 @@ public sealed partial class AgentState
                 VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $date, $patient, $accession, $born, 1)
                 ON CONFLICT(sha256) DO UPDATE SET mine = 1 WHERE mine = 0
                 """,
-                ("$sha256", Bytes(instance.Sha256)), ("$sop", instance.SopInstance.Value), ("$class", instance.SopClass.Value), ("$series", instance.Series?.Value),
-                ("$modality", instance.Modality), ("$syntax", instance.TransferSyntax.Value), ("$length", instance.Length), ("$study", content.Study.Study.Value),
+                ("$sha256", Bytes(instance.Sha256)), ("$sop", instance.SopInstance.Value), ("$class", instance.SopClass?.Value ?? ""), ("$series", instance.Series?.Value),
+                ("$modality", instance.Modality), ("$syntax", instance.TransferSyntax?.Value ?? ""), ("$length", instance.Length), ("$study", content.Study.Study.Value),
                 ("$date", content.Study.Date), ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn)).ExecuteNonQuery();
 
             // X, Y, X at one path: what was archived before the other is archived again, or a restore, which goes by the order of packs, would bring the other.

@@ -258,10 +258,10 @@ public sealed partial class AgentState
     {
         command.Parameters["$sha256"].Value = Bytes(instance.Sha256);
         command.Parameters["$sop"].Value = instance.SopInstance.Value;
-        command.Parameters["$class"].Value = instance.SopClass.Value;
+        command.Parameters["$class"].Value = (object?)instance.SopClass?.Value ?? "";
         command.Parameters["$series"].Value = (object?)instance.Series?.Value ?? DBNull.Value;
         command.Parameters["$modality"].Value = (object?)instance.Modality ?? DBNull.Value;
-        command.Parameters["$syntax"].Value = instance.TransferSyntax.Value;
+        command.Parameters["$syntax"].Value = (object?)instance.TransferSyntax?.Value ?? "";
         command.Parameters["$length"].Value = instance.Length;
     }
 

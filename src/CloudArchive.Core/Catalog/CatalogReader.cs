@@ -283,7 +283,7 @@ public sealed class CatalogReader(IRowStore rows)
             ? [.. packed.SelectMany(CatalogRows.ReadSidecarInstances)]
             : [
                 .. (await ReadInstancesAsync(clinic, study, cancellationToken).Where(instance => instance.Pack == pack).ToListAsync(cancellationToken))
-                    .Select(i => new SidecarInstance(i.SopInstance, i.SopClass, i.Series, i.Modality, i.TransferSyntax, i.Length, i.Sha256)),
+                    .Select(i => new SidecarInstance(i.SopInstance, i.SopClass, i.Series, i.Modality, i.TransferSyntax, i.Length, i.Sha256, i.Kind)),
             ];
     }
 

@@ -159,9 +159,9 @@ internal static class CatalogRows
         Dictionary<string, object> values = new()
         {
             ["length"] = instance.Length,
-            ["sopClass"] = instance.SopClass.Value,
-            ["transferSyntax"] = instance.TransferSyntax.Value,
         };
+        Add(values, "sopClass", instance.SopClass?.Value);
+        Add(values, "transferSyntax", instance.TransferSyntax?.Value);
         Add(values, "series", instance.Series?.Value);
         Add(values, "modality", instance.Modality);
         yield return ($"{Instance}{sidecar.Study}:{instance.SopInstance}:{instance.Sha256}:{sidecar.Pack}", values);
@@ -181,7 +181,7 @@ internal static class CatalogRows
         string[] key = row.Key.Split(':');
         Uid study = Uid.Parse(key[1]);
         PackId pack = PackId.Parse(key[2]);
-        return [.. PackedInstances.Read(row).Select(i => new InstanceResponse(i.SopInstance, i.Sha256, i.Length, study, i.SopClass, i.Series, i.Modality, i.TransferSyntax, pack))];
+        return [.. PackedInstances.Read(row).Select(i => new InstanceResponse(i.SopInstance, i.Sha256, i.Length, study, i.SopClass, i.Series, i.Modality, i.TransferSyntax, pack, i.Kind))];
     }
 
     private static InstanceResponse ToInstance(Row row)

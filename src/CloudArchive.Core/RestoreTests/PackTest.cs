@@ -202,7 +202,7 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
                 }
 
                 Require("uids", header.SopInstanceUid == captured.SopInstance.Value
-                    && header.SopClassUid == captured.SopClass.Value
+                    && header.SopClassUid == captured.SopClass?.Value
                     && header.StudyInstanceUid == sidecar.Study.Value
                     && captured.Series == (Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null));
             });

@@ -135,7 +135,7 @@ public sealed partial class RestorePlanner(
         foreach ((CommittedPack pack, Sidecar sidecar) in strays)
         {
             found.AddRange(sidecar.Instances.Where(i => wanted.Contains(i.SopInstance))
-                .Select(i => new InstanceResponse(i.SopInstance, i.Sha256, i.Length, sidecar.Study, i.SopClass, i.Series, i.Modality, i.TransferSyntax, pack.Pack)));
+                .Select(i => new InstanceResponse(i.SopInstance, i.Sha256, i.Length, sidecar.Study, i.SopClass, i.Series, i.Modality, i.TransferSyntax, pack.Pack, i.Kind)));
         }
 
         HashSet<Uid> there = [.. found.Select(i => i.SopInstance)];

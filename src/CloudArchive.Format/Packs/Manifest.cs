@@ -10,12 +10,15 @@ namespace CloudArchive.Format.Packs;
 /// <param name="Format"><see cref="CurrentFormat"/>.</param>
 /// <param name="Clinic">Whose pack it is.</param>
 /// <param name="Pack">The pack: a blob under another's name is found out here.</param>
-/// <param name="Study">Its one Study Instance UID.</param>
+/// <param name="Study">The id of its one set: a Study Instance UID, or one of <see cref="Sets"/>.</param>
 /// <param name="CreatedAt">When the agent sealed it, UTC.</param>
-/// <param name="Instances">The instances, in the order of the ZIP's entries.</param>
-public sealed record Manifest(string Format, ClinicId Clinic, PackId Pack, Uid Study, DateTimeOffset CreatedAt, IReadOnlyList<ManifestInstance> Instances)
+/// <param name="Instances">The files, in the order of the ZIP's entries.</param>
+/// <param name="Set">What kind of set it is; null: a study.</param>
+/// <param name="Roots">The folders in which the files were found; files name them by their number here.</param>
+public sealed record Manifest(
+    string Format, ClinicId Clinic, PackId Pack, Uid Study, DateTimeOffset CreatedAt, IReadOnlyList<ManifestInstance> Instances, SetKind? Set = null, IReadOnlyList<ManifestRoot>? Roots = null)
 {
-    /// <summary>Version 2: an entry may be filtered.</summary>
+    /// <summary>Version 2: an entry may be filtered, and a file has a root.</summary>
     public const string CurrentFormat = "cloudarchive/manifest/2";
 
     /// <summary>Version 1: each entry is the file itself.</summary>
@@ -25,15 +28,22 @@ public sealed record Manifest(string Format, ClinicId Clinic, PackId Pack, Uid S
     public const string EntryName = "manifest.json";
 }
 
-/// <summary>One instance of a pack.</summary>
+/// <summary>A folder that a computer backs up.</summary>
+/// <param name="Computer">The computer's name, as it was enrolled.</param>
+/// <param name="Label">What people call the folder.</param>
+public sealed record ManifestRoot(string Computer, string Label);
+
+/// <summary>One file of a pack.</summary>
 /// <param name="Entry">A name for the file that every file system takes; unique in the pack, ignoring case. As a rule <paramref name="Path"/>. Its ZIP entry is <see cref="ZipEntry"/>.</param>
 /// <param name="Path">Where it was found, relative to the backed-up folder, with '/' between names.</param>
 /// <param name="ModifiedAt">The file's last write time, UTC.</param>
 /// <param name="Instance">What the sidecar says of it, word for word.</param>
 /// <param name="Captured">How it was when it was archived; null where nobody looked, as in packs of before. Readers that do not know it ignore it.</param>
 /// <param name="Filter">How the entry's bytes were made of the file's; null where they are the file's.</param>
+/// <param name="Root">Which of <see cref="Manifest.Roots"/> it was found in; null in packs of before.</param>
+/// <param name="Signature">What a plain file begins as, where that says something.</param>
 public sealed record ManifestInstance(
-    string Entry, string Path, DateTimeOffset ModifiedAt, SidecarInstance Instance, CaptureVerdict? Captured = null, EntryFilter? Filter = null)
+    string Entry, string Path, DateTimeOffset ModifiedAt, SidecarInstance Instance, CaptureVerdict? Captured = null, EntryFilter? Filter = null, int? Root = null, FileSignature? Signature = null)
 {
     /// <summary>The name of its ZIP entry: another one than the file's where what unzip gives is not the file.</summary>
     [JsonIgnore]

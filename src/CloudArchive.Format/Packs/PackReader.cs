@@ -201,6 +201,11 @@ public sealed class PackReader : IAsyncDisposable
                 throw Invalid($"differs from the ZIP in entry {i}");
             }
 
+            if (instance.Root is { } of && !(of >= 0 && of < manifest.Roots?.Count))
+            {
+                throw Invalid($"names a root that it does not have in entry {i}");
+            }
+
             if (!names.TryReserve(instance.Entry) || (instance.Filter is not null && !names.TryReserve(instance.ZipEntry)))
             {
                 throw Invalid($"has an unsafe or repeated name in entry {i}");

@@ -6,9 +6,10 @@ namespace CloudArchive.Format.Packs;
 /// <summary>What a pack is of, known before its first byte.</summary>
 /// <param name="Clinic">Whose it is.</param>
 /// <param name="Pack">Its id.</param>
-/// <param name="Study">The one study of all its instances.</param>
+/// <param name="Study">The one set of all its files.</param>
 /// <param name="CreatedAt">Now.</param>
-public sealed record PackHeader(ClinicId Clinic, PackId Pack, Uid Study, DateTimeOffset CreatedAt);
+/// <param name="Set">What kind of set; null: a study.</param>
+public sealed record PackHeader(ClinicId Clinic, PackId Pack, Uid Study, DateTimeOffset CreatedAt, SetKind? Set = null);
 
 /// <summary>A file to put into a pack.</summary>
 /// <param name="Path">Relative to the backed-up folder, with '/' between names.</param>
@@ -16,7 +17,9 @@ public sealed record PackHeader(ClinicId Clinic, PackId Pack, Uid Study, DateTim
 /// <param name="Expected">What was found when the file was scanned; its bytes must still be those.</param>
 /// <param name="Deflate">Whether to compress it: all but what is compressed already.</param>
 /// <param name="FindPixels">Finds native pixel data in the file's start, which is then filtered. It must follow from the bytes alone: a pack that is sealed again must be the same.</param>
-public sealed record PackEntry(string Path, DateTimeOffset ModifiedAt, SidecarInstance Expected, bool Deflate, Func<ReadOnlyMemory<byte>, PixelLayout?>? FindPixels = null);
+/// <param name="Root">The folder that <paramref name="Path"/> is relative to.</param>
+public sealed record PackEntry(
+    string Path, DateTimeOffset ModifiedAt, SidecarInstance Expected, bool Deflate, Func<ReadOnlyMemory<byte>, PixelLayout?>? FindPixels = null, ManifestRoot? Root = null);
 
 /// <summary>A finished pack, as its sidecar will say it.</summary>
 /// <param name="Length">Bytes of ciphertext.</param>
@@ -35,11 +38,15 @@ public sealed class PackWriter : IAsyncDisposable
     /// <summary>How much of a file's start is looked at for its pixel data.</summary>
     private const int HeadLength = 256 * 1024;
 
+    /// <summary>How much of a plain file's start says what it is.</summary>
+    private const int SignatureLength = 256;
+
     private readonly PackHeader _header;
     private readonly SealingStream _sealing;
     private readonly PackPipeline _pipeline;
     private readonly EntryNames _names = new();
     private readonly List<ManifestInstance> _instances = [];
+    private readonly List<ManifestRoot> _roots = [];
     private long _manifestLength;
     private bool _usable = true;
 
@@ -66,7 +73,9 @@ public sealed class PackWriter : IAsyncDisposable
     {
         Begin();
         using EntrySource source = new(content, entry.Expected.Length, entry.Expected.Sha256, () => new SourceChangedException(entry.Expected));
-        PixelLayout? pixels = entry.FindPixels is null ? null : entry.FindPixels(await source.PeekAsync(HeadLength, cancellationToken));
+        bool isPlain = entry.Expected.Kind is not null;
+        ReadOnlyMemory<byte> head = entry.FindPixels is not null ? await source.PeekAsync(HeadLength, cancellationToken) : isPlain ? await source.PeekAsync(SignatureLength, cancellationToken) : default;
+        PixelLayout? pixels = entry.FindPixels?.Invoke(head);
         string name = _names.Add(entry.Path);
         if (pixels is not null && !(PixelFilter.CanFilter(pixels, entry.Expected.Length) && _names.TryReserve(EntryFilter.EntryName(name))))
         {
@@ -74,7 +83,7 @@ public sealed class PackWriter : IAsyncDisposable
         }
 
         EntryFilter? filter = pixels is null ? null : new EntryFilter(PixelFilter.Name, pixels);
-        ManifestInstance instance = new(name, entry.Path, entry.ModifiedAt.ToUniversalTime(), entry.Expected, Filter: filter);
+        ManifestInstance instance = new(name, entry.Path, entry.ModifiedAt.ToUniversalTime(), entry.Expected, Filter: filter, Root: RootOf(entry), Signature: isPlain ? FileKinds.SignatureOf(head.Span, entry.Expected.Length) : null);
         _manifestLength += CanonicalJson.Serialize(captured is null ? instance : instance with { Captured = CaptureVerdict.Damaged }).Length + 1;
         if (_instances.Count == PackLimits.Instances || _manifestLength > PackLimits.ManifestLength - 1024)
         {
@@ -97,7 +106,7 @@ public sealed class PackWriter : IAsyncDisposable
             throw new InvalidOperationException("A pack holds at least one instance.");
         }
 
-        byte[] manifest = CanonicalJson.Serialize(new Manifest(Manifest.CurrentFormat, _header.Clinic, _header.Pack, _header.Study, _header.CreatedAt, _instances));
+        byte[] manifest = CanonicalJson.Serialize(new Manifest(Manifest.CurrentFormat, _header.Clinic, _header.Pack, _header.Study, _header.CreatedAt, _instances, _header.Set, _roots.Count == 0 ? null : _roots));
         using EntrySource source = new(new MemoryStream(manifest), manifest.Length, Sha256Digest.Of(manifest), () => new InvalidOperationException("The manifest changed in memory."));
         IEnumerable<EntryPiece> pieces = EntryPiece.Split(manifest.Length, deflate: true, null);
         await _pipeline.AddAsync(Manifest.EntryName, _header.CreatedAt, deflate: true, source, pieces, cancellationToken);
@@ -112,6 +121,22 @@ public sealed class PackWriter : IAsyncDisposable
     {
         await _pipeline.DisposeAsync();
         await _sealing.DisposeAsync();
+    }
+
+    private int? RootOf(PackEntry entry)
+    {
+        if (entry.Root is not { } root)
+        {
+            return null;
+        }
+
+        if (!_roots.Contains(root))
+        {
+            _roots.Add(root);
+            _manifestLength += CanonicalJson.Serialize(root).Length + 1;
+        }
+
+        return _roots.IndexOf(root);
     }
 
     private void Begin()

@@ -8,7 +8,7 @@ public static class Sidecars
 {
     /// <summary>The sidecar of a pack that was just sealed; of version 1 where the agent knows no policy.</summary>
     public static Sidecar For(PackHeader header, PackSummary summary, WrappedContentKey wrapped, WrappedContentKey escrow, SidecarRetention? retention = null) => new(
-        retention is null ? Sidecar.FormatWithoutRetention : Sidecar.CurrentFormat,
+        header.Set is not null ? Sidecar.FormatOfSets : retention is null ? Sidecar.FormatWithoutRetention : Sidecar.CurrentFormat,
         header.Clinic,
         header.Pack,
         header.Study,
@@ -20,7 +20,8 @@ public static class Sidecars
         escrow,
         summary.InstancesRoot,
         summary.Instances,
-        Retention: retention);
+        Retention: retention,
+        Set: header.Set);
 
     /// <summary>The bytes that lie at rest.</summary>
     public static byte[] Serialize(Sidecar sidecar) => CanonicalJson.Serialize(sidecar);
@@ -47,9 +48,9 @@ public static class Sidecars
     /// <exception cref="PackException"><see cref="PackFault.SidecarInvalid"/> or <see cref="PackFault.EncryptionDataInvalid"/>.</exception>
     public static void Check(Sidecar? sidecar)
     {
-        if (sidecar?.Format is not (Sidecar.CurrentFormat or Sidecar.FormatWithoutRetention))
+        if (sidecar?.Format is not (Sidecar.CurrentFormat or Sidecar.FormatWithoutRetention or Sidecar.FormatOfSets))
         {
-            throw Invalid($"is not of the format {Sidecar.CurrentFormat} or {Sidecar.FormatWithoutRetention}");
+            throw Invalid($"is not of the format {Sidecar.CurrentFormat}, {Sidecar.FormatOfSets} or {Sidecar.FormatWithoutRetention}");
         }
 
         BlobEncryption.Check(sidecar.Encryption);
@@ -59,8 +60,9 @@ public static class Sidecars
             : sidecar.Instances.Count is 0 or > PackLimits.Instances ? $"lists no instance or more than {PackLimits.Instances}"
             : sidecar.Instances.Any(i => i is null || i.Length < 0) ? "lists an instance without a valid length"
             : sidecar.StudyDate is { } date && DicomValues.ParseDate(date) is null ? "has a study date that is no yyyyMMdd"
-            : (sidecar.Retention is null) != (sidecar.Format == Sidecar.FormatWithoutRetention) ? "says until when the study is kept where its version does not, or does not where it does"
+            : (sidecar.Retention is null) != (sidecar.Format == Sidecar.FormatWithoutRetention) && sidecar.Format != Sidecar.FormatOfSets ? "says until when the study is kept where its version does not, or does not where it does"
             : sidecar.Retention is { Policy: < 1 } || (sidecar.Retention is { BornIn: { } born } && !DicomValues.IsYear(born)) ? "names no policy's version, or no year of birth"
+            : SetProblem(sidecar) is { } set ? set
             : InstancesRoot.Of(sidecar.Instances) != sidecar.InstancesRoot ? "has another root than its instances"
             : null;
         if (problem is not null)
@@ -68,6 +70,20 @@ public static class Sidecars
             throw Invalid(problem);
         }
     }
+
+    /// <summary>A study holds instances; a folder's set plain files, of which nothing is known but what their kind is; a snapshot its own parts.</summary>
+    private static string? SetProblem(Sidecar sidecar) =>
+        (sidecar.Set is null) != (sidecar.Format != Sidecar.FormatOfSets) || sidecar.Set == SetKind.Study ? "says what kind of set it is where its version does not, or does not where it does"
+        : sidecar.Set is null ? sidecar.Instances.Any(i => i is not { Kind: null, SopClass: not null, TransferSyntax: not null }) ? "lists a plain file in a study" : null
+        : sidecar.Set == SetKind.Snapshot != (sidecar.Snapshot is not null) ? "is of a snapshot and does not say which packs it needs, or is of none and does"
+        : !Sets.IsMadeUp(sidecar.Study) ? "has a study's id for another set"
+        : sidecar.StudyDate is not null || sidecar.PatientHmac is not null || sidecar.AccessionHmac is not null || sidecar.Retention is { BornIn: not null }
+            ? "says of plain files what is a study's alone"
+        : sidecar.Instances.Any(i => i.Kind is null || i.Kind == FileKind.Snapshot != (sidecar.Set == SetKind.Snapshot) || i != SidecarInstance.Plain(i.Kind.Value, i.Length, i.Sha256))
+            ? "lists an instance among plain files, or says more of a plain file than its kind"
+        : sidecar.Snapshot is { } snapshot && (snapshot.Chain.Count > Snapshots.LongestChain || snapshot.Needs.Count > Snapshots.NeedsPerPack || snapshot.Files < 0 || snapshot.Bytes < 0 || snapshot.Roots < 0)
+            ? "names more packs than a snapshot may"
+        : null;
 
     private static PackException Invalid(string problem) => new(PackFault.SidecarInvalid, $"The sidecar {problem}.");
 }

@@ -133,7 +133,8 @@ public sealed record StudyResponse(
 public sealed record StudySearchRequest(string? PatientId = null, string? Accession = null, string? From = null, string? To = null, string? After = null, int? Take = null);
 
 /// <summary>An instance in the catalogue: metadata only, which an agent may list to rebuild its state.</summary>
-public sealed record InstanceResponse(Uid SopInstance, Sha256Digest Sha256, long Length, Uid Study, Uid SopClass, Uid? Series, string? Modality, Uid TransferSyntax, PackId Pack);
+public sealed record InstanceResponse(
+    Uid SopInstance, Sha256Digest Sha256, long Length, Uid Study, Uid? SopClass, Uid? Series, string? Modality, Uid? TransferSyntax, PackId Pack, FileKind? Kind = null);
 
 /// <summary>A committed pack in the catalogue.</summary>
 public sealed record PackResponse(PackId Pack, Uid Study, long Length, Sha256Digest Sha256, string VersionId, DateTimeOffset ImmutableUntil, int Instances, DateTimeOffset CommittedAt);
