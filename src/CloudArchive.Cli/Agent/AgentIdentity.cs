@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using CloudArchive.Format;
 using CloudArchive.Format.Signing;
 
@@ -16,6 +17,7 @@ namespace CloudArchive.Cli.Agent;
 /// <param name="EnrolledAt">When.</param>
 /// <param name="KeyRenewedAt">When the agent last changed its own key.</param>
 /// <param name="KeysStatedAt">When the archive stated the keys that are pinned; null for those of the enrollment.</param>
+/// <param name="AgentName">What this computer was called when it was enrolled; null: by an agent that did not note it.</param>
 public sealed record AgentIdentity(
     Uri Service,
     ClinicId Clinic,
@@ -27,8 +29,13 @@ public sealed record AgentIdentity(
     JwkSet SigningKeys,
     DateTimeOffset EnrolledAt,
     DateTimeOffset? KeyRenewedAt = null,
-    DateTimeOffset? KeysStatedAt = null)
+    DateTimeOffset? KeysStatedAt = null,
+    string? AgentName = null)
 {
+    /// <summary>What restores call this computer.</summary>
+    [JsonIgnore]
+    public string Computer => AgentName ?? Environment.MachineName;
+
     /// <summary>The identity, or null where this computer is not enrolled.</summary>
     public static AgentIdentity? TryLoad(AgentHome home)
     {

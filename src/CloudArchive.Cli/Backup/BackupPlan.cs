@@ -7,12 +7,13 @@ namespace CloudArchive.Cli.Backup;
 /// What a pack's instances share. The study is the design's unit; patient, visit, date and year of birth are split besides, because a sidecar says them
 /// once for the whole pack and each instance must be found under its own.
 /// </summary>
-/// <param name="Study">(0020,000D).</param>
+/// <param name="Study">(0020,000D), or the id of a folder's set.</param>
 /// <param name="Patient">HMAC of Patient ID.</param>
 /// <param name="Accession">HMAC of Accession Number.</param>
 /// <param name="Date">(0008,0020).</param>
 /// <param name="BornIn">The year of (0010,0030), of the young alone: <see cref="Format.Retention.RetentionPolicy.BornIn"/>.</param>
-public sealed record StudyKey(Uid Study, Sha256Digest? Patient, Sha256Digest? Accession, string? Date, int? BornIn = null);
+/// <param name="Set">What kind of set; null: a study.</param>
+public sealed record StudyKey(Uid Study, Sha256Digest? Patient, Sha256Digest? Accession, string? Date, int? BornIn = null, SetKind? Set = null);
 
 /// <summary>A file whose bytes the archive does not hold yet.</summary>
 /// <param name="Id">Its row in the state.</param>

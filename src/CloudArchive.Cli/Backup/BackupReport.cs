@@ -1,5 +1,6 @@
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Cli.Backup;
@@ -36,7 +37,7 @@ internal static class BackupReport
         planNotListed = dryRun ? (long?)(outcome.PlannedPacks - outcome.Plan.Count) : null,
         skipped = outcome.Counts.SkippedFiles,
         skippedByReason = outcome.Counts.Skipped.ToDictionary(s => SkipReasons.Name(s.Key), s => s.Value.Files),
-        skippedFiles = Skipped(state, outcome).Take(CommonOptions.MostListed).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason), f.Detail }),
+        skippedFiles = Skipped(state, outcome).Take(CommonOptions.MostListed).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason!.Value), f.Detail }),
         skippedNotListed = CommonOptions.NotListed(outcome.Counts.SkippedFiles),
         unreadableFolders = outcome.UnreadableFolders.Take(CommonOptions.MostListed),
         unreadableNotListed = CommonOptions.NotListed(outcome.UnreadableFolders.Count),
@@ -48,6 +49,9 @@ internal static class BackupReport
         lostPacks = outcome.Sync.Lost > 0 ? (int?)outcome.Sync.Lost : null,
         destroyedPacks = outcome.Sync.Destroyed > 0 ? (int?)outcome.Sync.Destroyed : null,
         notLearned = outcome.Sync.NotLearned,
+        remarks = state.CountRemarks([.. outcome.Folders.Select(folder => folder.Id)]),
+        snapshot = outcome.Snapshot is { } taken ? new { taken.Pack, taken.TakenAt, taken.Files, taken.Changes } : null,
+        snapshotFailed = outcome.SnapshotFailed,
         alarm,
     });
 
@@ -106,6 +110,7 @@ internal static class BackupReport
         }
 
         WritePaths(output, state, outcome, verbose);
+        WriteRemarks(output, state, outcome, verbose);
         foreach (UnreadableFolder folder in outcome.UnreadableFolders.Take(verbose ? int.MaxValue : MostPaths))
         {
             output.WriteLine($"Folder cannot be listed: {Texts.Printable(folder.Path)} ({folder.Why})");
@@ -113,12 +118,22 @@ internal static class BackupReport
 
         foreach (FailedPack pack in outcome.FailedPacks.Take(verbose ? int.MaxValue : MostPaths))
         {
-            output.WriteLine($"Not uploaded: {Texts.Count(pack.Files, "instance")} of study {pack.Study}{(pack.First is { } first ? $", the first is {Texts.Printable(first)}" : "")}. {pack.Why}");
+            output.WriteLine($"Not uploaded: {Texts.Count(pack.Files, "file")} of {Sets.Describe(pack.Study)}{(pack.First is { } first ? $", the first is {Texts.Printable(first)}" : "")}. {pack.Why}");
         }
 
         if (outcome.ImpossibleTimes > 0)
         {
             output.WriteLine($"{Texts.Count(outcome.ImpossibleTimes, "file has", "files have")} a date that no calendar knows; 9999-12-31 is noted instead.");
+        }
+
+        if (outcome.Snapshot is { } snapshot)
+        {
+            output.WriteLine($"Snapshot of {Texts.Count(snapshot.Files, "file")} archived, {Texts.Count(snapshot.Changes, "line")} of it new: `cloudarchive restore --as-of` brings the folders back as they are now.");
+        }
+
+        if (outcome.SnapshotFailed is { } failed)
+        {
+            output.WriteLine($"What stands where could not be archived; the next backup tries again: {failed}");
         }
 
         WriteConclusion(output, outcome, dryRun);
@@ -165,7 +180,7 @@ internal static class BackupReport
         }
 
         output.WriteLine(outcome.Packs.Count > 0
-            ? $"Uploaded {Texts.Count(outcome.Uploaded, "instance")} in {Texts.Count(outcome.Packs.Count, "pack")}, {Texts.Size(outcome.UploadedBytes)} sealed; {Texts.Count(outcome.Packs.Count, "receipt")} verified and stored."
+            ? $"Uploaded {Texts.Count(outcome.Uploaded, "file")} in {Texts.Count(outcome.Packs.Count, "pack")}, {Texts.Size(outcome.UploadedBytes)} sealed; {Texts.Count(outcome.Packs.Count, "receipt")} verified and stored."
             : "Nothing to upload.");
     }
 
@@ -179,12 +194,12 @@ internal static class BackupReport
 
         output.WriteLine(outcome.PlannedPacks > outcome.Plan.Count
             ? $"A backup would upload {Texts.Count(outcome.PlannedPacks, "pack")}; the first {outcome.Plan.Count:N0}:"
-            : $"A backup would upload {Texts.Count(outcome.Plan.Count, "pack")} of {Texts.Count(outcome.Plan.Select(p => p.Study).Distinct().Count(), "study", "studies")}:");
+            : $"A backup would upload {Texts.Count(outcome.Plan.Count, "pack")} of {Texts.Count(outcome.Plan.Select(p => p.Study).Distinct().Count(), "study or folder", "studies and folders")}:");
         foreach (PlanLine line in outcome.Plan.Take(verbose ? int.MaxValue : MostPaths))
         {
             string versions = line.NewVersions > 0 ? $", {line.NewVersions:N0} beside an older version" : "";
             string copies = line.Copies > 0 ? $", {Texts.Count(line.Copies, "copy", "copies")} with it" : "";
-            output.WriteLine($"  study {line.Study}: {Texts.Count(line.Files, "instance")}, {Texts.Size(line.Bytes)}{versions}{copies}{Why(line.Reason)}");
+            output.WriteLine($"  {Sets.Describe(line.Study)}: {Texts.Count(line.Files, "file")}, {Texts.Size(line.Bytes)}{versions}{copies}{Why(line.Reason)}");
         }
 
         if (!verbose && outcome.Plan.Count > MostPaths)
@@ -195,8 +210,8 @@ internal static class BackupReport
 
     private static string Why(PackReason reason) => reason switch
     {
-        PackReason.TargetSize => "; full, the study goes on in another pack",
-        PackReason.InstanceLimit => "; as many instances as a pack may hold",
+        PackReason.TargetSize => "; full, the set goes on in another pack",
+        PackReason.InstanceLimit => "; as many files as a pack may hold",
         PackReason.LargeInstance => "; large, a pack of its own",
         _ => "",
     };
@@ -205,7 +220,7 @@ internal static class BackupReport
     private static void WritePaths(TextWriter output, AgentState state, BackupOutcome outcome, bool verbose)
     {
         int told = 0;
-        foreach (SkippedFile file in Skipped(state, outcome).Where(f => verbose || SkipReasons.IsGrave(f.Reason)))
+        foreach (SkippedFile file in Skipped(state, outcome).Where(f => verbose || SkipReasons.IsGrave(f.Reason!.Value)))
         {
             if (!verbose && told++ == MostPaths)
             {
@@ -213,7 +228,24 @@ internal static class BackupReport
                 break;
             }
 
-            output.WriteLine($"  {Texts.Printable(file.Path)}: {SkipReasons.Describe(file.Reason)}{(file.Detail is null ? "" : $" ({Texts.Printable(file.Detail)})")}");
+            output.WriteLine($"  {Texts.Printable(file.Path)}: {SkipReasons.Describe(file.Reason!.Value)}{(file.Detail is null ? "" : $" ({Texts.Printable(file.Detail)})")}");
+        }
+    }
+
+    /// <summary>Files that look like DICOM and cannot be filed under a study: they are archived as they are, and somebody may want to know.</summary>
+    private static void WriteRemarks(TextWriter output, AgentState state, BackupOutcome outcome, bool verbose)
+    {
+        long[] folders = [.. outcome.Folders.Select(folder => folder.Id)];
+        long remarks = state.CountRemarks(folders);
+        if (remarks == 0)
+        {
+            return;
+        }
+
+        output.WriteLine($"{Texts.Count(remarks, "file is", "files are")} archived as {(remarks == 1 ? "a plain file" : "plain files")}, with a remark{(verbose ? ":" : " (--verbose lists them).")}");
+        foreach (SkippedFile file in verbose ? state.Remarks(folders) : [])
+        {
+            output.WriteLine($"  {Texts.Printable(file.Path)}: {Texts.Printable(file.Detail!)}");
         }
     }
 

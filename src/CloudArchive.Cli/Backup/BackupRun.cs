@@ -53,12 +53,18 @@ public sealed record BackupOutcome(
     /// <summary>Files whose time is none that can be written down.</summary>
     public long ImpossibleTimes { get; init; }
 
+    /// <summary>What stands where, archived after a complete run with a change; null: none was due, or it failed.</summary>
+    public TakenSnapshot? Snapshot { get; init; }
+
+    /// <summary>Why the snapshot that was due could not be archived; the next run tries again.</summary>
+    public string? SnapshotFailed { get; init; }
+
     /// <summary>Whether the folders are other than they were in a way that a person has to look at.</summary>
     public bool NeedsLook => Folders.Any(folder => folder.HeldSince is not null || folder.IsEmptied || folder.IsMoved);
 
     /// <summary>How the command ends on this account.</summary>
     public ExitCode Code(bool dryRun) =>
-        UnreadableFolders.Count > 0 || FailedPacks.Count > 0 || NeedsLook || (dryRun ? Counts.NotBackedUp - Counts.Pending.Files : Counts.NotBackedUp) > 0 ? ExitCode.Incomplete : ExitCode.Ok;
+        UnreadableFolders.Count > 0 || FailedPacks.Count > 0 || SnapshotFailed is not null || NeedsLook || (dryRun ? Counts.NotBackedUp - Counts.Pending.Files : Counts.NotBackedUp) > 0 ? ExitCode.Incomplete : ExitCode.Ok;
 }
 
 /// <summary>
@@ -124,7 +130,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
                 folders.ToList().ForEach(folder => session.State.NoteAccepted(folder.Id, environment.Clock.GetUtcNow()));
             }
 
-            BackupOutcome outcome = Conclude(scope, Again(folders), slices, sync);
+            BackupOutcome outcome = await WithSnapshotAsync(Conclude(scope, Again(folders), slices, sync), scope, cancellationToken);
             ended = outcome.Code(options.DryRun);
             notBackedUp = outcome.Counts.NotBackedUp;
             return outcome;
@@ -264,6 +270,29 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             Checked = slices.Checked,
             ImpossibleTimes = _scan.ImpossibleTimes,
         };
+    }
+
+    /// <summary>A snapshot says what stood where when everything was archived: after part of the folders, or while something is held back, it would say less.</summary>
+    private async Task<BackupOutcome> WithSnapshotAsync(BackupOutcome outcome, BackupScope scope, CancellationToken cancellationToken)
+    {
+        bool isComplete = scope.IsWhole && !options.DryRun && outcome.FailedPacks.Count == 0 && outcome.UnreadableFolders.Count == 0 && outcome.Unsettled.Count == 0
+            && FileCounts.Sum(session.State.Count().Values).LeftBehind == 0
+            && session.State.FolderRecords().All(folder => folder is { HeldSince: null, IsEmptied: false, IsMoved: false });
+        if (!isComplete || !session.State.IsSnapshotDue)
+        {
+            return outcome;
+        }
+
+        using IProgressStep step = view.Begin("Archiving the list of what stands where", ProgressUnit.Count, null);
+        try
+        {
+            Uplink uplink = new(environment.Clock, Uplink.Parse(session.State.Get("uplink")));
+            return outcome with { Snapshot = await new SnapshotRun(session, uplink).TakeAsync(cancellationToken) };
+        }
+        catch (Exception error) when (FailedPack.IsOfOnePack(error, cancellationToken))
+        {
+            return outcome with { SnapshotFailed = Failures.Describe(error).Message };
+        }
     }
 
     private void Note(UploadedPack done)

@@ -18,7 +18,7 @@ public sealed class Exclusions
     public const string LitterRule = "files of the system (Thumbs.db, desktop.ini, .DS_Store) and of CloudArchive";
 
     private const int MaxFileBytes = 1 << 20;
-    private static readonly string[] s_litter = ["Thumbs.db", "desktop.ini", ".DS_Store", FileName];
+    private static readonly string[] s_litter = ["Thumbs.db", "desktop.ini", ".DS_Store"];
     private readonly IReadOnlyList<Rule> _rules;
 
     private Exclusions(IReadOnlyList<Rule> rules) => _rules = rules;

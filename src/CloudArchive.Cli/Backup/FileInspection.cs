@@ -11,10 +11,10 @@ namespace CloudArchive.Cli.Backup;
 /// <summary>What reading a file told.</summary>
 public abstract record Inspection
 {
-    /// <summary>An instance, whole and unchanged while it was read.</summary>
-    public sealed record Dicom(long Length, long ModifiedTicks, FileContent Content) : Inspection;
+    /// <summary>An instance or a plain file, whole and unchanged while it was read.</summary>
+    public sealed record Known(long Length, long ModifiedTicks, FileContent Content) : Inspection;
 
-    /// <summary>No instance that could be archived.</summary>
+    /// <summary>Nothing that could be archived.</summary>
     public sealed record Skip(SkipReason Reason, string? Detail) : Inspection;
 
     /// <summary>It changed while it was read; read it again later.</summary>
@@ -44,37 +44,26 @@ public static class FileInspection
     /// <summary>Reads a file.</summary>
     /// <param name="file">As the scan saw it.</param>
     /// <param name="secret">For the HMACs of identifiers; the identifiers themselves go no further.</param>
+    /// <param name="computer">This computer, for the id of a plain file's set.</param>
     /// <param name="read">Told of bytes as they are read.</param>
     /// <param name="cancellationToken">Stops reading.</param>
-    public static async Task<Inspection> ReadAsync(FileToRead file, IdentifierSecret secret, Action<long> read, CancellationToken cancellationToken)
+    public static async Task<Inspection> ReadAsync(FileToRead file, IdentifierSecret secret, string computer, Action<long> read, CancellationToken cancellationToken)
     {
         try
         {
             await using FileStream stream = Open(file.Path);
             (long length, long modified) = Stat(file.Path);
-            DicomHeader header = await DicomReader.ReadHeaderAsync(stream, cancellationToken);
-            if (header.SopClassUid == DicomdirClass) return new Inspection.Skip(SkipReason.Dicomdir, null);
-            if (!Uid.TryParse(header.StudyInstanceUid, null, out Uid study) || !Uid.TryParse(header.SopInstanceUid, null, out Uid instance) || !Uid.TryParse(header.SopClassUid, null, out Uid sopClass)
-                || !Uid.TryParse(header.TransferSyntaxUid, null, out Uid transferSyntax))
-            {
-                return header.Damage is { } damage ? new Inspection.Skip(SkipReason.Damaged, damage.ToString()) : new Inspection.Skip(SkipReason.NoIdentity, null);
-            }
-
             if (length > PackLimits.InstanceBytes) return new Inspection.Skip(SkipReason.TooLarge, null);
+            (Instance? instance, string? remark) = await ReadInstanceAsync(stream, secret, modified, cancellationToken);
+            if (instance is null && file.WasDicom) return new Inspection.Skip(SkipReason.NoLongerDicom, remark);
             stream.Position = 0;
             (long hashed, Sha256Digest sha256) = await HashAsync(stream, read, cancellationToken);
             (long lengthAfter, long modifiedAfter) = Stat(file.Path);
             if (hashed != length || length != lengthAfter || modified != modifiedAfter) return new Inspection.Changed(lengthAfter, modifiedAfter);
-
-            string? date = DicomValues.StudyDate(header.StudyDate);
-            SidecarInstance found = new(instance, sopClass, Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null, DicomValues.IsCodeString(header.Modality) ? header.Modality : null, transferSyntax, length, sha256);
-            int? bornIn = RetentionPolicy.BornIn(header.PatientBirthDate?.Decode(), date, new DateTimeOffset(modified, TimeSpan.Zero));
-            return new Inspection.Dicom(length, modified, new FileContent(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), date, bornIn)));
-        }
-        catch (DicomException error)
-        {
-            SkipReason reason = error.Fault == DicomFault.NotDicom ? SkipReason.NotDicom : SkipReason.Damaged;
-            return new Inspection.Skip(file.WasDicom ? SkipReason.NoLongerDicom : reason, error.Fault == DicomFault.NotDicom ? null : error.Message);
+            FileContent content = instance is { } known
+                ? new FileContent(known.Found with { Length = length, Sha256 = sha256 }, known.Study)
+                : new FileContent(SidecarInstance.Plain(FileKinds.Of(file.Path, isDicom: remark is not null), length, sha256), SetOf(file, secret, computer), remark);
+            return new Inspection.Known(length, modified, content);
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException && !IsListed(file.Path))
         {
@@ -84,6 +73,38 @@ public static class FileInspection
         {
             // Whatever it is, it is this file's: the others go on.
             return new Inspection.Skip(SkipReason.Unreadable, FolderScan.WithoutPath(error.Message));
+        }
+    }
+
+    /// <summary>What a plain file is grouped by: the folder that it lies in.</summary>
+    private static StudyKey SetOf(FileToRead file, IdentifierSecret secret, string computer)
+    {
+        string folder = AgentState.Below(file.Folder, Path.GetDirectoryName(file.Path)!).Replace(Path.DirectorySeparatorChar, '/');
+        return new StudyKey(Sets.FolderOf(secret, computer, file.Folder, folder), null, null, null, Set: SetKind.Folder);
+    }
+
+    /// <summary>The instance that a file holds, without its length and hash; or why it holds none though it looks like DICOM. Neither: it is something else.</summary>
+    private static async Task<(Instance? Found, string? Remark)> ReadInstanceAsync(FileStream stream, IdentifierSecret secret, long modified, CancellationToken cancellationToken)
+    {
+        try
+        {
+            DicomHeader header = await DicomReader.ReadHeaderAsync(stream, cancellationToken);
+            if (header.SopClassUid == DicomdirClass) return (null, "a DICOMDIR");
+            if (!Uid.TryParse(header.StudyInstanceUid, null, out Uid study) || !Uid.TryParse(header.SopInstanceUid, null, out Uid instance) || !Uid.TryParse(header.SopClassUid, null, out Uid sopClass)
+                || !Uid.TryParse(header.TransferSyntaxUid, null, out Uid transferSyntax))
+            {
+                return (null, header.Damage is { } damage ? $"DICOM that cannot be filed: {damage}" : "DICOM without study or instance UID");
+            }
+
+            string? date = DicomValues.StudyDate(header.StudyDate);
+            SidecarInstance found = new(
+                instance, sopClass, Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null, DicomValues.IsCodeString(header.Modality) ? header.Modality : null, transferSyntax, 0, default);
+            int? bornIn = RetentionPolicy.BornIn(header.PatientBirthDate?.Decode(), date, new DateTimeOffset(modified, TimeSpan.Zero));
+            return (new Instance(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), date, bornIn)), null);
+        }
+        catch (DicomException error)
+        {
+            return (null, error.Fault == DicomFault.NotDicom ? null : $"DICOM that cannot be read: {error.Message}");
         }
     }
 
@@ -120,6 +141,8 @@ public static class FileInspection
             ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
         }
     }
+
+    private sealed record Instance(SidecarInstance Found, StudyKey Study);
 
     /// <summary>A name that the system lists and cannot open (bytes that are no UTF-8) is there, and unreadable.</summary>
     private static bool IsListed(string path)

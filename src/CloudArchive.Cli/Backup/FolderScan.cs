@@ -248,7 +248,7 @@ public static class FolderScan
 
             // Pipes, sockets and devices have no length either; opening one would wait for ever.
             FileInfo file = (FileInfo)info;
-            return new FoundFile(path, file.Length, FileTimes.ModifiedTicks(file), file.Length == 0 ? SkipReason.Empty : null);
+            return new FoundFile(path, file.Length, FileTimes.ModifiedTicks(file), file.Length == 0 && !SpecialFiles.IsRegular(path) ? SkipReason.Special : null);
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {

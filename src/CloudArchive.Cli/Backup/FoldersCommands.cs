@@ -17,6 +17,7 @@ internal static class FoldersCommands
         Add(environment),
         Remove(environment),
         Exclude(environment),
+        Label(environment),
         Show(environment),
     };
 
@@ -35,9 +36,9 @@ internal static class FoldersCommands
             }
 
             environment.WriteTable(
-                ["Folder", "Id", "Files", "Size", "Archived", "Excluded", "Complete"],
+                ["Folder", "Label", "Id", "Files", "Size", "Archived", "Excluded", "Complete"],
                 folders.Select(folder => (IReadOnlyList<string>)[
-                    Texts.Printable(folder.Folder.Path), folder.Facts.Folder, $"{folder.Facts.Found.Files:N0}", Texts.Size(folder.Facts.Found.Bytes), $"{folder.Facts.Archived.Files:N0}",
+                    Texts.Printable(folder.Folder.Path), Texts.Printable(folder.Folder.Label), folder.Facts.Folder, $"{folder.Facts.Found.Files:N0}", Texts.Size(folder.Facts.Found.Bytes), $"{folder.Facts.Archived.Files:N0}",
                     $"{folder.Facts.Excluded.Files:N0}", folder.Folder.CompleteAt is { } at ? Texts.Ago(at, environment.Clock.GetUtcNow()) : "never"]),
                 "No folder is remembered yet: cloudarchive backup <folder>");
             return (int)ExitCode.Ok;
@@ -108,6 +109,32 @@ internal static class FoldersCommands
         return command;
     }
 
+    private static Command Label(CliEnvironment environment)
+    {
+        Argument<string> folder = new("folder") { Description = "A remembered folder" };
+        Argument<string> label = new("label") { Description = "What restores call it: X-rays, scanner" };
+        Command command = new("label", "Give a folder another label: restores of more than one folder put it below <computer>/<label>.") { folder, label };
+        command.SetAction(parsed =>
+        {
+            using OpenState open = OpenState.ToWrite(environment);
+            FolderRecord known = Known(open.State, parsed.GetValue(folder)!);
+            string to = parsed.GetValue(label)!.Trim();
+            if (to.Length is 0 or > 80 || to.IndexOfAny(['/', '\\', ':', '*', '?', '"', '<', '>', '|']) >= 0 || to.Any(char.IsControl) || to.Trim('.').Length == 0)
+            {
+                throw new UsageException("A label has 1 to 80 characters, and none of / \\ : * ? \" < > |: restores make a folder of it.");
+            }
+
+            if (!open.State.Relabel(known.Path, to))
+            {
+                throw new UsageException($"Another folder has the label {to}: cloudarchive folders list");
+            }
+
+            environment.Out.WriteLine($"{Texts.Printable(known.Path)} is called {Texts.Printable(to)} from the next backup on.");
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+
     private static Command Show(CliEnvironment environment)
     {
         Argument<string> folder = new("folder") { Description = "A remembered folder" };
@@ -153,6 +180,7 @@ internal static class FoldersCommands
     private static object Describe(FolderLook folder, IReadOnlyList<LeftOut>? leftOut = null) => new
     {
         folder.Folder.Path,
+        folder.Folder.Label,
         id = folder.Facts.Folder,
         folder.Folder.Volume,
         files = folder.Facts.Found.Files,

@@ -8,15 +8,21 @@ namespace CloudArchive.Cli.Backup;
 public static class PackEntries
 {
     /// <summary>Stored where the image is compressed already; else its pixels are filtered, where they can be, and the rest is deflated.</summary>
-    public static PackEntry Of(PendingFile file)
+    public static PackEntry Of(PendingFile file, ManifestRoot root)
     {
+        if (file.Instance.Kind is not null)
+        {
+            return new PackEntry(file.ManifestPath, new DateTimeOffset(file.ModifiedTicks, TimeSpan.Zero), file.Instance, Deflate: !FileKinds.IsCompressed(file.Path), Root: root);
+        }
+
         bool isCompressed = TransferSyntaxes.IsCompressed(file.Instance.TransferSyntax?.Value ?? "");
         return new PackEntry(
             file.ManifestPath,
             new DateTimeOffset(file.ModifiedTicks, TimeSpan.Zero),
             file.Instance,
             Deflate: !isCompressed,
-            FindPixels: isCompressed ? null : head => PixelData.Find(head, file.Length) is { } found ? Layout(found) : null);
+            FindPixels: isCompressed ? null : head => PixelData.Find(head, file.Length) is { } found ? Layout(found) : null,
+            Root: root);
     }
 
     private static PixelLayout Layout(PixelDataLayout found) =>

@@ -4,6 +4,7 @@ using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Cli.Transport;
 using CloudArchive.Dicom;
+using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
@@ -30,19 +31,10 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         List<PendingFile> files = [.. planned.Files.Select(f => f.File).Where(IsAsItWas)];
         while (files.Count > 0)
         {
-            OpenPackResponse open = await session.Client.PostAsync<OpenPackResponse>(
-                $"v1/clinics/{session.Identity.Clinic}/packs", new OpenPackRequest(planned.Study.Study, files.Sum(f => f.Length)), repeatable: true, cancellationToken);
-            await session.FollowKeysAsync("a key-encryption key", identity => IsSame(identity.WrappingKey, open.WrappingKey), cancellationToken);
-
-            // The way to the images without the service never changes, whoever asks.
-            if (!IsSame(session.Identity.EscrowKey, open.EscrowKey))
-            {
-                throw new IntegrityException("The service offers another escrow key than the one that this computer pinned when it enrolled; nothing was sealed with it. Tell your archive's operator.");
-            }
-
+            OpenPackResponse open = await OpenAsync(session, planned.Study.Study, files.Sum(f => f.Length), cancellationToken);
             using ContentKey key = ContentKey.Create();
             UploadPlan plan = new(
-                new PackHeader(session.Identity.Clinic, open.Pack, planned.Study.Study, session.Network.Clock.GetUtcNow()),
+                new PackHeader(session.Identity.Clinic, open.Pack, planned.Study.Study, session.Network.Clock.GetUtcNow(), planned.Study.Set),
                 planned.Study,
                 KeyWrapping.Wrap(key, open.WrappingKey),
                 KeyWrapping.Wrap(key, open.EscrowKey),
@@ -61,6 +53,40 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
 
         return null;
     }
+
+    /// <summary>Asks for a new pack, and checks that it is to be sealed with the pinned keys.</summary>
+    public static async Task<OpenPackResponse> OpenAsync(AgentSession session, Uid set, long bytes, CancellationToken cancellationToken)
+    {
+        OpenPackResponse open = await session.Client.PostAsync<OpenPackResponse>(
+            $"v1/clinics/{session.Identity.Clinic}/packs", new OpenPackRequest(set, bytes), repeatable: true, cancellationToken);
+        await session.FollowKeysAsync("a key-encryption key", identity => IsSame(identity.WrappingKey, open.WrappingKey), cancellationToken);
+
+        // The way to the images without the service never changes, whoever asks.
+        return IsSame(session.Identity.EscrowKey, open.EscrowKey)
+            ? open
+            : throw new IntegrityException("The service offers another escrow key than the one that this computer pinned when it enrolled; nothing was sealed with it. Tell your archive's operator.");
+    }
+
+    /// <summary>Another URL for a pack that is open.</summary>
+    /// <exception cref="UploadLostException">The service no longer takes it.</exception>
+    public static async Task<UploadUrlResponse> RenewAsync(AgentSession session, PackId pack, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await session.Client.PostAsync<UploadUrlResponse>($"v1/clinics/{session.Identity.Clinic}/packs/{pack}/upload-url", null, repeatable: true, cancellationToken);
+        }
+        catch (ServiceRefusedException refused) when (refused.Problem is "pack-unknown" or "pack-not-open" or "pack-of-another-agent" || refused.Status is 404 or 410)
+        {
+            throw new UploadLostException("the service no longer takes it", refused); // it clears what was not committed within a day
+        }
+    }
+
+    /// <summary>What goes with a pack's blob: its own keys, wrapped.</summary>
+    public static IReadOnlyDictionary<string, string> MetadataOf(Sidecar sidecar) => new Dictionary<string, string>
+    {
+        [BlobEncryption.MetadataName] = BlobEncryption.ToMetadata(sidecar.Encryption),
+        [BlobEncryption.EscrowMetadataName] = BlobEncryption.ToMetadata(BlobEncryption.For(sidecar.Escrow)),
+    };
 
     /// <summary>Goes on with a pack that an earlier run began: seals it again, and sends what storage does not have. Null where it cannot be: it is planned anew.</summary>
     public async Task<UploadedPack?> ResumeAsync(UploadPlan plan, IReadOnlyList<PendingFile> files, CancellationToken cancellationToken)
@@ -140,7 +166,7 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
     {
         try
         {
-            using BlobUpload blob = new(session.Network, uplink, url, cancellation => RenewAsync(plan.Header, cancellation));
+            using BlobUpload blob = new(session.Network, uplink, url, cancellation => RenewAsync(session, plan.Header.Pack, cancellation));
             if (await SealAndSendAsync(plan, key, journal, blob, files, cancellationToken) is not { } sidecar)
             {
                 return null;
@@ -160,18 +186,6 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         }
     }
 
-    private async Task<UploadUrlResponse> RenewAsync(PackHeader header, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await session.Client.PostAsync<UploadUrlResponse>($"v1/clinics/{header.Clinic}/packs/{header.Pack}/upload-url", null, repeatable: true, cancellationToken);
-        }
-        catch (ServiceRefusedException refused) when (refused.Problem is "pack-unknown" or "pack-not-open" or "pack-of-another-agent" || refused.Status is 404 or 410)
-        {
-            throw new UploadLostException("the service no longer takes it", refused); // it clears what was not committed within a day
-        }
-    }
-
     private async Task<Sidecar?> SealAndSendAsync(UploadPlan plan, ContentKey key, UploadJournal journal, BlobUpload blob, IReadOnlyList<PendingFile> files, CancellationToken cancellationToken)
     {
         await using BlobUploadStream stream = new(blob, buffers, _ => uplink.BlockLength(plan.Bytes), journal, cancellationToken);
@@ -188,13 +202,7 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
 
         // Noted before the blob is: were it the other way round, a crash in between would upload the pack a second time.
         session.State.NoteUploaded(sidecar, session.Network.Clock.GetUtcNow());
-        await stream.CommitAsync(
-            new Dictionary<string, string>
-            {
-                [BlobEncryption.MetadataName] = BlobEncryption.ToMetadata(sidecar.Encryption),
-                [BlobEncryption.EscrowMetadataName] = BlobEncryption.ToMetadata(BlobEncryption.For(plan.Escrow)),
-            },
-            cancellationToken);
+        await stream.CommitAsync(MetadataOf(sidecar), cancellationToken);
         return sidecar;
     }
 
@@ -228,10 +236,17 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         return empty ? null : await writer.CompleteAsync(cancellationToken);
     }
 
-    private static async Task AddAsync(PackWriter writer, PendingFile file, Stream source, CancellationToken cancellationToken)
+    private async Task AddAsync(PackWriter writer, PendingFile file, Stream source, CancellationToken cancellationToken)
     {
+        ManifestRoot root = new(session.Identity.Computer, session.State.FindFolder(file.Folder)?.Label ?? "");
+        if (file.Instance.Kind is not null)
+        {
+            await writer.AddAsync(PackEntries.Of(file, root), source, cancellationToken);
+            return;
+        }
+
         await using CapturedStream captured = new(source);
-        await writer.AddAsync(PackEntries.Of(file), captured, captured.VerdictAsync, cancellationToken);
+        await writer.AddAsync(PackEntries.Of(file, root), captured, captured.VerdictAsync, cancellationToken);
     }
 
     /// <summary>Whether size and time are those of when the file was read: cheap, and spares a pack that would have to be given up.</summary>

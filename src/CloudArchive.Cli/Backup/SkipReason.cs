@@ -3,28 +3,16 @@ namespace CloudArchive.Cli.Backup;
 /// <summary>Why a file is not in the archive. Names are kept in the state and in JSON.</summary>
 public enum SkipReason
 {
-    /// <summary>Something else than DICOM.</summary>
-    NotDicom,
-
-    /// <summary>A DICOMDIR: an index of files, which a viewer makes anew; the files that it lists are backed up.</summary>
-    Dicomdir,
-
-    /// <summary>No bytes, or no file that could be read: a pipe, a socket, a device.</summary>
-    Empty,
+    /// <summary>No file that could be read: a pipe, a socket, a device.</summary>
+    Special,
 
     /// <summary>A link. What it points to is backed up where it lies, if it lies in a folder that is backed up.</summary>
     Link,
 
-    /// <summary>DICOM without Study or SOP Instance UID: nothing to file it under.</summary>
-    NoIdentity,
-
-    /// <summary>It begins as DICOM and cannot be read before its UIDs are known.</summary>
-    Damaged,
-
     /// <summary>Larger than a pack may be.</summary>
     TooLarge,
 
-    /// <summary>It was DICOM when it was backed up and is no longer: damaged, encrypted or replaced.</summary>
+    /// <summary>It was DICOM when it was backed up and is no longer: damaged, encrypted or replaced. A person has to look before the archive takes it for a plain file.</summary>
     NoLongerDicom,
 
     /// <summary>The system does not let it be read: rights, a lock, a broken disk.</summary>
@@ -49,12 +37,8 @@ public static class SkipReasons
     /// <summary>The reason's name in the state and in JSON.</summary>
     public static string Name(SkipReason reason) => reason switch
     {
-        SkipReason.NotDicom => "not-dicom",
-        SkipReason.Dicomdir => "dicomdir",
-        SkipReason.Empty => "empty",
+        SkipReason.Special => "special",
         SkipReason.Link => "link",
-        SkipReason.NoIdentity => "no-identity",
-        SkipReason.Damaged => "damaged",
         SkipReason.TooLarge => "too-large",
         SkipReason.NoLongerDicom => "no-longer-dicom",
         SkipReason.Unreadable => "unreadable",
@@ -69,16 +53,12 @@ public static class SkipReasons
     /// <summary>What people are told, after a number of files.</summary>
     public static string Describe(SkipReason reason) => reason switch
     {
-        SkipReason.NotDicom => "not DICOM",
-        SkipReason.Dicomdir => "DICOMDIR (an index; the files it lists are backed up)",
-        SkipReason.Empty => "empty",
+        SkipReason.Special => "no file but a pipe, a socket or a device",
         SkipReason.Link => "link, not followed; what it leads to is backed up where it lies",
         SkipReason.LinkNotCovered => "link to a place that no backed-up folder covers",
         SkipReason.ChangedWithoutNewTime => "changed without a new time: bit rot, or somebody who hides it",
-        SkipReason.NoIdentity => "DICOM without study or instance UID",
-        SkipReason.Damaged => "damaged DICOM: its UIDs cannot be read",
         SkipReason.TooLarge => "larger than the archive takes (16 GiB)",
-        SkipReason.NoLongerDicom => "was DICOM when it was backed up and is no longer",
+        SkipReason.NoLongerDicom => "was DICOM when it was backed up and is no longer; look at it, then `backup --accept-changes` archives it as it is",
         SkipReason.Unreadable => "cannot be read",
         _ => "kept changing while it was read",
     };
@@ -87,14 +67,13 @@ public static class SkipReasons
     public static bool IsPassing(SkipReason reason) => reason is SkipReason.Unreadable or SkipReason.Changing;
 
     /// <summary>Whether someone should look at the file: it may be an image that the archive does not have, or a sign of harm.</summary>
-    public static bool IsGrave(SkipReason reason) => !IsNothing(reason) && reason is not (SkipReason.NotDicom or SkipReason.Dicomdir);
+    public static bool IsGrave(SkipReason reason) => !IsNothing(reason);
 
     /// <summary>Whether there is nothing to archive: no bytes, or what lies elsewhere and is backed up there.</summary>
-    public static bool IsNothing(SkipReason reason) => reason is SkipReason.Link or SkipReason.Empty;
+    public static bool IsNothing(SkipReason reason) => reason is SkipReason.Link or SkipReason.Special;
 
     /// <summary>Whether this version does not archive such a file, whatever is done.</summary>
-    public static bool IsNotArchived(SkipReason reason) => reason is
-        SkipReason.NotDicom or SkipReason.Dicomdir or SkipReason.NoIdentity or SkipReason.Damaged or SkipReason.TooLarge or SkipReason.NoLongerDicom;
+    public static bool IsNotArchived(SkipReason reason) => reason is SkipReason.TooLarge or SkipReason.NoLongerDicom;
 
     /// <summary>Whether the scan alone decides it, without reading.</summary>
     public static bool IsOfName(SkipReason reason) => IsNothing(reason) || reason == SkipReason.LinkNotCovered;

@@ -260,6 +260,7 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
                 Inspection inspection = await FileInspection.ReadAsync(
                     file,
                     session.Secret,
+                    session.Identity.Computer,
                     count =>
                     {
                         told += count;
@@ -283,8 +284,8 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
         (FileToRead file, Inspection inspection, DateTimeOffset began) = read;
         switch (inspection)
         {
-            case Inspection.Dicom dicom:
-                ReadResult result = State.NoteContent(file.Id, dicom.Length, dicom.ModifiedTicks, dicom.Content, began);
+            case Inspection.Known known:
+                ReadResult result = State.NoteContent(file.Id, known.Length, known.ModifiedTicks, known.Content, began);
                 Interlocked.Increment(ref file.IsCheck ? ref _checked : ref _read);
                 if (result == ReadResult.Known && !file.IsCheck)
                 {

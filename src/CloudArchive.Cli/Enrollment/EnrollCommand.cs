@@ -89,7 +89,7 @@ internal static class EnrollCommand
         }
 
         // Last: with an identity the computer is enrolled, and everything else is in place.
-        AgentIdentity identity = new(service, answer.Clinic, answer.ClinicName, answer.AgentId, answer.Audience, answer.WrappingKey, answer.EscrowKey, answer.SigningKeys, environment.Clock.GetUtcNow());
+        AgentIdentity identity = new(service, answer.Clinic, answer.ClinicName, answer.AgentId, answer.Audience, answer.WrappingKey, answer.EscrowKey, answer.SigningKeys, environment.Clock.GetUtcNow(), AgentName: name);
         using (AgentState.Open(home.State(identity.Clinic)))
         {
             identity.Save(home);

@@ -9,7 +9,7 @@ public sealed class FolderSource(string folder, Action<string> problem) : IRecov
     /// <inheritdoc/>
     public Task<IReadOnlyList<FoundPack>> ListAsync(CancellationToken cancellationToken) =>
         Task.FromResult(RecoveryNames.Group(FolderScan.Files(folder, unreadable => problem($"Folder cannot be listed: {unreadable.Path} ({unreadable.Why})"), cancellationToken)
-            .Where(file => file.Skip is null or SkipReason.Empty)
+            .Where(file => file.Skip is null)
             .Select(file => (Path.GetFileName(file.Path), file.Path, file.Length))));
 
     /// <inheritdoc/>

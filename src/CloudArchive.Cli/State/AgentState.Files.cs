@@ -47,7 +47,7 @@ public enum FileChange
 /// <param name="State">How far it is.</param>
 /// <param name="Reason">Why it is skipped.</param>
 /// <param name="IsDoubtful">Whether it was written so shortly before it was read that a later write may have left the same time.</param>
-/// <param name="WasRead">Whether it held an instance when it was read last.</param>
+/// <param name="WasRead">Whether it is known what it held when it was read last.</param>
 public readonly record struct KnownFile(long Id, long Length, long ModifiedTicks, FileState State, SkipReason? Reason, bool IsDoubtful, bool WasRead)
 {
     /// <summary>How a file compares with what is known of it.</summary>
@@ -64,8 +64,7 @@ public readonly record struct KnownFile(long Id, long Length, long ModifiedTicks
         bool same = file.Length == found.Length && file.ModifiedTicks == found.ModifiedTicks;
         if (found.Skip is { } skip)
         {
-            SkipReason expected = found.Skip == SkipReason.Empty && file.WasRead ? SkipReason.NoLongerDicom : skip;
-            return same && file.State == FileState.Skipped && file.Reason == expected ? FileChange.Unchanged : FileChange.Changed;
+            return same && file.State == FileState.Skipped && file.Reason == skip ? FileChange.Unchanged : FileChange.Changed;
         }
 
         return file.State switch
@@ -86,7 +85,7 @@ public readonly record struct KnownFile(long Id, long Length, long ModifiedTicks
 /// <param name="Known">What was known of it.</param>
 /// <param name="Change">How it differs.</param>
 /// <param name="IsRenamed">Whether it stands where a file of nearly the same name stood.</param>
-/// <param name="IsSuspect">Whether other files of its directory are gone: if it is no DICOM, it may be one of them, encrypted.</param>
+/// <param name="IsSuspect">Whether other files of its directory are gone: if it is no image, it may be one of them, encrypted.</param>
 public readonly record struct FileNote(FoundFile Found, KnownFile? Known, FileChange Change, bool IsRenamed = false, bool IsSuspect = false);
 
 /// <summary>A file that must be read.</summary>
@@ -96,18 +95,20 @@ public readonly record struct FileNote(FoundFile Found, KnownFile? Known, FileCh
 /// <param name="ModifiedTicks">As the scan saw it, UTC ticks.</param>
 /// <param name="WasDicom">Whether it held an instance when it was read last.</param>
 /// <param name="IsCheck">Whether it is read only to make sure that it is what it was.</param>
-public sealed record FileToRead(long Id, string Path, long Length, long ModifiedTicks, bool WasDicom, bool IsCheck = false);
+/// <param name="Folder">The backed-up folder that it is in.</param>
+public sealed record FileToRead(long Id, string Path, long Length, long ModifiedTicks, bool WasDicom, bool IsCheck = false, string Folder = "");
 
 /// <summary>What was found in a file, as far as the catalogue may know it.</summary>
-/// <param name="Instance">The instance.</param>
+/// <param name="Instance">The instance or plain file.</param>
 /// <param name="Study">What it is grouped by.</param>
-public sealed record FileContent(SidecarInstance Instance, StudyKey Study);
+/// <param name="Remark">Why it is no instance, where it looks like one.</param>
+public sealed record FileContent(SidecarInstance Instance, StudyKey Study, string? Remark = null);
 
-/// <summary>A file that is not in the archive, and why.</summary>
+/// <summary>A file that is not in the archive, and why; or one that is, with a remark.</summary>
 /// <param name="Path">Absolute.</param>
-/// <param name="Reason">The kind of reason.</param>
+/// <param name="Reason">The kind of reason; null: it is archived.</param>
 /// <param name="Detail">What the system or the reader said of it.</param>
-public sealed record SkippedFile(string Path, SkipReason Reason, string? Detail);
+public sealed record SkippedFile(string Path, SkipReason? Reason, string? Detail);
 
 /// <summary>What reading a file changed.</summary>
 public enum ReadResult
@@ -205,8 +206,7 @@ public sealed partial class AgentState
                     continue;
                 }
 
-                // An image without a byte is one that lost them.
-                SkipReason? skip = note is { Found.Skip: SkipReason.Empty, Known.WasRead: true } ? SkipReason.NoLongerDicom : note.Found.Skip;
+                SkipReason? skip = note.Found.Skip;
                 upsert.Parameters["$name"].Value = Path.GetFileName(note.Found.Path);
                 upsert.Parameters["$length"].Value = note.Found.Length;
                 upsert.Parameters["$modified"].Value = note.Found.ModifiedTicks;
@@ -214,7 +214,7 @@ public sealed partial class AgentState
                 upsert.Parameters["$reason"].Value = skip is { } reason ? SkipReasons.Name(reason) : DBNull.Value;
                 upsert.Parameters["$detail"].Value = (object?)note.Found.SkipDetail ?? DBNull.Value;
                 upsert.Parameters["$suspect"].Value = note.IsSuspect ? 1L : 0L;
-                upsert.Parameters["$changed"].Value = note.IsRenamed || skip == SkipReason.NoLongerDicom ? now.ToUnixTimeMilliseconds() : DBNull.Value;
+                upsert.Parameters["$changed"].Value = note.IsRenamed ? now.ToUnixTimeMilliseconds() : DBNull.Value;
                 upsert.ExecuteNonQuery();
             }
         });
@@ -301,13 +301,14 @@ public sealed partial class AgentState
 
             Prepared(
                 """
-                INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, study_date, patient, accession, born, mine)
-                VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $date, $patient, $accession, $born, 1)
+                INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, study_date, patient, accession, born, mine, kind)
+                VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $date, $patient, $accession, $born, 1, $kind)
                 ON CONFLICT(sha256) DO UPDATE SET mine = 1 WHERE mine = 0
                 """,
                 ("$sha256", Bytes(instance.Sha256)), ("$sop", instance.SopInstance.Value), ("$class", instance.SopClass?.Value ?? ""), ("$series", instance.Series?.Value),
                 ("$modality", instance.Modality), ("$syntax", instance.TransferSyntax?.Value ?? ""), ("$length", instance.Length), ("$study", content.Study.Study.Value),
-                ("$date", content.Study.Date), ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn)).ExecuteNonQuery();
+                ("$date", content.Study.Date), ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn),
+                ("$kind", instance.Kind?.ToString())).ExecuteNonQuery();
 
             // X, Y, X at one path: what was archived before the other is archived again, or a restore, which goes by the order of packs, would bring the other.
             Prepared(
@@ -320,12 +321,13 @@ public sealed partial class AgentState
             // In the places of one statement: the SHA-256 that it compares with is the one from before. What became known again is no change any more.
             Prepared(
                 """
-                UPDATE files SET state = 1, length = $length, modified = $modified, reason = NULL, detail = NULL, checked = $day, doubtful = $doubtful, suspect = 0,
-                    changed = CASE WHEN sha256 <> $sha256 THEN $now WHEN sha256 = $sha256 AND reason IS NOT NULL THEN NULL ELSE changed END, sha256 = $sha256
+                UPDATE files SET state = 1, length = $length, modified = $modified, reason = NULL, detail = $remark, checked = $day, doubtful = $doubtful, suspect = 0,
+                    changed = CASE WHEN sha256 <> $sha256 OR (suspect = 1 AND $odd) THEN $now WHEN sha256 = $sha256 AND reason IS NOT NULL THEN NULL ELSE changed END, sha256 = $sha256
                 WHERE id = $id
                 """,
                 ("$sha256", Bytes(instance.Sha256)), ("$length", length), ("$modified", modifiedTicks), ("$day", Day(readAt)),
-                ("$doubtful", ahead > -Granularity.Ticks && ahead < MostSkew.Ticks), ("$now", readAt.ToUnixTimeMilliseconds()), ("$id", file)).ExecuteNonQuery();
+                ("$doubtful", ahead > -Granularity.Ticks && ahead < MostSkew.Ticks), ("$now", readAt.ToUnixTimeMilliseconds()), ("$id", file),
+                ("$remark", content.Remark), ("$odd", instance.Kind is Format.Packs.FileKind.Other or Format.Packs.FileKind.Dicom)).ExecuteNonQuery();
             bool pending = (long)Prepared("SELECT pack IS NULL FROM contents WHERE sha256 = $sha256", ("$sha256", Bytes(instance.Sha256))).ExecuteScalar()! != 0;
             result = pending ? ReadResult.Pending : ReadResult.Known;
         });
@@ -341,18 +343,16 @@ public sealed partial class AgentState
     /// <param name="now">The time, for reasons that may be harm.</param>
     public void NoteSkipped(long file, SkipReason reason, string? detail, DateTimeOffset now = default)
     {
-        // One that stands where others are gone, and is no DICOM, may be one of them.
         bool isHarm = reason == SkipReason.NoLongerDicom;
-        bool mayBeHarm = reason is SkipReason.NotDicom or SkipReason.Damaged;
         lock (_gate)
         {
             Execute(
                 """
                 UPDATE files SET state = 2, reason = $reason, detail = $detail,
-                    changed = CASE WHEN $harm OR ($may AND suspect) THEN coalesce(changed, $now) ELSE changed END, suspect = 0
+                    changed = CASE WHEN $harm THEN coalesce(changed, $now) ELSE changed END, suspect = 0
                 WHERE id = $id
                 """,
-                ("$reason", SkipReasons.Name(reason)), ("$detail", detail), ("$harm", isHarm), ("$may", mayBeHarm), ("$now", now.ToUnixTimeMilliseconds()), ("$id", file));
+                ("$reason", SkipReasons.Name(reason)), ("$detail", detail), ("$harm", isHarm), ("$now", now.ToUnixTimeMilliseconds()), ("$id", file));
         }
     }
 
@@ -377,7 +377,9 @@ public sealed partial class AgentState
     }
 
     /// <summary>The skipped files of some folders, a page at a time.</summary>
-    public IEnumerable<SkippedFile> SkippedFiles(IReadOnlyCollection<long> folders)
+    public IEnumerable<SkippedFile> SkippedFiles(IReadOnlyCollection<long> folders) => FilesWith("f.state = 2", folders);
+
+    private IEnumerable<SkippedFile> FilesWith(string what, IReadOnlyCollection<long> folders)
     {
         long last = 0;
         while (true)
@@ -388,14 +390,14 @@ public sealed partial class AgentState
                 using SqliteCommand command = Command(
                     $"""
                     SELECT f.id, d.path, r.path, f.name, f.reason, f.detail FROM files f CROSS JOIN directories r ON r.id = f.directory CROSS JOIN folders d ON d.id = r.folder
-                    WHERE f.state = 2 AND f.id > $last AND d.id IN ({string.Join(',', folders)}) ORDER BY f.id LIMIT 500
+                    WHERE {what} AND f.id > $last AND d.id IN ({string.Join(',', folders)}) ORDER BY f.id LIMIT 500
                     """,
                     ("$last", last));
                 using SqliteDataReader row = command.ExecuteReader();
                 while (row.Read())
                 {
                     last = row.GetInt64(0);
-                    page.Add(new SkippedFile(FullPath(row, 1), SkipReasons.Parse(row.GetString(4)), Text(row, 5)));
+                    page.Add(new SkippedFile(FullPath(row, 1), row.IsDBNull(4) ? null : SkipReasons.Parse(row.GetString(4)), Text(row, 5)));
                 }
             }
 
@@ -410,6 +412,18 @@ public sealed partial class AgentState
             }
         }
     }
+
+    /// <summary>How many archived files of some folders have a remark.</summary>
+    public long CountRemarks(IReadOnlyCollection<long> folders)
+    {
+        lock (_gate)
+        {
+            return Scalar<long>($"SELECT count(*) FROM files f JOIN directories r ON r.id = f.directory WHERE f.state = 1 AND f.detail IS NOT NULL AND r.folder IN ({string.Join(',', folders)})");
+        }
+    }
+
+    /// <summary>Those files, a page at a time.</summary>
+    public IEnumerable<SkippedFile> Remarks(IReadOnlyCollection<long> folders) => FilesWith("f.state = 1 AND f.detail IS NOT NULL", folders);
 
     /// <summary>How many files changed of late, and were not accepted: what <see cref="MassChange"/> looks at.</summary>
     /// <param name="folder">In this folder.</param>

@@ -12,6 +12,9 @@ public sealed record FolderRecord
     /// <summary>Absolute.</summary>
     public required string Path { get; init; }
 
+    /// <summary>What people call it: no other folder of this computer has the same. Restores name a folder by it.</summary>
+    public string Label { get; init; } = "";
+
     /// <summary>When it was last looked through; null: never.</summary>
     public DateTimeOffset? ScannedAt { get; init; }
 
@@ -53,7 +56,7 @@ public sealed record ScannedFolder(string? Volume, bool IsMoved, bool IsEmptied,
 
 public sealed partial class AgentState
 {
-    private const string FolderColumns = "id, path, scanned, complete, volume, moved, held_files, emptied, unreadable, held";
+    private const string FolderColumns = "id, path, scanned, complete, volume, moved, held_files, emptied, unreadable, held, label";
 
     /// <summary>The folder's row; made where missing.</summary>
     public long Folder(string path)
@@ -65,7 +68,7 @@ public sealed partial class AgentState
                 return known.Id;
             }
 
-            return Scalar<long>("INSERT INTO folders(path) VALUES ($path) RETURNING id", ("$path", path));
+            return Scalar<long>("INSERT INTO folders(path, label) VALUES ($path, $label) RETURNING id", ("$path", path), ("$label", LabelFor(path)));
         }
     }
 
@@ -226,6 +229,11 @@ public sealed partial class AgentState
             Execute(
                 "UPDATE files SET state = 0, changed = NULL, reason = NULL, detail = NULL WHERE reason = $reason AND directory IN (SELECT id FROM directories WHERE folder = $id)",
                 ("$reason", Backup.SkipReasons.Name(Backup.SkipReason.ChangedWithoutNewTime)), ("$id", folder));
+
+            // What was an image and is none any more is a plain file from now on.
+            Execute(
+                "UPDATE files SET state = 0, changed = NULL, reason = NULL, detail = NULL, sha256 = NULL WHERE reason = $reason AND directory IN (SELECT id FROM directories WHERE folder = $id)",
+                ("$reason", Backup.SkipReasons.Name(Backup.SkipReason.NoLongerDicom)), ("$id", folder));
             transaction.Commit();
         }
     }
@@ -237,6 +245,36 @@ public sealed partial class AgentState
         {
             Execute("UPDATE folders SET accepted = $now WHERE id = $id", ("$now", now.ToUnixTimeMilliseconds()), ("$id", folder));
         }
+    }
+
+    /// <summary>Gives a folder another label. False: another folder has it.</summary>
+    public bool Relabel(string path, string label)
+    {
+        lock (_gate)
+        {
+            if (Scalar<long>("SELECT count(*) FROM folders WHERE label = $label COLLATE NOCASE AND path <> $path", ("$label", label), ("$path", path)) > 0)
+            {
+                return false;
+            }
+
+            Execute("UPDATE folders SET label = $label WHERE path = $path; UPDATE snapshot_due SET due = 1 WHERE due = 0", ("$label", label), ("$path", path));
+            return true;
+        }
+    }
+
+    /// <summary>A label for a folder: its name, with a number where another has it.</summary>
+    private string LabelFor(string path)
+    {
+        string name = new([.. Path.GetFileName(Path.TrimEndingDirectorySeparator(path)).Select(c => char.IsControl(c) || "\"*:<>?|/\\".Contains(c, StringComparison.Ordinal) ? '_' : c)]);
+        name = name.Trim(' ', '.') is { Length: > 0 } usable ? usable : Path.GetPathRoot(path) is { Length: > 0 } drive && char.IsAsciiLetter(drive[0]) ? $"drive {drive[0]}" : "files";
+        name = name.Length > 80 ? name[..80] : name;
+        string label = name;
+        for (int n = 2; Scalar<long>("SELECT count(*) FROM folders WHERE label = $label COLLATE NOCASE AND path <> $path", ("$label", label), ("$path", path)) > 0; n++)
+        {
+            label = $"{name}~{n}";
+        }
+
+        return label;
     }
 
     private FolderRecord? Find(string path) => ReadFolders(Command($"SELECT {FolderColumns} FROM folders WHERE path = $path", ("$path", path))).FirstOrDefault();
@@ -261,6 +299,7 @@ public sealed partial class AgentState
                     IsEmptied = row.GetBoolean(7),
                     UnreadableFolders = row.GetInt64(8),
                     HeldSince = row.IsDBNull(9) ? null : Time(row.GetString(9)),
+                    Label = Text(row, 10) ?? "",
                 });
             }
         }

@@ -113,7 +113,7 @@ public sealed partial class AgentState
             long key = 0, last = 0;
             using (SqliteCommand command = Command(
                 """
-                SELECT w.key, w.file, d.path, r.path, f.name, f.length, f.modified, f.sha256 IS NOT NULL, f.state
+                SELECT w.key, w.file, d.path, r.path, f.name, f.length, f.modified, EXISTS (SELECT 1 FROM contents c WHERE c.sha256 = f.sha256 AND c.kind IS NULL), f.state
                 FROM temp.work w CROSS JOIN files f ON f.id = w.file CROSS JOIN directories r ON r.id = f.directory CROSS JOIN folders d ON d.id = r.folder
                 WHERE w.queue = $queue ORDER BY w.key, w.file LIMIT $most
                 """,
@@ -127,7 +127,7 @@ public sealed partial class AgentState
                     all.Add(last);
                     if ((FileState)row.GetInt64(8) is var state and (FileState.ToRead or FileState.ToCheck))
                     {
-                        toRead.Add(new FileToRead(last, FullPath(row, 2), row.GetInt64(5), row.GetInt64(6), row.GetBoolean(7), state == FileState.ToCheck));
+                        toRead.Add(new FileToRead(last, FullPath(row, 2), row.GetInt64(5), row.GetInt64(6), row.GetBoolean(7), state == FileState.ToCheck, row.GetString(2)));
                     }
                 }
             }
@@ -148,7 +148,7 @@ public sealed partial class AgentState
         {
             using SqliteCommand command = Command(
                 """
-                SELECT f.id, d.path, r.path, f.name, f.length, f.modified, f.sha256 IS NOT NULL, f.state = 3
+                SELECT f.id, d.path, r.path, f.name, f.length, f.modified, EXISTS (SELECT 1 FROM contents c WHERE c.sha256 = f.sha256 AND c.kind IS NULL), f.state = 3
                 FROM files f JOIN directories r ON r.id = f.directory JOIN folders d ON d.id = r.folder WHERE f.id = $id AND f.state IN (0, 3)
                 """,
                 ("$id", 0L));
@@ -158,7 +158,7 @@ public sealed partial class AgentState
                 using SqliteDataReader row = command.ExecuteReader();
                 if (row.Read())
                 {
-                    toRead.Add(new FileToRead(file, FullPath(row, 1), row.GetInt64(4), row.GetInt64(5), row.GetBoolean(6), row.GetBoolean(7)));
+                    toRead.Add(new FileToRead(file, FullPath(row, 1), row.GetInt64(4), row.GetInt64(5), row.GetBoolean(6), row.GetBoolean(7), row.GetString(1)));
                 }
             }
         }
@@ -257,7 +257,7 @@ public sealed partial class AgentState
         using SqliteCommand command = Command(
             $"""
             SELECT f.id, d.path, r.path, f.name, f.length, f.modified, c.sop, c.sop_class, c.series, c.modality, c.transfer_syntax, c.length, c.sha256,
-                c.study, c.patient, c.accession, c.study_date, c.born,
+                c.study, c.patient, c.accession, c.study_date, c.born, c.kind,
                 EXISTS (SELECT 1 FROM contents o WHERE o.sop = c.sop AND o.sha256 <> c.sha256 AND o.pack IS NOT NULL)
             FROM {from} JOIN directories r ON r.id = f.directory JOIN folders d ON d.id = r.folder JOIN contents c ON c.sha256 = f.sha256
             WHERE f.state = 1 AND {IsFree} AND NOT {IsHeld} AND c.sha256 NOT IN (SELECT sha256 FROM temp.taken) AND {where} ORDER BY {PackOrder} LIMIT $most
@@ -267,11 +267,10 @@ public sealed partial class AgentState
         List<PendingFile> files = [];
         while (row.Read())
         {
-            SidecarInstance instance = new(
-                Uid.Parse(row.GetString(6)), Uid.Parse(row.GetString(7)), row.IsDBNull(8) ? null : Uid.Parse(row.GetString(8)), Text(row, 9),
-                Uid.Parse(row.GetString(10)), row.GetInt64(11), Digest(row, 12)!.Value);
-            StudyKey study = new(Uid.Parse(row.GetString(13)), Digest(row, 14), Digest(row, 15), Text(row, 16), row.IsDBNull(17) ? null : row.GetInt32(17));
-            files.Add(new PendingFile(row.GetInt64(0), FullPath(row, 1), row.GetString(1), row.GetInt64(4), row.GetInt64(5), instance, study, row.GetBoolean(18)));
+            SidecarInstance instance = ReadInstance(row, 6, 18);
+            StudyKey study = new(
+                Uid.Parse(row.GetString(13)), Digest(row, 14), Digest(row, 15), Text(row, 16), row.IsDBNull(17) ? null : row.GetInt32(17), instance.Kind is null ? null : SetKind.Folder);
+            files.Add(new PendingFile(row.GetInt64(0), FullPath(row, 1), row.GetString(1), row.GetInt64(4), row.GetInt64(5), instance, study, row.GetBoolean(19)));
         }
 
         return files;
@@ -292,6 +291,13 @@ public sealed partial class AgentState
             transaction.Commit();
         }
     }
+
+    /// <summary>What is in a file, from seven columns of <c>contents</c> and its kind.</summary>
+    private static SidecarInstance ReadInstance(SqliteDataReader row, int first, int kind) => row.IsDBNull(kind)
+        ? new SidecarInstance(
+            Uid.Parse(row.GetString(first)), Uid.Parse(row.GetString(first + 1)), row.IsDBNull(first + 2) ? null : Uid.Parse(row.GetString(first + 2)), Text(row, first + 3),
+            Uid.Parse(row.GetString(first + 4)), row.GetInt64(first + 5), Digest(row, first + 6)!.Value)
+        : SidecarInstance.Plain(Enum.Parse<FileKind>(row.GetString(kind)), row.GetInt64(first + 5), Digest(row, first + 6)!.Value);
 
     private static string? Text(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 

@@ -241,10 +241,10 @@ public sealed partial class AgentState
             ("$index", receipt.AuditIndex), ("$pack", pack), ("$jws", jws), ("$study", receipt.Study.Value), ("$length", receipt.Length), ("$instances", receipt.InstanceCount), ("$issued", Text(receipt.IssuedAt)), ("$until", Text(receipt.ImmutableUntil)));
         using SqliteCommand set = Command(
             """
-            INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, pack) VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $pack)
+            INSERT INTO contents(sha256, sop, sop_class, series, modality, transfer_syntax, length, study, pack, kind) VALUES ($sha256, $sop, $class, $series, $modality, $syntax, $length, $study, $pack, $kind)
             ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack, lost = NULL, lost_pack = NULL
             """,
-            ("$sha256", null), ("$sop", ""), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", receipt.Study.Value), ("$pack", pack));
+            ("$sha256", null), ("$sop", ""), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", receipt.Study.Value), ("$pack", pack), ("$kind", null));
         foreach (SidecarInstance instance in instances)
         {
             Bind(set, instance);
@@ -258,11 +258,12 @@ public sealed partial class AgentState
     {
         command.Parameters["$sha256"].Value = Bytes(instance.Sha256);
         command.Parameters["$sop"].Value = instance.SopInstance.Value;
-        command.Parameters["$class"].Value = (object?)instance.SopClass?.Value ?? "";
+        command.Parameters["$class"].Value = instance.SopClass?.Value ?? "";
         command.Parameters["$series"].Value = (object?)instance.Series?.Value ?? DBNull.Value;
         command.Parameters["$modality"].Value = (object?)instance.Modality ?? DBNull.Value;
-        command.Parameters["$syntax"].Value = (object?)instance.TransferSyntax?.Value ?? "";
+        command.Parameters["$syntax"].Value = instance.TransferSyntax?.Value ?? "";
         command.Parameters["$length"].Value = instance.Length;
+        command.Parameters["$kind"].Value = (object?)instance.Kind?.ToString() ?? DBNull.Value;
     }
 
     private List<SidecarInstance> ReadInstances(PackId pack)
@@ -270,11 +271,11 @@ public sealed partial class AgentState
         lock (_gate)
         {
             // BINARY collation on ASCII text and memcmp on blobs: the ordinal order of InstanceOrder.
-            using SqliteCommand command = Command("SELECT sop, sop_class, series, modality, transfer_syntax, length, sha256 FROM contents WHERE pack = $pack ORDER BY sop, sha256", ("$pack", pack.ToString()));
+            using SqliteCommand command = Command("SELECT sop, sop_class, series, modality, transfer_syntax, length, sha256, kind FROM contents WHERE pack = $pack ORDER BY sop, sha256", ("$pack", pack.ToString()));
             using SqliteDataReader row = command.ExecuteReader();
             List<SidecarInstance> instances = [];
             while (row.Read())
-                instances.Add(new SidecarInstance(Uid.Parse(row.GetString(0)), Uid.Parse(row.GetString(1)), row.IsDBNull(2) ? null : Uid.Parse(row.GetString(2)), Text(row, 3), Uid.Parse(row.GetString(4)), row.GetInt64(5), Digest(row, 6)!.Value));
+                instances.Add(ReadInstance(row, 0, 7));
             return instances;
         }
     }

@@ -10,7 +10,7 @@ namespace CloudArchive.Cli.State;
 /// </summary>
 public sealed partial class AgentState : IDisposable
 {
-    private const int SchemaVersion = 3;
+    private const int SchemaVersion = 4;
 
     // A content's pack is set in the transaction that stores the pack's receipt, so "has a pack" and "has a receipt" are one fact.
     // Nothing here names the run: a scan that finds nothing new writes nothing per file.
@@ -54,7 +54,27 @@ public sealed partial class AgentState : IDisposable
         CREATE TABLE contents_under_way(sha256 BLOB PRIMARY KEY, pack TEXT NOT NULL) WITHOUT ROWID;
         CREATE INDEX contents_under_way_by_pack ON contents_under_way(pack);
         CREATE INDEX receipts_to_prove ON receipts(audit_index) WHERE in_log = 0;
-        PRAGMA user_version = 3;
+        """;
+
+    // Version 4: plain files. A content has a kind where it is one; what was left out for not being an image is read again. A root has a label. listed: what the
+    // last snapshot says of each file, so that the next says what differs; it is due where a trigger says so.
+    private const string ToVersion4 =
+        """
+        ALTER TABLE contents ADD COLUMN kind TEXT;
+        ALTER TABLE folders ADD COLUMN label TEXT;
+        CREATE TABLE listed(
+            root INTEGER NOT NULL, directory TEXT NOT NULL, name TEXT NOT NULL, length INTEGER NOT NULL, modified INTEGER NOT NULL, sha256 BLOB NOT NULL, pack TEXT NOT NULL,
+            PRIMARY KEY (root, directory, name)) WITHOUT ROWID;
+        CREATE TABLE snapshots(seq INTEGER PRIMARY KEY AUTOINCREMENT, pack TEXT NOT NULL UNIQUE, taken TEXT NOT NULL);
+        CREATE INDEX files_with_remark ON files(id) WHERE state = 1 AND detail IS NOT NULL;
+        CREATE TABLE snapshot_due(due INTEGER NOT NULL);
+        INSERT INTO snapshot_due VALUES (1);
+        CREATE TRIGGER due_by_file AFTER UPDATE OF sha256, modified ON files WHEN new.sha256 IS NOT old.sha256 OR new.modified <> old.modified BEGIN
+            UPDATE snapshot_due SET due = 1 WHERE due = 0; END;
+        CREATE TRIGGER due_by_loss AFTER DELETE ON files WHEN old.sha256 IS NOT NULL BEGIN UPDATE snapshot_due SET due = 1 WHERE due = 0; END;
+        CREATE TRIGGER due_by_pack AFTER UPDATE OF pack ON contents WHEN new.pack IS NOT old.pack BEGIN UPDATE snapshot_due SET due = 1 WHERE due = 0; END;
+        UPDATE files SET state = 0, reason = NULL, detail = NULL WHERE state = 2 AND reason IN ('not-dicom', 'dicomdir', 'no-identity', 'damaged', 'empty');
+        PRAGMA user_version = 4;
         """;
 
     // What is not archived yet is read again: nobody looked for a year of birth in it.
@@ -236,12 +256,22 @@ public sealed partial class AgentState : IDisposable
             Execute(ToVersion3);
         }
 
-        Execute(FilesOfVersion3);
+        if (version < 3)
+        {
+            Execute(FilesOfVersion3);
+        }
+
         if (version is 1 or 2)
         {
             _connection.CreateFunction("directory_of", (string folder, string file) => DirectoryOf(folder, file), isDeterministic: true);
             _connection.CreateFunction("name_of", (string file) => Path.GetFileName(file), isDeterministic: true);
             Execute(FilesToVersion3);
+        }
+
+        Execute(ToVersion4);
+        foreach (string folder in Folders())
+        {
+            Relabel(folder, LabelFor(folder));
         }
 
         transaction.Commit();
@@ -341,6 +371,6 @@ public sealed partial class AgentState : IDisposable
     private T Scalar<T>(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
     {
         using SqliteCommand command = Command(sql, parameters);
-        return (T)command.ExecuteScalar()!;
+        return command.ExecuteScalar() is { } value and not DBNull ? (T)value : default!;
     }
 }

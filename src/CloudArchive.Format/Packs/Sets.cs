@@ -42,6 +42,9 @@ public static class Sets
     /// <summary>Whether an id is one of those made here, and so maybe no study's.</summary>
     public static bool IsMadeUp(Uid id) => id.Value.StartsWith(Root, StringComparison.Ordinal);
 
+    /// <summary>A set, for people: what is made up is a folder's, unless a study has such a UID.</summary>
+    public static string Describe(Uid set) => IsMadeUp(set) ? $"set {set}" : $"study {set}";
+
     private static Uid Of(IdentifierSecret secret, params ReadOnlySpan<string> parts)
     {
         // Lengths first, so that no two lists of parts are one text.
