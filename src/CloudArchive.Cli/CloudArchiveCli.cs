@@ -61,6 +61,7 @@ public static class CloudArchiveCli
                 ReceiptsExportCommand.Create(environment),
             },
             RestoreCommand.Create(environment),
+            SnapshotsCommand.Create(environment),
             DisclosuresCommand.Create(environment),
             new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment), RestoresFetchCommand.Create(environment) },
             RecoverCommand.Create(environment),

@@ -63,11 +63,19 @@ public sealed class Exclusions
             return LitterRule;
         }
 
+        return Last(relative, name, isDirectory) is { TakesBack: false } rule ? rule.Source : null;
+    }
+
+    /// <summary>Whether a pattern names something: these rules, and nothing of the system's litter.</summary>
+    public bool Names(string relative, string name, bool isDirectory) => Last(relative, name, isDirectory) is { TakesBack: false };
+
+    private Rule? Last(string relative, string name, bool isDirectory)
+    {
         for (int i = _rules.Count - 1; i >= 0; i--)
         {
             if (_rules[i].Matches(relative, name, isDirectory))
             {
-                return _rules[i].TakesBack ? null : _rules[i].Source;
+                return _rules[i];
             }
         }
 

@@ -16,6 +16,9 @@ internal sealed class RecoverCommand
     private readonly Option<string?> _passphraseFile = new("--escrow-passphrase-file") { Description = "File with the escrow key's passphrase in its first line [asked for]", HelpName = "file" };
     private readonly Option<string> _out = new("--out") { Description = "Folder to recover to", Required = true, HelpName = "folder" };
     private readonly Option<string[]> _studies = new("--study") { Description = "Only this study; may be repeated", HelpName = "uid" };
+    private readonly Option<string?> _asOf = new("--as-of") { Description = "The folders as they stood then: latest, 2026-11-24 (the end of that day), 2026-11-24T18:00", HelpName = "time" };
+    private readonly Option<string[]> _roots = new("--root") { Description = "With --as-of: only this folder, by its label; may be repeated", HelpName = "label" };
+    private readonly Option<string[]> _paths = new("--path") { Description = "With --as-of: only these files or folders, as .gitignore has it: 2024/, *.jpg; may be repeated", HelpName = "pattern" };
     private readonly Option<bool> _overwrite = new("--overwrite") { Description = "Replace files of the same name that have other bytes" };
     private readonly Option<bool> _json = CommonOptions.Json();
 
@@ -25,7 +28,7 @@ internal sealed class RecoverCommand
 
     private Command Declare()
     {
-        Command command = new("recover", "Open packs with the clinic's escrow key, without the service.") { _from, _escrowKey, _passphraseFile, _out, _studies, _overwrite, _json };
+        Command command = new("recover", "Open packs with the clinic's escrow key, without the service.") { _from, _escrowKey, _passphraseFile, _out, _studies, _asOf, _roots, _paths, _overwrite, _json };
         command.SetAction(RunAsync);
         return command;
     }
@@ -35,6 +38,13 @@ internal sealed class RecoverCommand
         string keyFile = parsed.GetValue(_escrowKey)!;
         if (!File.Exists(keyFile)) throw new UsageException($"There is no file {keyFile}.");
         HashSet<Uid> studies = [.. (parsed.GetValue(_studies) ?? []).Select(text => Uid.TryParse(text, null, out Uid uid) ? uid : throw new UsageException($"'{text}' is no study UID."))];
+        DateTimeOffset? asOf = parsed.GetValue(_asOf) is { } then ? SnapshotChoice.ParseTime(then, _environment.Clock) : null;
+        SnapshotFilter filter = new(parsed.GetValue(_roots) ?? [], parsed.GetValue(_paths) ?? []);
+        if (asOf is null ? filter.Roots.Count + filter.Paths.Count > 0 : studies.Count > 0)
+        {
+            throw new UsageException("--root and --path choose from what stood there at some time, --as-of; --study chooses from everything, without it.");
+        }
+
         using RSA key = EscrowKeyFile.Open(keyFile, Passphrase.Read(_environment, parsed.GetValue(_passphraseFile), isNew: false));
         using TargetFolder target = new(parsed.GetValue(_out)!, parsed.GetValue(_overwrite));
         target.Lock();
@@ -45,7 +55,7 @@ internal sealed class RecoverCommand
             IRecoverySource source = OpenSource(parsed.GetValue(_from)!, view);
             using IDisposable? owned = source as IDisposable;
             RecoveryRun run = new(source, key, studies, target, view);
-            RestoreTally all = await run.RunAsync(cancellationToken);
+            RestoreTally all = await run.RunAsync(asOf, filter, cancellationToken);
             leftAlone = run.LeftAlone;
             return all;
         });

@@ -12,6 +12,11 @@ namespace CloudArchive.Cli.Recovery;
 /// Opens every pack of a source with the escrow key. One pack that cannot be opened does not keep the others from it. A pack that is sealed for another escrow
 /// key is not fetched: a container holds many clinics' packs.
 /// </summary>
+/// <param name="source">Where the packs lie.</param>
+/// <param name="key">The escrow key.</param>
+/// <param name="studies">Only these; empty: all.</param>
+/// <param name="target">Where to.</param>
+/// <param name="view">Told of each file.</param>
 public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Uid> studies, TargetFolder target, IProgressView view)
 {
     private const int UnreachableInARow = 4;
@@ -24,8 +29,11 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
     /// <summary>Packs of others that were left alone.</summary>
     public int LeftAlone { get; private set; }
 
-    /// <summary>Recovers. An empty set of studies means all.</summary>
-    public async Task<RestoreTally> RunAsync(CancellationToken cancellationToken)
+    /// <summary>Recovers.</summary>
+    /// <param name="asOf">The folders as they stood then; null: every file of every pack.</param>
+    /// <param name="filter">What of a snapshot is wanted.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public async Task<RestoreTally> RunAsync(DateTimeOffset? asOf, SnapshotFilter filter, CancellationToken cancellationToken)
     {
         IReadOnlyList<FoundPack> packs = await source.ListAsync(cancellationToken);
         if (packs.Count == 0)
@@ -33,36 +41,67 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
             throw new UsageException("No pack was found there: packs are files named by a UUID, with a .sidecar.json beside each.");
         }
 
+        RecoverySnapshots snapshots = await RecoverySnapshots.FindAsync(source, packs, _keyId, view, cancellationToken);
+        if (asOf is { } then)
+        {
+            IReadOnlyList<Sidecar> chosen = snapshots.At(then);
+            Dictionary<PackId, FoundPack> byId = packs.ToDictionary(pack => pack.Pack);
+            foreach (Sidecar snapshot in chosen)
+            {
+                SnapshotPlacement placement = await snapshots.PlaceAsync(snapshot, byId, key, filter, target, byRoot: chosen.Count > 1, cancellationToken);
+                await RecoverAsync([.. placement.Packs.Select(byId.GetValueOrDefault).OfType<FoundPack>()], placement, cancellationToken);
+            }
+
+            return _tally;
+        }
+
+        await RecoverAsync(packs, Placement.AsFound(target, snapshots.Roots > 1), cancellationToken);
+        TellOthers();
+        return _tally;
+    }
+
+    private async Task RecoverAsync(IReadOnlyList<FoundPack> packs, Placement placement, CancellationToken cancellationToken)
+    {
         using IProgressStep step = view.Begin($"Recovering {Texts.Count(packs.Count, "pack")}", ProgressUnit.Bytes, packs.Sum(p => p.Length));
         int unreachable = 0;
         foreach (FoundPack pack in packs)
         {
             try
             {
-                await RecoverAsync(pack, cancellationToken);
+                await RecoverAsync(pack, placement, cancellationToken);
                 unreachable = 0;
             }
             catch (PackException error)
             {
-                PackUnpacking.Fail(pack.Pack, 1, $"{error.Fault}: {error.Message}", _tally);
+                Fail(pack, placement, 1, $"{error.Fault}: {error.Message}", integrity: true);
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException or DownloadRefusedException && !TargetFolder.IsFull(error))
             {
-                PackUnpacking.Fail(pack.Pack, 1, error.Message, _tally, integrity: false);
+                Fail(pack, placement, 1, error.Message, integrity: false);
             }
             catch (ServiceUnreachableException error) when (++unreachable < UnreachableInARow && packs.Count > 1)
             {
-                PackUnpacking.Fail(pack.Pack, 1, error.Message, _tally, integrity: false);
+                Fail(pack, placement, 1, error.Message, integrity: false);
             }
 
             step.Add(pack.Length);
         }
 
-        TellOthers();
-        return _tally;
+        foreach (FileReport missing in placement.Missing())
+        {
+            _tally.Add(missing);
+        }
     }
 
-    private async Task RecoverAsync(FoundPack pack, CancellationToken cancellationToken)
+    private void Fail(FoundPack pack, Placement placement, int files, string why, bool integrity)
+    {
+        if (!placement.NoteFailed(pack.Pack, why, integrity))
+        {
+            PackUnpacking.Fail(pack.Pack, files, why, _tally, integrity);
+        }
+    }
+
+    private async Task RecoverAsync(FoundPack pack, Placement placement, CancellationToken cancellationToken)
     {
         Sidecar? sidecar = pack.SidecarName is null ? null : await ReadSidecarAsync(pack, cancellationToken);
         if (sidecar is not null && studies.Count > 0 && !studies.Contains(sidecar.Study))
@@ -78,7 +117,11 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
 
         if (!pack.HasBlob)
         {
-            PackUnpacking.Fail(pack.Pack, sidecar?.Instances.Count ?? 1, "its sidecar is there, and the pack itself is missing", _tally);
+            if (sidecar?.Set != SetKind.Snapshot)
+            {
+                Fail(pack, placement, sidecar?.Instances.Count ?? 1, "its sidecar is there, and the pack itself is missing", integrity: true);
+            }
+
             return;
         }
 
@@ -95,14 +138,19 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
 
         if (wrapped is null)
         {
-            PackUnpacking.Fail(pack.Pack, 1, "there is no sidecar beside it and no metadata: its content key is not here", _tally);
+            Fail(pack, placement, 1, "there is no sidecar beside it and no metadata: its content key is not here", integrity: true);
             return;
+        }
+
+        if (sidecar?.Set == SetKind.Snapshot)
+        {
+            return; // a list of files and no file
         }
 
         PackIdentity expected = sidecar is null ? new PackIdentity(Pack: pack.Pack) : PackIdentity.Of(sidecar) with { Pack = pack.Pack };
         IReadOnlyList<Sha256Digest>? wanted = sidecar is null ? null : [.. sidecar.Instances.Select(i => i.Sha256)];
         await using Stream ciphertext = await source.OpenAsync(pack, target, cancellationToken);
-        await PackUnpacking.RunAsync(ciphertext, () => KeyWrapping.Unwrap(wrapped, key), expected, wanted, target, _tally, cancellationToken);
+        await PackUnpacking.RunAsync(ciphertext, () => KeyWrapping.Unwrap(wrapped, key), expected, wanted, target, placement, _tally, cancellationToken);
     }
 
     /// <summary>Whether a pack is sealed for another escrow key than this: then nothing of it is fetched.</summary>

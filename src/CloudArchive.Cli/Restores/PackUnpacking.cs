@@ -13,11 +13,12 @@ public static class PackUnpacking
     /// <param name="expected">What the pack must be.</param>
     /// <param name="wanted">SHA-256 of the wanted instances; null for all.</param>
     /// <param name="target">Where to.</param>
+    /// <param name="placement">Where in it.</param>
     /// <param name="tally">Takes the reports.</param>
     /// <param name="cancellationToken">Stops.</param>
     /// <returns>What became of each of its files.</returns>
     public static async Task<IReadOnlyList<FileReport>> RunAsync(
-        Stream ciphertext, Func<ContentKey> unwrap, PackIdentity expected, IReadOnlyList<Sha256Digest>? wanted, TargetFolder target, RestoreTally tally, CancellationToken cancellationToken)
+        Stream ciphertext, Func<ContentKey> unwrap, PackIdentity expected, IReadOnlyList<Sha256Digest>? wanted, TargetFolder target, Placement placement, RestoreTally tally, CancellationToken cancellationToken)
     {
         PackId pack = expected.Pack!.Value;
         List<FileReport> reports = [];
@@ -34,8 +35,12 @@ public static class PackUnpacking
             HashSet<Sha256Digest>? missing = wanted is null ? null : [.. wanted];
             foreach (ManifestInstance entry in reader.Manifest.Instances)
             {
-                if (missing is not null && !missing.Remove(entry.Instance.Sha256)) continue;
-                Add(await target.WriteAsync(pack, entry, (destination, cancellation) => reader.ExtractAsync(entry, destination, cancellation), cancellationToken));
+                if ((missing is not null && !missing.Remove(entry.Instance.Sha256)) || entry.Instance.Kind == FileKind.Snapshot) continue;
+                foreach (Place place in placement.PlacesOf(reader.Manifest, entry))
+                {
+                    ManifestInstance placed = entry with { Entry = place.Path, ModifiedAt = place.ModifiedAt };
+                    Add(await target.WriteAsync(pack, placed, (destination, cancellation) => reader.ExtractAsync(entry, destination, cancellation), cancellationToken));
+                }
             }
 
             foreach (Sha256Digest _ in missing ?? []) Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, "the catalogue lists an instance that its pack does not hold", Integrity: true));
@@ -43,7 +48,10 @@ public static class PackUnpacking
         catch (PackException error)
         {
             reports.Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, error.Message, Integrity: true));
-            Fail(pack, wanted?.Count ?? 1, $"{error.Fault}: {error.Message}", tally);
+            if (!placement.NoteFailed(pack, $"{error.Fault}: {error.Message}", integrity: true))
+            {
+                Fail(pack, wanted?.Count ?? 1, $"{error.Fault}: {error.Message}", tally);
+            }
         }
 
         return reports;

@@ -18,7 +18,11 @@ internal sealed class RestoreCommand
     private readonly Option<string[]> _studies = new("--study") { Description = "Study Instance UID; may be repeated", HelpName = "uid" };
     private readonly Option<string[]> _instances = new("--instance") { Description = "SOP Instance UID; may be repeated", HelpName = "uid" };
     private readonly Option<string?> _patient = new("--patient") { Description = "Patient ID as it stands in the images; '-' reads it from standard input, which keeps it out of the list of processes", HelpName = "id" };
-    private readonly Option<bool> _everything = new("--everything") { Description = "The whole clinic" };
+    private readonly Option<bool> _everything = new("--everything") { Description = "The whole clinic: every file that the archive holds, also what was deleted since" };
+    private readonly Option<string?> _asOf = new("--as-of") { Description = "The folders as they stood then: latest, 2026-11-24 (the end of that day), 2026-11-24T18:00", HelpName = "time" };
+    private readonly Option<string[]> _computers = new("--computer") { Description = "With --as-of: only this computer, by the set that `cloudarchive snapshots` lists, or its beginning; may be repeated", HelpName = "set" };
+    private readonly Option<string[]> _roots = new("--root") { Description = "With --as-of: only this folder, by its label; may be repeated", HelpName = "label" };
+    private readonly Option<string[]> _paths = new("--path") { Description = "With --as-of: only these files or folders, as .gitignore has it: 2024/, *.jpg, /scans/**; may be repeated", HelpName = "pattern" };
     private readonly Option<string> _out = new("--out") { Description = "Folder to restore to", Required = true, HelpName = "folder" };
     private readonly Option<string> _purpose = new("--purpose") { Description = "Why; goes into the accounting of disclosures (45 CFR 164.528)", Required = true, HelpName = "text" };
     private readonly Option<string> _recipient = new("--recipient") { Description = "Who gets the images", Required = true, HelpName = "text" };
@@ -37,9 +41,9 @@ internal sealed class RestoreCommand
 
     private Command Declare()
     {
-        Command command = new("restore", "Bring images back, byte for byte (admin). The same command in the same folder goes on with a restore that was cut off.")
+        Command command = new("restore", "Bring files back, byte for byte (admin). The same command in the same folder goes on with a restore that was cut off.")
         {
-            _studies, _instances, _patient, _everything, _out, _purpose, _recipient, _overwrite, _wait, _giveUpAfter, _json,
+            _studies, _instances, _patient, _everything, _asOf, _computers, _roots, _paths, _out, _purpose, _recipient, _overwrite, _wait, _giveUpAfter, _json,
         };
         _connection.AddTo(command);
         command.SetAction(RunAsync);
@@ -48,6 +52,8 @@ internal sealed class RestoreCommand
 
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
+        SnapshotFilter filter = Filter(parsed);
+        DateTimeOffset? asOf = parsed.GetValue(_asOf) is { } then ? SnapshotChoice.ParseTime(then, _environment.Clock) : null;
         Func<Jwk, RestoreRequest> request = await ReadRequestAsync(parsed, cancellationToken);
         TimeSpan patience = parsed.GetValue(_giveUpAfter) is { } time ? LinkOptions.ParseTime(time) : _environment.Network.RunPatience;
         using Network network = new(_environment, patience);
@@ -55,8 +61,29 @@ internal sealed class RestoreCommand
         ClinicId clinic = _connection.Clinic(parsed);
         using TargetFolder target = new(parsed.GetValue(_out)!, parsed.GetValue(_overwrite));
         target.Lock();
+        IReadOnlyList<SnapshotResponse> latest = await SnapshotChoice.AtAsync(client, clinic, asOf ?? _environment.Clock.GetUtcNow(), [], isNeeded: asOf is not null, cancellationToken);
+        if (asOf is null)
+        {
+            return (int)await RunAsync(parsed, client, network, clinic, target, request, SnapshotWanted.None(latest.Sum(snapshot => snapshot.Roots) > 1), cancellationToken);
+        }
+
+        IReadOnlyList<SnapshotResponse> chosen = SnapshotChoice.Of(latest, parsed.GetValue(_computers) ?? [], asOf.Value);
+        SnapshotWanted wanted = new(true, filter, ByRoot: chosen.Count > 1);
+        ExitCode code = ExitCode.Ok;
+        foreach (SnapshotResponse snapshot in chosen)
+        {
+            ExitCode one = await RunAsync(parsed, client, network, clinic, target, key => request(key) with { Snapshot = snapshot.Pack }, wanted, cancellationToken);
+            code = code == ExitCode.Ok || one == ExitCode.Integrity ? one : code;
+        }
+
+        return (int)code;
+    }
+
+    private async Task<ExitCode> RunAsync(
+        ParseResult parsed, ArchiveClient client, Network network, ClinicId clinic, TargetFolder target, Func<Jwk, RestoreRequest> request, SnapshotWanted wanted, CancellationToken cancellationToken)
+    {
         bool json = parsed.GetValue(_json);
-        using RestoreJournal journal = RestoreJournal.Open(target, RestoreJournal.Describe(client.Service, clinic, request(new Jwk("RSA"))));
+        using RestoreJournal journal = RestoreJournal.Open(target, RestoreJournal.Describe(client.Service, clinic, request(new Jwk("RSA")), wanted.Filter));
         (RestoreResponse restore, RSA key) = await AskAsync(client, clinic, request, target, journal, json, cancellationToken);
         using (key)
         {
@@ -66,7 +93,7 @@ internal sealed class RestoreCommand
             {
                 await _environment.Error.WriteLineAsync(
                     $"Restore {restore.Id} was not approved in {parsed.GetValue(_wait)} minutes. Nothing was restored. It waits until {restore.ExpiresAt.ToLocalTime():yyyy-MM-dd HH:mm}: run the same command again once it is approved.");
-                return (int)ExitCode.AwaitingApproval;
+                return ExitCode.AwaitingApproval;
             }
 
             if (restore.Status != RestoreStatus.Ready)
@@ -74,7 +101,7 @@ internal sealed class RestoreCommand
                 throw new ServiceRefusedException(409, "restore-over", $"Restore {restore.Id} is over before it began. Run the command again to ask for another.", null);
             }
 
-            return (int)await new RestoreFetch(_environment, client, network, wait).RunAsync(restore, key, target, journal, json, cancellationToken);
+            return await new RestoreFetch(_environment, client, network, wait).RunAsync(restore, key, target, journal, wanted, json, cancellationToken);
         }
     }
 
@@ -124,16 +151,29 @@ internal sealed class RestoreCommand
             patient = (await _environment.In.ReadLineAsync(cancellationToken))?.Trim();
         }
 
-        int ways = (studies.Length > 0 ? 1 : 0) + (instances.Length > 0 ? 1 : 0) + (string.IsNullOrEmpty(patient) ? 0 : 1) + (parsed.GetValue(_everything) ? 1 : 0);
+        int ways = (studies.Length > 0 ? 1 : 0) + (instances.Length > 0 ? 1 : 0) + (string.IsNullOrEmpty(patient) ? 0 : 1) + (parsed.GetValue(_everything) ? 1 : 0) + (parsed.GetValue(_asOf) is null ? 0 : 1);
         if (ways != 1)
         {
-            throw new UsageException("Say what to restore, in one way: --study, --instance, --patient or --everything.");
+            throw new UsageException("Say what to restore, in one way: --study, --instance, --patient, --as-of or --everything.");
         }
 
         string purpose = parsed.GetValue(_purpose)!, recipient = parsed.GetValue(_recipient)!;
         bool everything = parsed.GetValue(_everything);
         return publicKey => new RestoreRequest(
             publicKey, purpose, recipient, studies.Length > 0 ? studies : null, instances.Length > 0 ? instances : null, string.IsNullOrEmpty(patient) ? null : patient, everything);
+    }
+
+    private SnapshotFilter Filter(ParseResult parsed)
+    {
+        string[] roots = parsed.GetValue(_roots) ?? [], paths = parsed.GetValue(_paths) ?? [];
+        if (parsed.GetValue(_asOf) is null && (roots.Length > 0 || paths.Length > 0 || parsed.GetValue(_computers) is { Length: > 0 }))
+        {
+            throw new UsageException("--computer, --root and --path choose from what stood there at some time: say when, with --as-of latest or --as-of 2026-11-24.");
+        }
+
+        return paths.FirstOrDefault(path => !Backup.Exclusions.IsPattern(path)) is { } bad
+            ? throw new UsageException($"\"{bad}\" is no pattern. Examples: *.jpg (by name, anywhere), 2024/ (a folder, anywhere), /old/** (below the backed-up folder itself).")
+            : new SnapshotFilter(roots, paths);
     }
 
     private static Uid[] Uids(string[]? texts, string what) =>

@@ -16,7 +16,14 @@ internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient cli
     private static readonly TimeSpan PollEvery = TimeSpan.FromMinutes(5);
 
     /// <summary>Fetches what is not there yet.</summary>
-    public async Task<ExitCode> RunAsync(RestoreResponse restore, RSA key, TargetFolder target, RestoreJournal journal, bool json, CancellationToken cancellationToken)
+    /// <param name="restore">The restore.</param>
+    /// <param name="key">Its private key.</param>
+    /// <param name="target">Where to.</param>
+    /// <param name="journal">What earlier runs did.</param>
+    /// <param name="wanted">What of a snapshot is wanted.</param>
+    /// <param name="json">Whether the result is told as JSON.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public async Task<ExitCode> RunAsync(RestoreResponse restore, RSA key, TargetFolder target, RestoreJournal journal, SnapshotWanted wanted, bool json, CancellationToken cancellationToken)
     {
         TextWriter notes = json ? environment.Error : environment.Out;
         if (journal.Earlier.Packs > 0)
@@ -30,7 +37,15 @@ internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient cli
         try
         {
             end = await ProgressViews.RunAsync(
-                environment, json, view => new RestoreRun(listing, network, restore, key, journal, view).RunAsync(target, cancellation => WaitsAsync(notes, cancellation), cancellationToken));
+                environment,
+                json,
+                async view =>
+                {
+                    Placement placement = wanted.IsSnapshot
+                        ? await new SnapshotFetch(listing, network, restore, key, view).PlaceAsync(target, wanted, cancellation => WaitsAsync(notes, cancellation), cancellationToken)
+                        : Placement.AsFound(target, wanted.ByRoot);
+                    return await new RestoreRun(listing, network, restore, key, journal, placement, view).RunAsync(target, cancellation => WaitsAsync(notes, cancellation), cancellationToken);
+                });
         }
         catch (IOException error) when (TargetFolder.IsFull(error))
         {

@@ -59,7 +59,11 @@ public sealed class RestoreJournal : IDisposable
     }
 
     /// <summary>What makes a request the same: everything but its key.</summary>
-    public static string Describe(Uri service, ClinicId clinic, RestoreRequest request) => JsonSerializer.Serialize(
+    /// <param name="service">The service.</param>
+    /// <param name="clinic">The clinic.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="wanted">What of it is wanted here.</param>
+    public static string Describe(Uri service, ClinicId clinic, RestoreRequest request, SnapshotFilter? wanted = null) => JsonSerializer.Serialize(
         new
         {
             service = service.AbsoluteUri.TrimEnd('/'),
@@ -70,6 +74,9 @@ public sealed class RestoreJournal : IDisposable
             instances = request.Instances?.Select(instance => instance.Value).Order(StringComparer.Ordinal),
             request.PatientId,
             request.Everything,
+            request.Snapshot,
+            roots = wanted is { Roots.Count: > 0 } ? wanted.Roots : null,
+            paths = wanted is { Paths.Count: > 0 } ? wanted.Paths : null,
         },
         FormatJson.Options);
 

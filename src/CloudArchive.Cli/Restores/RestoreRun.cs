@@ -22,7 +22,7 @@ internal sealed record RestoreEnd(RestoreTally Tally, int Packs, bool MayPass, I
 /// Brings down and unpacks what a restore that is ready holds, page by page: several packs come down at once, one is unpacked at a time, and each that is done
 /// is noted before the next. A pack that fails is its own failure.
 /// </summary>
-internal sealed class RestoreRun(RestoreListing listing, Network network, RestoreResponse restore, RSA key, RestoreJournal journal, IProgressView view)
+internal sealed class RestoreRun(RestoreListing listing, Network network, RestoreResponse restore, RSA key, RestoreJournal journal, Placement placement, IProgressView view)
 {
     /// <summary>Packs that come down at once.</summary>
     private const int PacksAtOnce = 4;
@@ -64,6 +64,11 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
             }
 
             await all;
+            foreach (FileReport missing in placement.Missing())
+            {
+                _tally.Add(missing);
+            }
+
             if (_fetched == 0 && _lastUnreachable is { } nothing)
             {
                 throw nothing; // Not a pack's fault: storage gave none.
@@ -94,7 +99,15 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
                 ListedPage page = await listing.ReadAsync(after, waits, cancellationToken);
                 foreach (RestorePack pack in page.Page.Items)
                 {
-                    if (!journal.IsDone(pack.Pack))
+                    if (journal.IsDone(pack.Pack))
+                    {
+                        placement.NoteDone(pack.Pack);
+                    }
+                    else if (!placement.Wants(pack.Pack))
+                    {
+                        Interlocked.Increment(ref _accounted);
+                    }
+                    else
                     {
                         await listed.WriteAsync(new Listed(page, pack), cancellationToken);
                     }
@@ -104,7 +117,14 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
                 {
                     if (journal.IsDone(failure.Pack))
                     {
+                        placement.NoteDone(failure.Pack);
                         continue; // It was brought back while it was well.
+                    }
+
+                    if (!placement.Wants(failure.Pack))
+                    {
+                        Interlocked.Increment(ref _accounted);
+                        continue;
                     }
 
                     if (failure.Passing)
@@ -192,10 +212,14 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
 
     private async Task UnpackAsync(Fetched fetched, TargetFolder target, CancellationToken cancellationToken)
     {
-        _accounted++;
+        Interlocked.Increment(ref _accounted);
         if (fetched.File is not { } file)
         {
-            PackUnpacking.Fail(fetched.Id, fetched.Files, fetched.Why!, _tally, fetched.Integrity);
+            if (!placement.NoteFailed(fetched.Id, fetched.Why!, fetched.Integrity))
+            {
+                PackUnpacking.Fail(fetched.Id, fetched.Files, fetched.Why!, _tally, fetched.Integrity);
+            }
+
             _mayPass |= fetched.MayPass;
             Note(fetched.Pack, fetched.Integrity);
             _budget.Give(fetched.Pack?.Length ?? 0);
@@ -207,7 +231,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
         await using (file)
         {
             PackIdentity expected = new(restore.Clinic, pack.Pack, pack.Study, pack.Length, pack.Sha256);
-            files = await PackUnpacking.RunAsync(file, () => KeyWrapping.Unwrap(pack.ContentKey, key), expected, pack.Wanted, target, _tally, cancellationToken);
+            files = await PackUnpacking.RunAsync(file, () => KeyWrapping.Unwrap(pack.ContentKey, key), expected, pack.Wanted, target, placement, _tally, cancellationToken);
         }
 
         _budget.Give(pack.Length);

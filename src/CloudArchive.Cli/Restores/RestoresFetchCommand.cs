@@ -37,7 +37,8 @@ internal static class RestoresFetchCommand
             using TargetFolder folder = new(parsed.GetValue(target)!, parsed.GetValue(overwrite));
             folder.Lock();
             using RestoreJournal journal = RestoreJournal.Open(folder, $"{client.Service} {restore.Clinic} {restore.Id}");
-            return (int)await new RestoreFetch(environment, client, network, TimeSpan.Zero).RunAsync(restore, rsa, folder, journal, parsed.GetValue(json), cancellationToken);
+            return (int)await new RestoreFetch(environment, client, network, TimeSpan.Zero).RunAsync(
+                restore, rsa, folder, journal, restore.Snapshot is null ? SnapshotWanted.None(byRoot: false) : new SnapshotWanted(true, SnapshotFilter.All, ByRoot: false), parsed.GetValue(json), cancellationToken);
         });
         return command;
     }

@@ -22,6 +22,7 @@ public sealed class TargetFolder : IDisposable
 
     private const UnixFileMode OwnFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const UnixFileMode OwnFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private static readonly char[] s_separators = OperatingSystem.IsWindows() ? ['\\', ':', '\0'] : ['\0'];
     private readonly string _root;
     private readonly bool _overwrite;
 
@@ -30,6 +31,7 @@ public sealed class TargetFolder : IDisposable
     private readonly Dictionary<string, int> _numbers = new(StringComparer.Ordinal);
     private readonly List<string> _packs = [];
     private RunLock? _lock;
+    private bool? _takesEveryName;
 
     /// <param name="path">The folder; made where missing.</param>
     /// <param name="overwrite">Whether to replace files of the same name with other bytes.</param>
@@ -51,6 +53,9 @@ public sealed class TargetFolder : IDisposable
 
     /// <summary>The folder in it for what is not whole yet.</summary>
     public string Work => Path.Combine(_root, WorkName);
+
+    /// <summary>Whether names may differ in case alone here, and hold what Windows refuses: tried out, for a stick in a Linux computer takes neither.</summary>
+    public bool TakesEveryName => _takesEveryName ??= TryNames();
 
     /// <summary>Told when a file gave up its plain name to a newer version: whose, and both names below the folder.</summary>
     public Action<PackId, string, string>? SteppedAside { get; set; }
@@ -209,6 +214,26 @@ public sealed class TargetFolder : IDisposable
     /// <summary>A full disk ends the whole restore; anything else ends one file. ERROR_DISK_FULL, ERROR_HANDLE_DISK_FULL; ENOSPC, EDQUOT.</summary>
     public static bool IsFull(Exception error) => OperatingSystem.IsWindows() ? (uint)error.HResult is 0x80070070 or 0x80070027 : error is IOException && error.HResult is 28 or 122;
 
+    private bool TryNames()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return false;
+        }
+
+        Make(Work);
+        string tried = Path.Combine(Work, $"a:{TemporaryName()}");
+        try
+        {
+            using FileStream file = new(tried, Own(new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose }));
+            return !File.Exists(Path.Combine(Work, Path.GetFileName(tried).ToUpperInvariant()));
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
     private static DirectoryInfo Make(string path) => OperatingSystem.IsWindows() ? Directory.CreateDirectory(path) : Directory.CreateDirectory(path, OwnFolder);
 
     private static FileStreamOptions Own(FileStreamOptions options)
@@ -229,7 +254,7 @@ public sealed class TargetFolder : IDisposable
     private string? Locate(string entry)
     {
         string[] parts = entry.Split('/');
-        bool plain = parts.All(part => part is not ("" or "." or "..") && part.IndexOfAny(['\\', ':', '\0']) < 0 && !Path.IsPathRooted(part)) && !parts[0].Equals(WorkName, StringComparison.OrdinalIgnoreCase);
+        bool plain = parts.All(part => part is not ("" or "." or "..") && part.IndexOfAny(s_separators) < 0 && !Path.IsPathRooted(part)) && !parts[0].Equals(WorkName, StringComparison.OrdinalIgnoreCase);
         if (!plain)
         {
             return null;

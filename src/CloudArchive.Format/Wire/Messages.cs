@@ -150,7 +150,7 @@ public sealed record RewrapResponse(string KeyId, int Packs, int Rewrapped, IRea
 /// <summary><c>POST .../catalog/rebuild</c>: reads sidecars from where the last call stopped; call again with <paramref name="Next"/> until it is null.</summary>
 public sealed record RebuildResponse(int Packs, int Instances, IReadOnlyList<string> Problems, string? Next);
 
-/// <summary><c>POST /v1/clinics/{clinic}/restores</c>, by an admin. One of <paramref name="Studies"/>, <paramref name="Instances"/>, <paramref name="PatientId"/> or <paramref name="Everything"/>.</summary>
+/// <summary><c>POST /v1/clinics/{clinic}/restores</c>, by an admin. One of <paramref name="Studies"/>, <paramref name="Instances"/>, <paramref name="PatientId"/>, <paramref name="Everything"/> or <paramref name="Snapshot"/>.</summary>
 /// <param name="PublicKey">RSA-OAEP-256 public key of 2048 bits or more that the caller made for this restore; content keys come wrapped to it.</param>
 /// <param name="Purpose">Why, for the accounting of disclosures (45 CFR 164.528).</param>
 /// <param name="Recipient">Who gets the images.</param>
@@ -161,7 +161,8 @@ public sealed record RestoreRequest(
     IReadOnlyList<Uid>? Studies = null,
     IReadOnlyList<Uid>? Instances = null,
     string? PatientId = null,
-    bool Everything = false);
+    bool Everything = false,
+    PackId? Snapshot = null);
 
 /// <summary>Where a restore stands.</summary>
 public enum RestoreStatus
@@ -185,6 +186,7 @@ public enum RestoreStatus
 /// <param name="CatalogueOnly">
 /// The plan is of the catalogue alone: the audit log or storage could not be read to its end, so packs may be missing that nobody knows of.
 /// </param>
+/// <param name="Snapshot">Of which snapshot, where it is of one.</param>
 public sealed record RestoreResponse(
     string Id,
     ClinicId Clinic,
@@ -201,7 +203,8 @@ public sealed record RestoreResponse(
     string? ApprovedBy = null,
     RestoreReport? Report = null,
     RestoreReport? Progress = null,
-    bool CatalogueOnly = false);
+    bool CatalogueOnly = false,
+    PackId? Snapshot = null);
 
 /// <summary>A page of a restore's result: <c>GET .../restores/{id}/result?after=</c>.</summary>
 /// <param name="Items">The packs that can be fetched.</param>

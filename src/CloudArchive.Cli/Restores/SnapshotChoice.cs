@@ -1,0 +1,77 @@
+using System.Globalization;
+using CloudArchive.Cli.Service;
+using CloudArchive.Format;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Cli.Restores;
+
+/// <summary>Which snapshots a time means: of each computer the newest that was taken by then.</summary>
+internal static class SnapshotChoice
+{
+    /// <summary>A time as a person says it, in this computer's zone where none is said; a day means its end.</summary>
+    public static DateTimeOffset ParseTime(string text, TimeProvider clock)
+    {
+        if (text is "latest" or "now")
+        {
+            return clock.GetUtcNow();
+        }
+
+        if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out DateOnly day) && day < DateOnly.MaxValue)
+        {
+            DateTime end = day.AddDays(1).ToDateTime(TimeOnly.MinValue);
+            return new DateTimeOffset(end, clock.LocalTimeZone.GetUtcOffset(end)).AddTicks(-1);
+        }
+
+        string[] forms = ["yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd HH:mm", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd HH:mm:ss"];
+        if (DateTime.TryParseExact(text, forms, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTime local))
+        {
+            return new DateTimeOffset(local, clock.LocalTimeZone.GetUtcOffset(local));
+        }
+
+        return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time) && text.Contains('T', StringComparison.Ordinal)
+            ? time
+            : throw new UsageException($"\"{text}\" is no time. Examples: latest, 2026-11-24 (the end of that day), \"2026-11-24 18:00\", 2026-11-24T17:00:00Z.");
+    }
+
+    /// <summary>Of each computer the newest complete snapshot that was taken by a time.</summary>
+    /// <param name="client">The service.</param>
+    /// <param name="clinic">The clinic.</param>
+    /// <param name="time">The time.</param>
+    /// <param name="sets">Only these computers; empty: all.</param>
+    /// <param name="isNeeded">False: where the service has no snapshots to list, there are none.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public static async Task<IReadOnlyList<SnapshotResponse>> AtAsync(
+        ArchiveClient client, ClinicId clinic, DateTimeOffset time, IReadOnlyCollection<Uid> sets, bool isNeeded, CancellationToken cancellationToken)
+    {
+        Dictionary<Uid, SnapshotResponse> newest = [];
+        try
+        {
+            await foreach (Page<SnapshotResponse> page in client.GetEachPageAsync<SnapshotResponse>($"v1/clinics/{clinic}/snapshots", null, cancellationToken))
+            {
+                foreach (SnapshotResponse snapshot in page.Items.Where(s => s.IsComplete && s.TakenAt <= time && (sets.Count == 0 || sets.Contains(s.Set))))
+                {
+                    if (!newest.TryGetValue(snapshot.Set, out SnapshotResponse? known) || known.TakenAt < snapshot.TakenAt)
+                    {
+                        newest[snapshot.Set] = snapshot;
+                    }
+                }
+            }
+        }
+        catch (ServiceRefusedException refused) when (!isNeeded && refused.Status is 403 or 404 or 405)
+        {
+            return []; // a service of before there were snapshots
+        }
+
+        return [.. newest.Values.OrderBy(snapshot => snapshot.Set.Value, StringComparer.Ordinal)];
+    }
+
+    /// <summary>Those of some computers; throws where there is none.</summary>
+    public static IReadOnlyList<SnapshotResponse> Of(IReadOnlyList<SnapshotResponse> snapshots, IReadOnlyList<string> computers, DateTimeOffset time)
+    {
+        SnapshotResponse[] chosen = [.. snapshots.Where(s => computers.Count == 0 || computers.Any(computer => s.Set.Value.StartsWith(computer, StringComparison.Ordinal)))];
+        return chosen.Length > 0
+            ? chosen
+            : throw new UsageException(
+                $"There is no snapshot{(computers.Count > 0 ? " of that computer" : "")} from {time.ToLocalTime():yyyy-MM-dd HH:mm} or before. `cloudarchive snapshots` lists them; --everything restores what was archived before there were any.");
+    }
+}

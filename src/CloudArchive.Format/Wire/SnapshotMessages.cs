@@ -1,0 +1,14 @@
+using CloudArchive.Format.Packs;
+
+namespace CloudArchive.Format.Wire;
+
+/// <summary><c>GET /v1/clinics/{clinic}/snapshots</c>: a page of these, newest first.</summary>
+/// <param name="Pack">The snapshot's last pack, by which it is restored.</param>
+/// <param name="Set">The computer's pseudonym: <see cref="Sets.SnapshotsOf"/>.</param>
+/// <param name="TakenAt">When the backup was complete, UTC.</param>
+/// <param name="Roots">How many folders.</param>
+/// <param name="Files">How many files stood there.</param>
+/// <param name="Bytes">Their bytes.</param>
+/// <param name="IsComplete">Whether it can be restored; false: the list goes on in the next.</param>
+/// <param name="Chain">How many packs it goes on from.</param>
+public sealed record SnapshotResponse(PackId Pack, Uid Set, DateTimeOffset TakenAt, int Roots, long Files, long Bytes, bool IsComplete, int Chain);
