@@ -67,6 +67,7 @@ public static class CoreServices
         services.AddSingleton<PackCommit>();
         services.AddSingleton<PackReconciliation>();
         services.AddSingleton<CatalogReader>();
+        services.AddSingleton<SnapshotCatalog>();
         services.AddSingleton<CatalogWriter>();
         services.AddSingleton<RebuildLog>();
         services.AddSingleton<CatalogRebuild>();
@@ -88,6 +89,7 @@ public static class CoreServices
         services.AddSingleton<StudyDestruction>();
         services.AddSingleton<DestroyedPacks>();
         services.AddSingleton<ClinicRetention>();
+        services.AddSingleton<PlanSidecars>();
         services.AddSingleton<RestorePlanner>();
         services.AddSingleton<RestoreDesk>();
         services.AddSingleton<PackRecords>();

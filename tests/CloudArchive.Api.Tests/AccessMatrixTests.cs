@@ -59,6 +59,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics/{clinic}/studies                          | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         POST /v1/clinics/{clinic}/studies/search                  | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
         GET /v1/clinics/{clinic}/studies/{study}                  | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
+        GET /v1/clinics/{clinic}/snapshots                        | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | agent
         GET /v1/clinics/{clinic}/instances                        | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | agent
         POST /v1/clinics/{clinic}/catalog/rebuild                 | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin
         POST /v1/clinics/{clinic}/keys/rewrap                     | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin

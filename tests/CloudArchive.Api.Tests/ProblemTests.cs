@@ -37,7 +37,6 @@ public sealed class ProblemTests(SharedStorage shared)
             ("POST", agent.Packs, token, "{}"),
             ("POST", agent.Packs, token, """{"study":"MUSTER^ANNA","plannedBytes":1}"""),
             ("POST", agent.Packs, token, """{"study":"1.2.3","plannedBytes":"MUSTER"}"""),
-            ("POST", agent.Packs, token, """{"study":"1.2.3","plannedBytes":0}"""),
             ("POST", agent.Packs, token, """{"study":"1.2.3","plannedBytes":-1}"""),
             ("POST", agent.Packs, token, """{"study":null,"plannedBytes":1}"""),
             ("POST", agent.Packs, token, """{"study":"1.2.3","plannedBytes":99999999999999999999}"""),

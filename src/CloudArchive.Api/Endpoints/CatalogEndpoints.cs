@@ -6,6 +6,7 @@ using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Wire;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -20,13 +21,15 @@ internal static class CatalogEndpoints
 
     private static readonly EndpointPolicy _studies = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.StudiesQueried);
     private static readonly EndpointPolicy _instances = new(Roles.Admin | Roles.Agent, Reach.Clinic, ArchiveRole.Both, AuditActions.StudiesQueried, Look: true);
+    private static readonly EndpointPolicy _snapshots = new(Roles.Admin | Roles.Compliance | Roles.Agent, Reach.Clinic, ArchiveRole.Both, AuditActions.StudiesQueried, Look: true);
     private static readonly EndpointPolicy _rebuild = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.CatalogRebuilt);
 
     public static void Map(EndpointTable table)
     {
-        table.Get("/v1/clinics/{clinic}/studies", ListAsync, _studies)?.WithSummary("Studies, by date or HMAC. To compliance without HMACs.");
+        table.Get("/v1/clinics/{clinic}/studies", ListAsync, _studies)?.WithSummary("Studies and folders' plain files, by date, HMAC or kind (set). To compliance without HMACs.");
         table.Post("/v1/clinics/{clinic}/studies/search", SearchAsync, _studies with { Roles = Roles.Admin })?.WithSummary("Studies, by identifiers that must not stand in a URL.");
-        table.Get("/v1/clinics/{clinic}/studies/{study}", GetAsync, _studies)?.WithSummary("A study.");
+        table.Get("/v1/clinics/{clinic}/studies/{study}", GetAsync, _studies)?.WithSummary("A study, a folder's plain files, or a computer's snapshots.");
+        table.Get("/v1/clinics/{clinic}/snapshots", SnapshotsAsync, _snapshots)?.WithSummary("What stood where after a backup: by computer (set), the latest first. No names.");
         table.Get("/v1/clinics/{clinic}/instances", InstancesAsync, _instances)?.WithSummary("Instances: what an agent needs to rebuild its state.");
         table.Post("/v1/clinics/{clinic}/catalog/rebuild", RebuildAsync, _rebuild)?.WithSummary("Recreates a part of the catalogue from sidecars. Call again with next until there is none.");
     }
@@ -44,7 +47,7 @@ internal static class CatalogEndpoints
             throw new DeniedException(Problems.Forbidden("Only an admin may look for a patient or visit."));
         }
 
-        StudyFilter filter = new(query.Study, One(query.PatientHmac), One(query.AccessionHmac), Date(query.From, "from"), Date(query.To, "to"));
+        StudyFilter filter = new(query.Study, One(query.PatientHmac), One(query.AccessionHmac), Date(query.From, "from"), Date(query.To, "to"), query.Set);
         return TypedResults.Ok(await FindAsync(clinic, filter, query.After, query.Take, catalog, log, context, cancellationToken));
     }
 
@@ -65,6 +68,9 @@ internal static class CatalogEndpoints
 
     private static async Task<Ok<Page<InstanceResponse>>> InstancesAsync(ClinicId clinic, Uid? study, string? after, int? take, CatalogReader catalog, CancellationToken cancellationToken) =>
         TypedResults.Ok(await catalog.ListInstancesAsync(clinic, study, after, Paging.Take(take), cancellationToken));
+
+    private static async Task<Ok<Page<SnapshotResponse>>> SnapshotsAsync(ClinicId clinic, Uid? set, string? after, int? take, SnapshotCatalog snapshots, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await snapshots.ListAsync(clinic, set, after, Paging.Take(take), cancellationToken));
 
     private static async Task<Ok<RebuildResponse>> RebuildAsync(ClinicId clinic, string? after, CatalogRebuild rebuild, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok(await rebuild.RunAsync(clinic, Paging.After<PackId>(after), PacksPerRebuild, context.Requester(), cancellationToken));
@@ -87,6 +93,7 @@ internal static class CatalogEndpoints
         { Study: not null } => "study",
         { Patient: not null } => "patient",
         { Accession: not null } => "accession",
+        { From: null, To: null, Set: { } set } => System.Text.Json.JsonNamingPolicy.KebabCaseLower.ConvertName(set.ToString()),
         { From: null, To: null } => "all",
         _ => "date",
     };
@@ -99,5 +106,5 @@ internal static class CatalogEndpoints
             : throw new RefusedException(Refusal.RequestInvalid, $"{name}: a date as yyyyMMdd.");
 
     /// <summary>The query of a listing of studies.</summary>
-    internal sealed record StudyQuery(string? From, string? To, Uid? Study, Sha256Digest? PatientHmac, Sha256Digest? AccessionHmac, string? After, int? Take);
+    internal sealed record StudyQuery(string? From, string? To, Uid? Study, Sha256Digest? PatientHmac, Sha256Digest? AccessionHmac, SetKind? Set, string? After, int? Take);
 }

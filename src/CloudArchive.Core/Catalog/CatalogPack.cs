@@ -7,7 +7,7 @@ namespace CloudArchive.Core.Catalog;
 /// <summary>A pack in the catalogue: verified and locked. It is committed when it has its receipt.</summary>
 /// <param name="Clinic">Whose.</param>
 /// <param name="Pack">The pack.</param>
-/// <param name="Study">Its study.</param>
+/// <param name="Study">The id of its set.</param>
 /// <param name="Length">Bytes of ciphertext.</param>
 /// <param name="Sha256">SHA-256 of the ciphertext.</param>
 /// <param name="VersionId">The version that was verified and locked.</param>
@@ -23,6 +23,9 @@ namespace CloudArchive.Core.Catalog;
 /// <param name="Receipt">The JWS; null until it is issued.</param>
 /// <param name="AuditIndex">Of the commit's entry in the clinic's log, as the receipt states it.</param>
 /// <param name="BornIn">As in the sidecar.</param>
+/// <param name="Set">As in the sidecar; null: a study.</param>
+/// <param name="Kinds">Of its plain files, sorted; null of a study.</param>
+/// <param name="Snapshot">As in the sidecar. Null where this was read from the pack's row: <see cref="SnapshotCatalog"/> has it.</param>
 public sealed record CatalogPack(
     ClinicId Clinic,
     PackId Pack,
@@ -41,7 +44,10 @@ public sealed record CatalogPack(
     Sha256Digest? AccessionHmac,
     string? Receipt,
     long? AuditIndex,
-    int? BornIn = null)
+    int? BornIn = null,
+    SetKind? Set = null,
+    IReadOnlyList<FileKind>? Kinds = null,
+    SidecarSnapshot? Snapshot = null)
 {
     /// <summary>What the catalogue keeps of a sidecar whose pack was verified and locked.</summary>
     public static CatalogPack For(Sidecar sidecar, string versionId, DateTimeOffset immutableUntil, DateTimeOffset committedAt, string? receipt = null, long? auditIndex = null) => new(
@@ -62,5 +68,8 @@ public sealed record CatalogPack(
         sidecar.AccessionHmac,
         receipt,
         auditIndex,
-        sidecar.Retention?.BornIn);
+        sidecar.Retention?.BornIn,
+        sidecar.Set,
+        sidecar.Set is null ? null : [.. sidecar.Instances.Select(i => i.Kind).OfType<FileKind>().Distinct().Order()],
+        sidecar.Snapshot);
 }

@@ -15,15 +15,20 @@ namespace CloudArchive.Core.Catalog;
 /// <param name="Accession">With this accession number: any of these HMACs.</param>
 /// <param name="From">From this study date on, <c>yyyyMMdd</c>.</param>
 /// <param name="To">To this study date, inclusive.</param>
-public sealed record StudyFilter(Uid? Study = null, IReadOnlyList<Sha256Digest>? Patient = null, IReadOnlyList<Sha256Digest>? Accession = null, string? From = null, string? To = null)
+/// <param name="Set">Of this kind; null: studies and folders. What is asked for by its id is found whatever it is.</param>
+public sealed record StudyFilter(
+    Uid? Study = null, IReadOnlyList<Sha256Digest>? Patient = null, IReadOnlyList<Sha256Digest>? Accession = null, string? From = null, string? To = null, SetKind? Set = null)
 {
+    /// <summary>Whether sets of a kind are listed.</summary>
+    internal bool Lists(SetKind? kind) => Set is { } one ? one == (kind ?? SetKind.Study) : kind != SetKind.Snapshot;
+
     /// <summary>Whether a study fits. Its packs may know its patient by different HMACs.</summary>
     internal bool Fits(FoundStudy found) => Fits(found.Study)
         && (Patient is null || found.Shares.Any(share => share.Facts.Patient is { } of && Patient.Contains(of)))
         && (Accession is null || found.Shares.Any(share => share.Accession is { } of && Accession.Contains(of)));
 
     private bool Fits(StudyResponse study) =>
-        (Study is null || study.Study == Study)
+        (Study is null ? Lists(study.Set) : study.Study == Study && (Set is null || Lists(study.Set)))
         && (From is null || string.CompareOrdinal(study.StudyDate, From) >= 0)
         && (To is null || (study.StudyDate is not null && string.CompareOrdinal(study.StudyDate, To) <= 0));
 }
@@ -127,6 +132,20 @@ public sealed class CatalogReader(IRowStore rows)
         return there == (packed.Count > 0 ? 0 : sidecar.Instances.Count);
     }
 
+    /// <summary>What kind of set an id is of; null where no pack has it, or none whose row can be read.</summary>
+    public async Task<SetKind?> FindSetAsync(ClinicId clinic, Uid set, CancellationToken cancellationToken)
+    {
+        await foreach (Row share in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Study}{set}:"), cancellationToken, rowsAtOnce: 2))
+        {
+            if (CatalogRows.TryReadShare(share) is { } known)
+            {
+                return known.Set ?? SetKind.Study;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>The ids of a study's packs.</summary>
     public async Task<IReadOnlyList<PackId>> PacksOfAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
         [.. (await SharesAsync(clinic, study, cancellationToken)).Select(CatalogRows.PackOf)];
@@ -208,7 +227,7 @@ public sealed class CatalogReader(IRowStore rows)
                 filter.To is null ? RowRange.Prefix(CatalogRows.Date).To : $"{CatalogRows.Date}{filter.To};")),
         };
         return prefix == CatalogRows.Study
-            ? await AllStudiesAsync(clinic, after, take, cancellationToken)
+            ? await AllStudiesAsync(clinic, filter, after, take, cancellationToken)
             : await FoundStudiesAsync(clinic, filter, prefix, range, take, cancellationToken);
     }
 
@@ -412,7 +431,7 @@ public sealed class CatalogReader(IRowStore rows)
         return new Page<StudyResponse>(studies);
     }
 
-    private async Task<Page<StudyResponse>> AllStudiesAsync(ClinicId clinic, string? after, int take, CancellationToken cancellationToken)
+    private async Task<Page<StudyResponse>> AllStudiesAsync(ClinicId clinic, StudyFilter filter, string? after, int take, CancellationToken cancellationToken)
     {
         IReadOnlyDictionary<PackId, LostPack> lost = await LostAsync(clinic, cancellationToken);
         // ';' sorts right behind ':': the next study's rows.
@@ -424,7 +443,7 @@ public sealed class CatalogReader(IRowStore rows)
         {
             if (shares.Count > 0 && CatalogRows.StudyOf(shares[0]) != CatalogRows.StudyOf(row))
             {
-                studies.Add(CatalogRows.Sum(CatalogRows.StudyOf(shares[0]), shares, lost));
+                Add();
                 shares.Clear();
                 if (studies.Count == take)
                 {
@@ -437,10 +456,19 @@ public sealed class CatalogReader(IRowStore rows)
 
         if (shares.Count > 0)
         {
-            studies.Add(CatalogRows.Sum(CatalogRows.StudyOf(shares[0]), shares, lost));
+            Add();
         }
 
         return new Page<StudyResponse>(studies);
+
+        void Add()
+        {
+            StudyResponse study = CatalogRows.Sum(CatalogRows.StudyOf(shares[0]), shares, lost);
+            if (filter.Lists(study.Set))
+            {
+                studies.Add(study);
+            }
+        }
     }
 
     private async Task<Page<StudyResponse>> FoundStudiesAsync(ClinicId clinic, StudyFilter filter, string prefix, RowRange range, int take, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using CloudArchive.Core.Losses;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 
 namespace CloudArchive.Core.Catalog;
 
@@ -32,6 +33,11 @@ public sealed class CatalogRemoval(IRowStore rows)
             }
         }
 
+        if (Sets.IsMadeUp(study))
+        {
+            await RemoveSnapshotsAsync(clinic, study, packs, cancellationToken);
+        }
+
         foreach (Row share in shares)
         {
             await RemoveAsync(clinic, share.Key, cancellationToken);
@@ -41,6 +47,18 @@ public sealed class CatalogRemoval(IRowStore rows)
         foreach (PackId pack in packs)
         {
             await RemoveAsync(clinic, LossRows.Lost + pack, cancellationToken, RowTable.Work);
+        }
+    }
+
+    private async Task RemoveSnapshotsAsync(ClinicId clinic, Uid set, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)
+    {
+        foreach (string prefix in (string[])[CatalogRows.Snapshot, CatalogRows.Needs])
+        {
+            List<Row> there = await rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{prefix}{set}:"), cancellationToken).ToListAsync(cancellationToken);
+            foreach (Row row in there.Where(row => CatalogRows.TryPackOf(row) is { } pack && packs.Contains(pack)))
+            {
+                await RemoveAsync(clinic, row.Key, cancellationToken);
+            }
         }
     }
 
@@ -130,6 +148,7 @@ public sealed class CatalogRemoval(IRowStore rows)
         }
     }
 
-    private Task<IReadOnlyList<Row>> SharesAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
-        rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Study}{study}:"), RowStoreExtensions.MostRows, cancellationToken);
+    // All of them: a folder may have more packs than come with one query.
+    private async Task<IReadOnlyList<Row>> SharesAsync(ClinicId clinic, Uid study, CancellationToken cancellationToken) =>
+        await rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Study}{study}:"), cancellationToken).ToListAsync(cancellationToken);
 }

@@ -42,6 +42,12 @@ internal static class CatalogRows
     /// <summary><c>xd:{yyyyMMdd}:{study}</c>.</summary>
     public const string Date = "xd:";
 
+    /// <summary><c>t:{set}:{time, the latest first}:{pack}</c>: a snapshot, as lists have it (<see cref="SnapshotRows"/>).</summary>
+    public const string Snapshot = "t:";
+
+    /// <summary><c>n:{set}:{pack}</c>: which packs a snapshot needs.</summary>
+    public const string Needs = "n:";
+
     private static readonly Dictionary<string, object> Nothing = [];
 
     public static Dictionary<string, object> PackValues(CatalogPack pack)
@@ -66,6 +72,7 @@ internal static class CatalogRows
         Add(values, "accessionHmac", pack.AccessionHmac?.Hex);
         Add(values, "receipt", pack.Receipt);
         AddBornIn(values, pack);
+        AddSet(values, pack);
         if (pack.AuditIndex is { } index)
         {
             values["auditIndex"] = index;
@@ -98,9 +105,11 @@ internal static class CatalogRows
         Digest(row, "accessionHmac"),
         row.Text("receipt"),
         row.Number("auditIndex"),
-        (int?)row.Number("bornIn"));
+        (int?)row.Number("bornIn"),
+        Set(row),
+        Kinds(row));
 
-    /// <summary>A pack's row, its share of its study, and where the study is looked up.</summary>
+    /// <summary>A pack's row, its share of its set, where a study is looked up, and what a snapshot is.</summary>
     public static IReadOnlyList<(string Key, Dictionary<string, object> Values, bool Shared)> ForPack(CatalogPack pack)
     {
         Dictionary<string, object> share = new()
@@ -115,6 +124,7 @@ internal static class CatalogRows
         Add(share, "patientHmac", pack.PatientHmac?.Hex);
         Add(share, "accessionHmac", pack.AccessionHmac?.Hex);
         AddBornIn(share, pack);
+        AddSet(share, pack);
         List<(string, Dictionary<string, object>, bool)> rows =
         [
             (Pack + pack.Pack, PackValues(pack), false),
@@ -135,6 +145,12 @@ internal static class CatalogRows
             rows.Add(($"{Date}{date}:{pack.Study}", Nothing, true));
         }
 
+        if (pack.Snapshot is { } snapshot)
+        {
+            rows.Add((SnapshotRows.Key(pack.Study, snapshot.TakenAt, pack.Pack), SnapshotRows.Values(snapshot), false));
+            rows.Add(($"{Needs}{pack.Study}:{pack.Pack}", SnapshotRows.NeedsValues(snapshot), false));
+        }
+
         return rows;
     }
 
@@ -149,7 +165,8 @@ internal static class CatalogRows
             rows.Add((string.Create(CultureInfo.InvariantCulture, $"{Packed}{study}:{pack}:{rows.Count:d3}"), values));
         }
 
-        rows.AddRange(SopIndex.Rows(instances.Select(instance => instance.SopInstance)).Select(row => ($"{Sop}{row.Beginning}:{study}:{pack}", row.Values)));
+        // What stands in the place of a plain file's UID says less than the SHA-256 beside it: nobody looks for it.
+        rows.AddRange(SopIndex.Rows(instances.Where(instance => instance.Kind is null).Select(instance => instance.SopInstance)).Select(row => ($"{Sop}{row.Beginning}:{study}:{pack}", row.Values)));
         return rows;
     }
 
@@ -221,7 +238,9 @@ internal static class CatalogRows
             readable.Select(share => share.Facts.CommittedAt).DefaultIfEmpty(opened).Max(),
             readable.Select(share => share.Facts.LockedUntil).DefaultIfEmpty(opened).Min(),
             readable.Where(share => lost.TryGetValue(share.Facts.Pack, out LostPack? pack) && pack.ReplacedAt is null).Sum(share => share.Instances),
-            shares.Count - readable.Length);
+            shares.Count - readable.Length,
+            readable.Select(share => share.Set).FirstOrDefault(set => set is not null),
+            readable.Any(share => share.Kinds is not null) ? [.. readable.SelectMany(share => share.Kinds ?? []).Distinct().Order()] : null);
     }
 
     /// <summary>What a share says; null where it says what cannot be.</summary>
@@ -265,7 +284,12 @@ internal static class CatalogRows
         (int)share.Number("instances")!.Value,
         share.Number("length")!.Value,
         Modalities(share),
-        Digest(share, "accessionHmac"));
+        Digest(share, "accessionHmac"),
+        Set(share),
+        Kinds(share));
+
+    /// <summary>What kind of set a pack or a share of this row is of; null: a study.</summary>
+    public static SetKind? Set(Row row) => row.Text("set") is { } set ? Enum.TryParse(set, out SetKind kind) ? kind : throw new FormatException("There is no such kind of set.") : null;
 
     private static void AddBornIn(Dictionary<string, object> values, CatalogPack pack)
     {
@@ -274,6 +298,15 @@ internal static class CatalogRows
             values["bornIn"] = (long)born;
         }
     }
+
+    private static void AddSet(Dictionary<string, object> values, CatalogPack pack)
+    {
+        Add(values, "set", pack.Set?.ToString());
+        Add(values, "kinds", pack.Kinds is { } kinds ? string.Join(',', kinds) : null);
+    }
+
+    private static FileKind[]? Kinds(Row row) =>
+        row.Text("kinds")?.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(kind => Enum.TryParse(kind, out FileKind known) ? known : throw new FormatException("There is no such kind of file.")).ToArray();
 
     private static string[] Modalities(Row row) => (row.Text("modalities") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries);
 
@@ -304,7 +337,7 @@ internal static class CatalogRows
 }
 
 /// <summary>What a pack adds to its study.</summary>
-internal sealed record StudyShare(PackFacts Facts, int Instances, long Length, IReadOnlyList<string> Modalities, Sha256Digest? Accession);
+internal sealed record StudyShare(PackFacts Facts, int Instances, long Length, IReadOnlyList<string> Modalities, Sha256Digest? Accession, SetKind? Set = null, IReadOnlyList<FileKind>? Kinds = null);
 
 /// <summary>A study, and what its packs say.</summary>
 internal sealed record FoundStudy(StudyResponse Study, IReadOnlyList<StudyShare> Shares);

@@ -48,7 +48,8 @@ internal static class LossRows
             values["study"] = study.Value;
         }
 
-        if (instances.Count is > 0 and <= PackedInstances.PerRow)
+        // Of plain files, of which little is known, all that go into a pack go into a row.
+        if (instances.Count > 0 && (instances.Count <= PackedInstances.PerRow || instances.All(instance => instance.Kind is not null)))
         {
             PackedInstances.Write(values, instances);
         }

@@ -65,6 +65,11 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
             throw new RefusedException(Refusal.SidecarInvalid, violation);
         }
 
+        if (Sets.IsMadeUp(sidecar.Study) && await catalog.FindSetAsync(pack.Clinic, sidecar.Study, cancellationToken) is { } kind && kind != (sidecar.Set ?? SetKind.Study))
+        {
+            throw new RefusedException(Refusal.SidecarInvalid, $"{sidecar.Study} is of a set of another kind, to which the archive has packs. Fetch the clinic's identifier secret anew, or report it.");
+        }
+
         BlobState found = await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), cancellationToken)
             ?? throw new RefusedException(Refusal.PackNotUploaded, $"There is no blob for pack {pack.Pack}. Upload it, then commit.");
         return await packs.RecordIntentAsync(pack, Sidecars.Serialize(sidecar), clinic, sidecar.Length, by, cancellationToken) is { } recorded ? (recorded, found) : null;

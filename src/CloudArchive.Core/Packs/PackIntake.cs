@@ -22,9 +22,9 @@ public sealed class PackIntake(ClinicDirectory clinics, IWrappingKeys keys, IBlo
     /// <summary>A new pack for a study.</summary>
     public async Task<OpenedPack> OpenAsync(AgentId agent, Uid study, long plannedBytes, Requester by, CancellationToken cancellationToken)
     {
-        if (plannedBytes is <= 0 or > SidecarRules.MostPackBytes)
+        if (plannedBytes is < 0 or > SidecarRules.MostPackBytes)
         {
-            throw new RefusedException(Refusal.RequestInvalid, $"plannedBytes: 1 to {SidecarRules.MostPackBytes}.");
+            throw new RefusedException(Refusal.RequestInvalid, $"plannedBytes: 0 to {SidecarRules.MostPackBytes}.");
         }
 
         Clinic clinic = await clinics.GetAsync(agent.Clinic, cancellationToken);

@@ -8,7 +8,7 @@ using CloudArchive.Format.Sealing;
 namespace CloudArchive.Core.Packs;
 
 /// <summary>
-/// What a sidecar must be before it is believed: of this clinic, pack and study, sealed with the keys that the agent was given, and
+/// What a sidecar must be before it is believed: of this clinic, pack and set, sealed with the keys that the agent was given, and
 /// without room for anything that the catalogue must not know (docs/design.md, invariant 6).
 /// </summary>
 public static class SidecarRules
@@ -34,19 +34,20 @@ public static class SidecarRules
 
         return sidecar.Clinic != pack.Clinic ? "The sidecar is of another clinic."
             : sidecar.Pack != pack.Pack ? "The sidecar is of another pack."
-            : sidecar.Study != pack.Study ? "The sidecar is of another study than the pack was opened for."
+            : sidecar.Study != pack.Study ? "The sidecar is of another study or folder than the pack was opened for."
             : sidecar.Length > MostPackBytes ? $"A pack has at most {MostPackBytes} bytes."
             : sidecar.Encryption.WrappedContentKey.KeyId != pack.KeyId ? "The content key is not wrapped with the key that opening the pack named."
             : sidecar.Escrow.KeyId != clinic.EscrowKey?.Kid ? "The content key is not wrapped with the clinic's escrow key."
             : !IsWrapped(sidecar.Encryption.WrappedContentKey) || !IsWrapped(sidecar.Escrow) ? "A wrapped content key is not as long as an RSA key of 2048 to 8192 bits makes it."
             : !IsPlain(sidecar.Encryption) ? "The encryption data names its library and nothing else."
             : sidecar.Instances.Select(Violation).FirstOrDefault(violation => violation is not null) is { } violation ? violation
-            : sidecar.Instances.DistinctBy(i => (i.SopInstance, i.Sha256)).Count() != sidecar.Instances.Count ? "An instance is in the pack twice."
+            : sidecar.Set is null && sidecar.Instances.DistinctBy(i => (i.SopInstance, i.Sha256)).Count() != sidecar.Instances.Count ? "An instance is in the pack twice."
             : PackRetention.Violation(sidecar, clinic.Retention, now);
     }
 
+    // A plain file may be empty, and two of a folder may be the same: it is all the folder's files that come back, whatever they are.
     private static string? Violation(SidecarInstance instance) =>
-        instance.Length is <= 0 or > MostPackBytes ? $"Instance {instance.SopInstance} has no valid length."
+        instance.Length is < 0 or > MostPackBytes || (instance.Length == 0 && instance.Kind is null) ? $"Instance {instance.SopInstance} has no valid length."
         : instance.Modality is { } modality && !DicomValues.IsCodeString(modality) ? $"Instance {instance.SopInstance} has a modality that is no code string of DICOM."
         : null;
 

@@ -39,7 +39,7 @@ public sealed partial class ReportedDamage(RestoreDesk desk, IRowStore rows, Pac
             try
             {
                 // Only what the restore was of: a report is no way to have others read.
-                if (await rows.FindAsync(RowTable.Work, clinic.Value, RestoreRows.PackKey(id, pack), cancellationToken) is null
+                if (await RestoreRows.FindPackAsync(rows, clinic, id, pack, cancellationToken) is null
                     || await records.FindAsync(clinic, pack, cancellationToken) is not { } recorded)
                 {
                     continue;

@@ -24,6 +24,7 @@ namespace CloudArchive.Core.Restores;
 /// <param name="Progress">What the caller has got so far.</param>
 /// <param name="CatalogueOnly">Whether the plan is of the catalogue alone, because log or storage could not be read to their end.</param>
 /// <param name="ETag">Of the row.</param>
+/// <param name="Snapshot">The snapshot that was asked for, where one was.</param>
 public sealed record Restore(
     WorkId Id,
     ClinicId Clinic,
@@ -41,7 +42,8 @@ public sealed record Restore(
     RestoreReport? Report = null,
     RestoreReport? Progress = null,
     bool CatalogueOnly = false,
-    string ETag = "")
+    string ETag = "",
+    PackId? Snapshot = null)
 {
     /// <summary>Where it stands at a time.</summary>
     public RestoreStatus StatusAt(DateTimeOffset now) =>
@@ -49,7 +51,7 @@ public sealed record Restore(
 
     /// <summary>As the API answers it.</summary>
     public RestoreResponse ToResponse(DateTimeOffset now) => new(
-        Id.ToString(), Clinic, StatusAt(now), Purpose, Recipient, RequestedBy, RequestedAt, ExpiresAt, Totals.Studies, Totals.Packs, Totals.Instances, Totals.Bytes, ApprovedBy, Report, Progress, CatalogueOnly);
+        Id.ToString(), Clinic, StatusAt(now), Purpose, Recipient, RequestedBy, RequestedAt, ExpiresAt, Totals.Studies, Totals.Packs, Totals.Instances, Totals.Bytes, ApprovedBy, Report, Progress, CatalogueOnly, Snapshot);
 }
 
 /// <summary>How much a restore is: bytes of ciphertext for whole packs, of files where single instances are wanted.</summary>

@@ -45,7 +45,7 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         }
 
         RestorePlan plan = await planner.PlanAsync(id, request, cancellationToken);
-        bool needsApproval = clinic.RequireApproval && plan.Totals.Studies > 1;
+        bool needsApproval = clinic.RequireApproval && plan.IsOfMany;
         DateTimeOffset now = clock.GetUtcNow();
         byte[] salt = RandomNumberGenerator.GetBytes(16);
         Restore restore = new(
@@ -61,7 +61,8 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
             now,
             now + Lifetime,
             plan.Totals,
-            CatalogueOnly: plan.CatalogueOnly);
+            CatalogueOnly: plan.CatalogueOnly,
+            Snapshot: request.Snapshot);
 
         // The marker first and the restore last: what a crash leaves between is a marker without a restore, which the sweep clears.
         Dictionary<string, object> marker = new() { ["at"] = now };
@@ -81,6 +82,11 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         details["approval"] = needsApproval ? "needed" : "not-needed";
         details["statement"] = restore.Statement.Hex;
         details["catalogueOnly"] = plan.CatalogueOnly ? "true" : "false";
+        if (request.Snapshot is { } snapshot)
+        {
+            details["snapshot"] = snapshot.ToString();
+        }
+
         try
         {
             await outbox.SubmitAsync(RowTable.Work, id.Value, writes, Entry(restore, AuditActions.RestoreRequested, by, details, $"restore-request:{restore.Id}"), cancellationToken);
@@ -320,7 +326,7 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
 
     private async Task DeletePlanAsync(ClinicId clinic, WorkId id, CancellationToken cancellationToken)
     {
-        while (await rows.QueryAsync(RowTable.Work, clinic.Value, RestoreRows.Plan(id, null), 100, cancellationToken) is { Count: > 0 } some)
+        while (await rows.QueryAsync(RowTable.Work, clinic.Value, RestoreRows.Plan(id), 100, cancellationToken) is { Count: > 0 } some)
         {
             await rows.DeleteUnchangedAsync(RowTable.Work, clinic.Value, some, cancellationToken);
         }

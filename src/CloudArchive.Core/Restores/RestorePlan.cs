@@ -1,7 +1,6 @@
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Losses;
-using CloudArchive.Core.Packs;
 using CloudArchive.Core.RestoreTests;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
@@ -15,21 +14,71 @@ namespace CloudArchive.Core.Restores;
 /// <param name="Study">Its study; null where nothing that tells of the pack could be read.</param>
 /// <param name="Wanted">Which of its instances; null for all.</param>
 /// <param name="Files">How many files that is, as far as it is known.</param>
-public sealed record PlannedPack(PackId Pack, Uid? Study, IReadOnlyList<Sha256Digest>? Wanted, int Files = 1);
+/// <param name="First">Whether it is handed out before the others: who restores has to read it to know what to make of these.</param>
+public sealed record PlannedPack(PackId Pack, Uid? Study, IReadOnlyList<Sha256Digest>? Wanted, int Files = 1, bool First = false);
 
 /// <summary>What a restore will bring, fixed when it is asked for: what is approved is what is released.</summary>
-/// <param name="Kind">By what was asked: <c>studies</c>, <c>instances</c>, <c>patient</c> or <c>everything</c>.</param>
+/// <param name="Kind">By what was asked: <c>studies</c>, <c>instances</c>, <c>patient</c>, <c>everything</c> or <c>snapshot</c>.</param>
 /// <param name="Packs">In the order of their ids.</param>
 /// <param name="Totals">How much it is.</param>
 /// <param name="CatalogueOnly">Whether log and storage could not be asked to the end what else there is.</param>
 public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, RestoreTotals Totals, bool CatalogueOnly = false)
 {
+    private const string OfASnapshot = "snapshot";
+
+    /// <summary>Whether a second admin has to approve it, where the clinic wants that: more than one study or folder, or a computer's folders as they were.</summary>
+    public bool IsOfMany => Kind == OfASnapshot || Totals.Studies > 1;
+
     /// <summary>Whole packs.</summary>
     public static RestorePlan OfPacks(string kind, IReadOnlyList<CommittedPack> packs, bool catalogueOnly = false) => new(
         kind,
         [.. packs.OrderBy(p => p.Pack.ToString(), StringComparer.Ordinal).Select(p => new PlannedPack(p.Pack, p.Study, null, p.Files))],
         new RestoreTotals(packs.Select(p => p.Study).Distinct().Count(), packs.Count, packs.Sum(p => p.Files), packs.Sum(p => p.Bytes)),
         catalogueOnly);
+
+    /// <summary>
+    /// A snapshot: its pack and its chain, then all that these need. One that is not there is in the plan all the same, so that it is told. For one that was lost
+    /// come also the others of its set: what was uploaded again lies in them.
+    /// </summary>
+    /// <param name="parts">What is asked for.</param>
+    /// <param name="committed">The packs under the archive's promise.</param>
+    /// <param name="lost">Those that do not count any more.</param>
+    /// <param name="catalogueOnly">Whether it is not known of all packs what there is.</param>
+    public static RestorePlan OfSnapshot(SnapshotParts parts, IReadOnlyList<CommittedPack> committed, IReadOnlyDictionary<PackId, LostPack> lost, bool catalogueOnly = false)
+    {
+        Dictionary<PackId, CommittedPack> known = committed.ToDictionary(pack => pack.Pack);
+        ILookup<Uid?, PackId> ofSet = committed.Where(pack => !lost.ContainsKey(pack.Pack)).ToLookup(pack => pack.Study, pack => pack.Pack);
+        HashSet<PackId> needed = [];
+        foreach (PackId need in parts.Needs)
+        {
+            if (lost.TryGetValue(need, out LostPack? gone) && gone.Study is not null)
+            {
+                needed.UnionWith(ofSet[gone.Study]);
+            }
+
+            if (gone?.ReplacedAt is null)
+            {
+                needed.Add(need);
+            }
+        }
+
+        needed.ExceptWith(parts.Packs);
+        PlannedPack[] packs = [.. parts.Packs.Select(pack => Planned(pack, first: true)), .. needed.OrderBy(pack => pack.ToString(), StringComparer.Ordinal).Select(pack => Planned(pack, first: false))];
+        return new RestorePlan(
+            OfASnapshot,
+            packs,
+            new RestoreTotals(
+                packs.Where(pack => !pack.First).Select(pack => pack.Study).Distinct().Count(),
+                packs.Length,
+                packs.Where(pack => !pack.First).Sum(pack => pack.Files),
+                packs.Sum(pack => known.GetValueOrDefault(pack.Pack)?.Bytes ?? 0)),
+            catalogueOnly || !parts.IsWhole);
+
+        PlannedPack Planned(PackId pack, bool first) =>
+            known.TryGetValue(pack, out CommittedPack? there)
+                ? new PlannedPack(pack, there.Study, null, there.Files, first)
+                : new PlannedPack(pack, lost.GetValueOrDefault(pack)?.Study, null, lost.GetValueOrDefault(pack)?.Instances ?? 1, first);
+    }
 
     /// <summary>Single instances. One that lies in several packs comes from the first of them that is not lost; every version of it comes.</summary>
     public static RestorePlan OfInstances(IReadOnlyList<InstanceResponse> instances, IReadOnlyDictionary<PackId, LostPack> lost, bool catalogueOnly = false)
@@ -52,7 +101,7 @@ public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, 
 
 /// <summary>Finds what a request asks for: in the catalogue, and among what the audit log and storage know and the catalogue does not.</summary>
 public sealed partial class RestorePlanner(
-    CatalogReader catalog, CommittedPacks committed, PackStatements statements, IdentifierLookup identifiers, PackLosses losses, ILogger<RestorePlanner> logger)
+    CatalogReader catalog, CommittedPacks committed, PlanSidecars sidecars, IdentifierLookup identifiers, PackLosses losses, ILogger<RestorePlanner> logger)
 {
     /// <summary>The most studies or instances that one request names.</summary>
     public const int MostNamed = 1000;
@@ -66,19 +115,33 @@ public sealed partial class RestorePlanner(
     /// <summary>The plan; <see cref="Refusal.NothingToRestore"/> where anything that was named is not in the archive.</summary>
     public async Task<RestorePlan> PlanAsync(ClinicId clinic, RestoreRequest request, CancellationToken cancellationToken)
     {
-        int kinds = (request.Studies is null ? 0 : 1) + (request.Instances is null ? 0 : 1) + (request.PatientId is null ? 0 : 1) + (request.Everything ? 1 : 0);
+        int kinds = (request.Studies is null ? 0 : 1) + (request.Instances is null ? 0 : 1) + (request.PatientId is null ? 0 : 1) + (request.Everything ? 1 : 0) + (request.Snapshot is null ? 0 : 1);
         int named = (request.Studies?.Count ?? 0) + (request.Instances?.Count ?? 0);
         if (kinds != 1 || named > MostNamed || request.Studies is [] || request.Instances is [])
         {
-            throw new RefusedException(Refusal.RequestInvalid, $"Name one of studies, instances (1 to {MostNamed}), patientId or everything.");
+            throw new RefusedException(Refusal.RequestInvalid, $"Name one of studies, instances (1 to {MostNamed}), patientId, everything or snapshot.");
         }
 
         RestorePlan plan =
             request.Instances is { } instances ? await OfInstancesAsync(clinic, instances.ToHashSet(), cancellationToken)
             : request.Studies is { } studies ? await OfStudiesAsync(clinic, studies.ToHashSet(), cancellationToken)
+            : request.Snapshot is { } snapshot ? await OfSnapshotAsync(clinic, snapshot, cancellationToken)
             : request.PatientId is { } patient ? await OfPatientAsync(clinic, patient, cancellationToken)
             : await OfEverythingAsync(clinic, cancellationToken);
         return plan.Packs.Count > 0 ? plan : throw new RefusedException(Refusal.NothingToRestore, "Nothing in the archive fits the request. GET .../studies lists what there is.");
+    }
+
+    private async Task<RestorePlan> OfSnapshotAsync(ClinicId clinic, PackId snapshot, CancellationToken cancellationToken)
+    {
+        SnapshotParts parts = await sidecars.FindSnapshotAsync(clinic, snapshot, cancellationToken)
+            ?? throw new RefusedException(Refusal.NothingToRestore, $"Pack {snapshot} is no snapshot in the archive, or what it needs cannot be read. GET .../snapshots lists those there are.");
+        if (!parts.IsComplete)
+        {
+            throw new RefusedException(Refusal.RequestInvalid, $"Pack {snapshot} is a part of a snapshot whose list goes on in another. Name one that GET .../snapshots says is complete.");
+        }
+
+        (IReadOnlyList<CommittedPack> packs, bool catalogueOnly) = await ReadAsync(clinic, () => committed.ReadAsync(clinic, cancellationToken), null, cancellationToken);
+        return RestorePlan.OfSnapshot(parts, packs, await losses.ListAsync(clinic, cancellationToken), catalogueOnly);
     }
 
     private async Task<RestorePlan> OfEverythingAsync(ClinicId clinic, CancellationToken cancellationToken)
@@ -172,24 +235,11 @@ public sealed partial class RestorePlanner(
         List<(CommittedPack, Sidecar)> found = [];
         foreach (CommittedPack[] some in strays.Chunk(AtOnce))
         {
-            Sidecar?[] sidecars = await Task.WhenAll(some.Select(stray => TryReadAsync(clinic, stray.Pack, cancellationToken)));
-            found.AddRange(some.Zip(sidecars).Where(pair => pair.Second is not null).Select(pair => (pair.First, pair.Second!)));
+            Sidecar?[] read = await Task.WhenAll(some.Select(stray => sidecars.TryReadAsync(clinic, stray.Pack, cancellationToken)));
+            found.AddRange(some.Zip(read).Where(pair => pair.Second is not null).Select(pair => (pair.First, pair.Second!)));
         }
 
         return (found, found.Count == strays.Length);
-    }
-
-    private async Task<Sidecar?> TryReadAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await statements.FindSidecarAsync(clinic, pack, cancellationToken) is { } sidecar && (sidecar.Clinic, sidecar.Pack) == (clinic, pack) ? sidecar : null;
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            LogStrayUnreadable(logger, e, pack, clinic);
-            return null;
-        }
     }
 
     private async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, IReadOnlyList<Sha256Digest> patient, CancellationToken cancellationToken)
@@ -209,7 +259,4 @@ public sealed partial class RestorePlanner(
 
     [LoggerMessage(311, LogLevel.Error, "What the audit log and storage of clinic {Clinic} know could not be read to its end: the restore is of the catalogue alone.", EventName = "RestoreOfCatalogueOnly")]
     private static partial void LogCatalogueOnly(ILogger logger, Exception exception, ClinicId clinic);
-
-    [LoggerMessage(312, LogLevel.Error, "Pack {Pack} of clinic {Clinic} is not in the catalogue, and its sidecar cannot be read: whose it is is not known.")]
-    private static partial void LogStrayUnreadable(ILogger logger, Exception exception, PackId pack, ClinicId clinic);
 }

@@ -16,7 +16,7 @@ public sealed partial class RestoreRehydration(IRowStore rows, Rehydration rehyd
     /// <summary>Looks at the packs that were not looked at yet, and asks for those that lie in the archive tier.</summary>
     public async Task AskAsync(Restore restore, Requester by, CancellationToken cancellationToken)
     {
-        List<Row> some = await rows.ReadAllAsync(RowTable.Work, restore.Clinic.Value, RestoreRows.Plan(restore.Id, null), cancellationToken)
+        List<Row> some = await rows.ReadAllAsync(RowTable.Work, restore.Clinic.Value, RestoreRows.Plan(restore.Id), cancellationToken)
             .Where(row => row.Number(Asked) is null).Take(AtOnce).ToListAsync(cancellationToken);
         foreach (Row[] group in some.Chunk(InParallel))
         {

@@ -18,14 +18,17 @@ public sealed class RestoreResults(RestoreDesk desk, IRowStore rows, PackRelease
     private const int AtOnce = 8;
 
     /// <summary>
-    /// A page of a restore's result, for who asked and while it is ready; and the restore lives on. A pack that cannot be handed out is named with its
+    /// A page of a restore's result, for who asked and while it is ready; and the restore lives on. A snapshot and what it goes on from come before all others. A pack that cannot be handed out is named with its
     /// cause, and the others come. <see cref="Refusal.PacksArchived"/> where a pack of it lies in the archive tier: it is asked back, and the page is
     /// there when it is.
     /// </summary>
     public async Task<RestorePage> ReadAsync(ClinicId clinic, WorkId id, PackId? after, Requester by, CancellationToken cancellationToken)
     {
         Restore restore = await GetReadyAsync(clinic, id, by, cancellationToken);
-        IReadOnlyList<Row> plan = await rows.QueryAsync(RowTable.Work, clinic.Value, RestoreRows.Plan(id, after), PacksPerPage, cancellationToken);
+        RowRange range = after is null ? RestoreRows.Plan(id)
+            : await RestoreRows.FindPackAsync(rows, clinic, id, after.Value, cancellationToken) is { } last ? RestoreRows.Plan(id, last)
+            : throw new RefusedException(Refusal.RequestInvalid, "after: pass the next of the page before, as it came.");
+        IReadOnlyList<Row> plan = await rows.QueryAsync(RowTable.Work, clinic.Value, range, PacksPerPage, cancellationToken);
         PlannedPack[] planned = [.. plan.Select(row => DamagedRow.Read(row, RestoreRows.ReadPack))];
         List<FoundPack> found = [];
         foreach (PlannedPack[] some in planned.Chunk(AtOnce))

@@ -9,7 +9,8 @@ namespace CloudArchive.Core.Restores;
 
 /// <summary>
 /// Restores in <see cref="RowTable.Work"/>: <c>restore:{id}</c>, kept as the accounting of disclosures; <c>restore-key:{thumbprint}</c>, which
-/// makes a repeated request find its restore; and until it is over <c>restore-open:{id}</c> and the plan, <c>restore-pack:{id}:{pack}</c>.
+/// makes a repeated request find its restore; and until it is over <c>restore-open:{id}</c> and the plan, <c>restore-pack:{id}:{pack}</c>
+/// (with a '-' before the pack where it comes before the others).
 /// </summary>
 internal static class RestoreRows
 {
@@ -17,11 +18,21 @@ internal static class RestoreRows
     public const string Key = "restore-key:";
     public const string Open = "restore-open:";
     private const string Pack = "restore-pack:";
+    private const string First = "-";
     private const int DigestsPerProperty = 2000; // 64,000 of 65,536 bytes
     private const int BytesPerTransaction = 1024 * 1024;
     private const int RowsPerTransaction = 100;
 
-    public static RowRange Plan(WorkId id, PackId? after) => RowRange.After($"{Pack}{id}:", after?.ToString());
+    /// <summary>All of a plan, in the order in which it is handed out.</summary>
+    public static RowRange Plan(WorkId id) => RowRange.Prefix($"{Pack}{id}:");
+
+    /// <summary>What comes after a row of the plan.</summary>
+    public static RowRange Plan(WorkId id, Row after) => RowRange.After($"{Pack}{id}:", after.Key[$"{Pack}{id}:".Length..]);
+
+    /// <summary>The row of a pack of a plan, or null.</summary>
+    public static async Task<Row?> FindPackAsync(IRowStore rows, ClinicId clinic, WorkId id, PackId pack, CancellationToken cancellationToken) =>
+        await rows.FindAsync(RowTable.Work, clinic.Value, PackKey(id, pack, first: false), cancellationToken)
+        ?? await rows.FindAsync(RowTable.Work, clinic.Value, PackKey(id, pack, first: true), cancellationToken);
 
     public static RowWrite.Upsert Write(WorkId id, PlannedPack pack)
     {
@@ -40,11 +51,11 @@ internal static class RestoreRows
             }
         }
 
-        return new RowWrite.Upsert(PackKey(id, pack.Pack), values);
+        return new RowWrite.Upsert(PackKey(id, pack.Pack, pack.First), values);
     }
 
-    /// <summary>The row of a pack of a plan.</summary>
-    public static string PackKey(WorkId id, PackId pack) => $"{Pack}{id}:{pack}";
+    // '-' sorts before all that an id begins with, and after '!', with which a range begins behind a key.
+    private static string PackKey(WorkId id, PackId pack, bool first) => $"{Pack}{id}:{(first ? First : "")}{pack}";
 
     /// <summary>Writes in groups that fit a transaction.</summary>
     public static IEnumerable<IReadOnlyList<RowWrite>> Batches(IEnumerable<RowWrite.Upsert> writes)
@@ -79,8 +90,10 @@ internal static class RestoreRows
             (wanted ??= []).AddRange(bytes.Chunk(32).Select(digest => Sha256Digest.FromBytes(digest)));
         }
 
+        string pack = row.Key[(row.Key.LastIndexOf(':') + 1)..];
+        bool first = pack.StartsWith(First, StringComparison.Ordinal);
         return new PlannedPack(
-            PackId.Parse(row.Key[(row.Key.LastIndexOf(':') + 1)..]), row.Text("study") is { } study ? Uid.Parse(study) : null, wanted, (int?)row.Number("files") ?? wanted?.Count ?? 1);
+            PackId.Parse(first ? pack[First.Length..] : pack), row.Text("study") is { } study ? Uid.Parse(study) : null, wanted, (int?)row.Number("files") ?? wanted?.Count ?? 1, first);
     }
 
     public static Dictionary<string, object> Values(Restore restore)
@@ -118,6 +131,11 @@ internal static class RestoreRows
             values["catalogueOnly"] = true;
         }
 
+        if (restore.Snapshot is { } snapshot)
+        {
+            values["snapshot"] = snapshot.ToString();
+        }
+
         return values;
     }
 
@@ -138,5 +156,6 @@ internal static class RestoreRows
         row.Text("report") is { } report ? JsonSerializer.Deserialize<RestoreReport>(report, FormatJson.Options) : null,
         row.Text("progress") is { } progress ? JsonSerializer.Deserialize<RestoreReport>(progress, FormatJson.Options) : null,
         row.Flag("catalogueOnly"),
-        row.ETag!);
+        row.ETag!,
+        row.Text("snapshot") is { } snapshot ? PackId.Parse(snapshot) : null);
 }

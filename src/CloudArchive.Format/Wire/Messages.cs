@@ -102,9 +102,11 @@ public sealed record CommitPackRequest(Sidecar Sidecar);
 /// <summary>A pack's receipt: a compact JWS whose payload is a <see cref="Receipt"/>.</summary>
 public sealed record ReceiptResponse(PackId Pack, string Receipt);
 
-/// <summary>A study in the catalogue. Packs that were lost count in <paramref name="LostInstances"/> alone.</summary>
+/// <summary>A set in the catalogue: a study, the plain files of a folder, or a computer's snapshots. Packs that were lost count in <paramref name="LostInstances"/> alone.</summary>
 /// <param name="LostInstances">Instances of packs that are lost and whose contents are not all in other packs.</param>
 /// <param name="UnreadablePacks">How many of its packs have a row in the catalogue that says what cannot be, and are not counted in what stands here. A rebuild mends them.</param>
+/// <param name="Set">What kind of set it is; null: a study.</param>
+/// <param name="Kinds">The kinds of its plain files; null of a study.</param>
 public sealed record StudyResponse(
     Uid Study,
     string? StudyDate,
@@ -118,7 +120,9 @@ public sealed record StudyResponse(
     DateTimeOffset LastArchivedAt,
     DateTimeOffset ImmutableUntil,
     int LostInstances = 0,
-    int UnreadablePacks = 0);
+    int UnreadablePacks = 0,
+    SetKind? Set = null,
+    IReadOnlyList<FileKind>? Kinds = null);
 
 /// <summary>
 /// <c>POST /v1/clinics/{clinic}/studies/search</c>, by an admin: answers a page of studies. Identifiers travel in the body, never in a
@@ -154,6 +158,10 @@ public sealed record RebuildResponse(int Packs, int Instances, IReadOnlyList<str
 /// <param name="PublicKey">RSA-OAEP-256 public key of 2048 bits or more that the caller made for this restore; content keys come wrapped to it.</param>
 /// <param name="Purpose">Why, for the accounting of disclosures (45 CFR 164.528).</param>
 /// <param name="Recipient">Who gets the images.</param>
+/// <param name="Studies">Ids of sets: studies, or folders' plain files.</param>
+/// <param name="Snapshot">
+/// What stood where at a time: the pack of a snapshot. The result is that pack and those that it goes on from, first, and then all packs that these need.
+/// </param>
 public sealed record RestoreRequest(
     Jwk PublicKey,
     string Purpose,
@@ -186,7 +194,7 @@ public enum RestoreStatus
 /// <param name="CatalogueOnly">
 /// The plan is of the catalogue alone: the audit log or storage could not be read to its end, so packs may be missing that nobody knows of.
 /// </param>
-/// <param name="Snapshot">Of which snapshot, where it is of one.</param>
+/// <param name="Snapshot">The snapshot that it is of, where it is of one.</param>
 public sealed record RestoreResponse(
     string Id,
     ClinicId Clinic,

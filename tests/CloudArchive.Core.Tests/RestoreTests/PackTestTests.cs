@@ -155,7 +155,7 @@ public sealed class PackTestTests(SharedStorage shared)
             "extra" => new RowWrite.Insert(key[..^1] + "1", Instances([instance with { Sha256 = Sha256Digest.Of("x"u8) }])),
             "extra as once" => new RowWrite.Insert(
                 $"i:{pack.Sidecar.Study}:{instance.SopInstance}:{Sha256Digest.Of("x"u8)}:{pack.Opened.Pack}",
-                new Dictionary<string, object> { ["length"] = 1L, ["sopClass"] = instance.SopClass.Value, ["transferSyntax"] = instance.TransferSyntax.Value }),
+                new Dictionary<string, object> { ["length"] = 1L, ["sopClass"] = instance.SopClass!.Value.Value, ["transferSyntax"] = instance.TransferSyntax!.Value.Value }),
             _ => new RowWrite.Delete(key, row.ETag!),
         };
         await rows.SubmitAsync(RowTable.Catalog, clinic.Id.Value, [change], Cancel);

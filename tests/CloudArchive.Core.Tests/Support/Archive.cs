@@ -72,7 +72,8 @@ internal sealed class Archive
             rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock);
         LoggedPacks logged = new(Reader, new AuditSearch(Reader), Destructions);
         Committed = new CommittedPacks(Catalog, vault, Receipts, logged, Losses, clock);
-        RestorePlanner = new RestorePlanner(Catalog, Committed, statements, Identifiers, Losses, NullLogger<RestorePlanner>.Instance);
+        Snapshots = new SnapshotCatalog(rows, Catalog);
+        RestorePlanner = new RestorePlanner(Catalog, Committed, new PlanSidecars(statements, Snapshots, NullLogger<PlanSidecars>.Instance), Identifiers, Losses, NullLogger<RestorePlanner>.Instance);
         Restores = new RestoreDesk(rows, Clinics, RestorePlanner, Outbox, clock, NullLogger<RestoreDesk>.Instance);
         DestroyedPacks destroyed = new(rows, Destructions, Certificates, NullLogger<DestroyedPacks>.Instance);
         PackRelease release = new(rows, new PackRecords(Catalog, statements, vault), keys, Losses, destroyed, clock, NullLogger<PackRelease>.Instance);
@@ -162,6 +163,8 @@ internal sealed class Archive
     public CommitEntries Commits { get; }
 
     public RestorePlanner RestorePlanner { get; }
+
+    public SnapshotCatalog Snapshots { get; }
 
     public RestoreDesk Restores { get; }
 

@@ -44,6 +44,9 @@ internal sealed record TestFile(string Path, byte[] Content, SidecarInstance Ins
     }
 }
 
+/// <summary>What is a set's, and no study's.</summary>
+internal sealed record SetFacts(SetKind Kind, SidecarSnapshot? Snapshot = null, SidecarRetention? Retention = null);
+
 /// <summary>A pack that was opened and sealed, as an agent has it before uploading.</summary>
 internal sealed record SealedPack(OpenedPack Opened, byte[] Ciphertext, Sidecar Sidecar, IReadOnlyList<TestFile> Files);
 
@@ -105,10 +108,10 @@ internal sealed class TestClinic
         return await SealAsync(opened, uid, all, studyDate, patientId);
     }
 
-    public async Task<SealedPack> SealAsync(OpenedPack opened, Uid study, IReadOnlyList<TestFile> files, string? studyDate = "20260102", string? patientId = "PID-7")
+    public async Task<SealedPack> SealAsync(OpenedPack opened, Uid study, IReadOnlyList<TestFile> files, string? studyDate = "20260102", string? patientId = "PID-7", SetFacts? set = null)
     {
         using ContentKey key = ContentKey.Create();
-        PackHeader header = new(Id, opened.Pack, study, Archive.Clock.GetUtcNow());
+        PackHeader header = new(Id, opened.Pack, study, Archive.Clock.GetUtcNow(), set?.Kind);
         using MemoryStream output = new();
         PackSummary summary;
         await using (PackWriter writer = new(output, header, key))
@@ -121,12 +124,10 @@ internal sealed class TestClinic
             summary = await writer.CompleteAsync(Cancel);
         }
 
-        Sidecar sidecar = Sidecars.For(header, summary, KeyWrapping.Wrap(key, opened.WrappingKey), KeyWrapping.Wrap(key, opened.EscrowKey)) with
-        {
-            StudyDate = studyDate,
-            PatientHmac = Secret.Hmac(patientId),
-            AccessionHmac = Secret.Hmac("ACC-" + study),
-        };
+        Sidecar sidecar = Sidecars.For(header, summary, KeyWrapping.Wrap(key, opened.WrappingKey), KeyWrapping.Wrap(key, opened.EscrowKey), set?.Retention);
+        sidecar = set is not null
+            ? sidecar with { Snapshot = set.Snapshot }
+            : sidecar with { StudyDate = studyDate, PatientHmac = Secret.Hmac(patientId), AccessionHmac = Secret.Hmac("ACC-" + study) };
         return new SealedPack(opened, output.ToArray(), sidecar, files);
     }
 
