@@ -47,7 +47,7 @@ internal static class CatalogEndpoints
             throw new DeniedException(Problems.Forbidden("Only an admin may look for a patient or visit."));
         }
 
-        StudyFilter filter = new(query.Study, One(query.PatientHmac), One(query.AccessionHmac), Date(query.From, "from"), Date(query.To, "to"), query.Set);
+        StudyFilter filter = new(query.Study, One(query.PatientHmac), One(query.AccessionHmac), Date(query.From, "from"), Date(query.To, "to"), Kind(query.Set));
         return TypedResults.Ok(await FindAsync(clinic, filter, query.After, query.Take, catalog, log, context, cancellationToken));
     }
 
@@ -105,6 +105,16 @@ internal static class CatalogEndpoints
             ? text
             : throw new RefusedException(Refusal.RequestInvalid, $"{name}: a date as yyyyMMdd.");
 
+    /// <summary>A kind of set as a query names it: as in answers.</summary>
+    internal static SetKind? Kind(string? set) => set switch
+    {
+        null => null,
+        "study" => SetKind.Study,
+        "folder" => SetKind.Folder,
+        "snapshot" => SetKind.Snapshot,
+        _ => throw new RefusedException(Refusal.RequestInvalid, "set: study, folder or snapshot."),
+    };
+
     /// <summary>The query of a listing of studies.</summary>
-    internal sealed record StudyQuery(string? From, string? To, Uid? Study, Sha256Digest? PatientHmac, Sha256Digest? AccessionHmac, SetKind? Set, string? After, int? Take);
+    internal sealed record StudyQuery(string? From, string? To, Uid? Study, Sha256Digest? PatientHmac, Sha256Digest? AccessionHmac, string? Set, string? After, int? Take);
 }

@@ -13,6 +13,7 @@ internal static class PortalEndpoints
         OverviewPages.Map(portal);
         ClinicPages.Map(portal);
         StudyPages.Map(portal);
+        SnapshotPages.Map(portal);
         RestorePages.Map(portal);
         RestoreTestPages.Map(portal);
         ReportPages.Map(portal);

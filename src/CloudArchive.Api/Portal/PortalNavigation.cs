@@ -24,6 +24,7 @@ internal static class PortalNavigation
     [
         new("Clinic", ""),
         new("Studies", "studies"),
+        new("Snapshots", "snapshots"),
         new("Restores", "restores"),
         new("Restore tests", "restore-tests"),
         new("Reports", "reports"),

@@ -393,8 +393,12 @@ public sealed class CatalogReader(IRowStore rows)
 
     private static StudyFacts Facts(Uid study, IReadOnlyList<Row> shares)
     {
-        PackFacts?[] facts = [.. shares.Select(share => CatalogRows.TryReadShare(share)?.Facts)];
-        return new StudyFacts(study, [.. facts.OfType<PackFacts>()], [.. shares.Zip(facts).Where(pair => pair.Second is null).Select(pair => CatalogRows.PackOf(pair.First))]);
+        StudyShare?[] read = [.. shares.Select(CatalogRows.TryReadShare)];
+        return new StudyFacts(
+            study,
+            [.. read.OfType<StudyShare>().Select(share => share.Facts)],
+            [.. shares.Zip(read).Where(pair => pair.Second is null).Select(pair => CatalogRows.PackOf(pair.First))],
+            read.Select(share => share?.Set).FirstOrDefault(set => set is not null));
     }
 
     private static bool Same(object one, object? other) => one is byte[] bytes ? other is byte[] others && bytes.AsSpan().SequenceEqual(others) : one.Equals(other);

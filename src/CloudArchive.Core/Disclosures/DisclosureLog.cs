@@ -61,13 +61,20 @@ public sealed class DisclosureLog(IRowStore rows, IdentifierLookup identifiers, 
                 restore?.RequestedBy ?? NotReadable,
                 restore?.ApprovedBy,
                 [.. one.GroupBy(pack => pack.Study).Select(study => new DisclosedStudy(study.Key, study.Count(), study.Sum(pack => pack.Instances)))],
-                restore?.Report));
+                restore?.Report,
+                restore?.Snapshot));
+        }
+
+        HashSet<WorkId> ofNobody = [];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, clinic.Value, DisclosureRows.OfNobody, cancellationToken))
+        {
+            ofNobody.UnionWith(DamagedRow.ReadEach([row], DisclosureRows.Read, _ => unreadable++).Where(pack => pack.At >= from).Select(pack => pack.Restore));
         }
 
         Dictionary<string, string> details = new() { ["disclosures"] = found.Count.ToString(CultureInfo.InvariantCulture) };
         await log.AppendAsync(
             new AuditEvent(clinic.Value, AuditActions.DisclosuresQueried, AuditOutcome.Success, by.Actor, new AuditSubject(clinic.Value), by.Origin, Details: details), cancellationToken);
-        return new DisclosuresResponse(from, to, [.. found.OrderByDescending(one => one.ReleasedAt)], unreadable);
+        return new DisclosuresResponse(from, to, [.. found.OrderByDescending(one => one.ReleasedAt)], unreadable, ofNobody.Count);
     }
 
     /// <summary>The restore; null where its row is gone or says what cannot be: that something was handed out is told all the same.</summary>

@@ -19,6 +19,9 @@ internal static class DisclosureRows
 
     public static RowRange Of(Sha256Digest patient) => RowRange.Prefix($"{Prefix}{patient.Hex}:");
 
+    /// <summary>What nobody's HMAC is known of.</summary>
+    public static RowRange OfNobody => RowRange.Prefix($"{Prefix}{NoPatient}:");
+
     /// <summary>A pack, as a restore hands it out.</summary>
     public static RowWrite.Upsert Write(WorkId restore, CatalogPack pack, PlannedPack planned, DateTimeOffset at) => new(
         $"{Prefix}{pack.PatientHmac?.Hex ?? NoPatient}:{restore}:{pack.Pack}",

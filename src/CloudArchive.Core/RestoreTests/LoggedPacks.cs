@@ -45,6 +45,28 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
         return [.. studies.Values.SelectMany(packs => packs)];
     }
 
+    /// <summary>Of some packs, what the entries of their commits say, be they destroyed since or not. Reads the log whole.</summary>
+    public async Task<IReadOnlyDictionary<PackId, LoggedPack>> FindAsync(ClinicId clinic, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)
+    {
+        Dictionary<PackId, LoggedPack> found = [];
+        IReadOnlyList<StoredEntry> page;
+        long next = 0;
+        do
+        {
+            page = await reader.ReadAsync(clinic.Value, next, AuditReader.LargestRead, cancellationToken);
+            foreach (StoredEntry stored in page)
+            {
+                next = stored.Index + 1;
+                if (stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) && stored.TryRead() is { } entry && Committed(entry) is { } pack && packs.Contains(pack.Pack))
+                {
+                    found[pack.Pack] = pack;
+                }
+            }
+        }
+        while (page.Count == AuditReader.LargestRead && found.Count < packs.Count);
+        return found;
+    }
+
     /// <summary>Whether a pack's study was destroyed since <paramref name="since"/>, or is being destroyed.</summary>
     public async Task<bool> IsDestroyedAsync(ClinicId clinic, PackId pack, DateTimeOffset since, CancellationToken cancellationToken)
     {

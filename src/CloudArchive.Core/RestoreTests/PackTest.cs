@@ -18,7 +18,7 @@ namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>
 /// Restores one pack as an admin would, but for writing the files: fetch, hash, unwrap, open, unzip, compare each instance with what it
-/// was when it was captured, read it as DICOM, compare with the catalogue, look at the lock. What must be there is what the signed
+/// was when it was captured, read it as DICOM, or see that it begins as it did, compare with the catalogue, look at the lock. What must be there is what the signed
 /// receipt says: the catalogue is an index, and is compared with it. No plaintext touches the disk.
 /// </summary>
 public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKeys keys, PackStatements statements, Holds? holds, TimeProvider clock)
@@ -177,16 +177,24 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
 
     private static async Task ReadInstancesAsync(PackReader reader, Sidecar sidecar, PackTrial trial, CancellationToken cancellationToken)
     {
+        PlainFileTest plainFiles = new(sidecar);
         foreach ((ManifestInstance inside, SidecarInstance captured) in reader.Manifest.Instances.Zip(sidecar.Instances))
         {
+            await trial.StepAsync(PackTestStepName.Extract, () =>
+            {
+                RequireSame(reader.Manifest, inside, sidecar, captured);
+                return Task.CompletedTask;
+            });
+            if (captured.Kind is not null)
+            {
+                await ReadPlainAsync(reader, inside, captured, plainFiles, trial, cancellationToken);
+                continue;
+            }
+
             // The walk runs along with the extraction; what it says only counts where the bytes are those that were captured.
             Pipe pipe = new();
             Task<DicomSummary> walk = WalkAsync(pipe.Reader, cancellationToken);
-            await trial.StepAsync(PackTestStepName.Extract, async () =>
-            {
-                Require("manifest", inside.Instance == captured && reader.Manifest.CreatedAt == sidecar.CreatedAt);
-                await ExtractAsync(reader, inside, pipe.Writer, walk, cancellationToken);
-            });
+            await trial.StepAsync(PackTestStepName.Extract, () => ExtractAsync(reader, inside, pipe.Writer, walk, cancellationToken));
             await trial.StepAsync(PackTestStepName.Parse, async () =>
             {
                 DicomHeader header;
@@ -208,6 +216,22 @@ public sealed class PackTest(IBlobVault vault, CatalogReader catalog, ContentKey
             });
             trial.Restored(captured.Length);
         }
+    }
+
+    private static async Task ReadPlainAsync(
+        PackReader reader, ManifestInstance inside, SidecarInstance captured, PlainFileTest plainFiles, PackTrial trial, CancellationToken cancellationToken)
+    {
+        Pipe pipe = new();
+        Task<byte[]> reading = plainFiles.ReadAsync(inside, pipe.Reader, cancellationToken);
+        await trial.StepAsync(PackTestStepName.Extract, () => ExtractAsync(reader, inside, pipe.Writer, reading, cancellationToken));
+        await trial.StepAsync(PackTestStepName.Parse, async () => PlainFileTest.Check(inside, captured, await reading));
+        trial.Restored(captured.Length);
+    }
+
+    private static void RequireSame(Manifest manifest, ManifestInstance inside, Sidecar sidecar, SidecarInstance captured)
+    {
+        Require("manifest", inside.Instance == captured && manifest.CreatedAt == sidecar.CreatedAt && manifest.Set == sidecar.Set);
+        Require("roots", manifest.Roots is null || manifest.Roots.All(root => root is { Computer.Length: > 0, Label.Length: > 0 }));
     }
 
     /// <summary>Unzips, hashes and hands on an instance in one pass, in bounded memory.</summary>

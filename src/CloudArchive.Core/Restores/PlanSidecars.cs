@@ -1,5 +1,6 @@
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Packs;
+using CloudArchive.Core.RestoreTests;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 using Microsoft.Extensions.Logging;
@@ -14,7 +15,7 @@ namespace CloudArchive.Core.Restores;
 public sealed record SnapshotParts(IReadOnlyList<PackId> Packs, IReadOnlyCollection<PackId> Needs, bool IsComplete, bool IsWhole);
 
 /// <summary>Reads what lies beside packs, where a plan has to know more than the catalogue says or can say. One that cannot be read is told and keeps no other from it.</summary>
-public sealed partial class PlanSidecars(PackStatements statements, SnapshotCatalog snapshots, ILogger<PlanSidecars> logger)
+public sealed partial class PlanSidecars(PackStatements statements, SnapshotCatalog snapshots, LoggedPacks log, ILogger<PlanSidecars> logger)
 {
     private const int AtOnce = 8;
 
@@ -57,8 +58,28 @@ public sealed partial class PlanSidecars(PackStatements statements, SnapshotCata
         return new SnapshotParts([.. found.Needs.Chain, pack], needs, found.IsComplete, whole);
     }
 
+    /// <summary>
+    /// Of packs that are not in the archive any more, what the log has: of a pack whose set is known it is found out at once whether it was destroyed in its time.
+    /// Nothing where the log cannot be read, which keeps nothing from being restored.
+    /// </summary>
+    public async Task<IReadOnlyDictionary<PackId, LoggedPack>> FindGoneAsync(ClinicId clinic, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return packs.Count == 0 ? new Dictionary<PackId, LoggedPack>() : await log.FindAsync(clinic, packs, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogLogUnreadable(logger, e, clinic);
+            return new Dictionary<PackId, LoggedPack>();
+        }
+    }
+
     private async Task<IReadOnlyList<PackId>?> NeedsOfAsync(ClinicId clinic, Uid set, PackId pack, CancellationToken cancellationToken) =>
         (await TryReadAsync(clinic, pack, cancellationToken))?.Snapshot?.Needs ?? (await snapshots.FindNeedsAsync(clinic, set, pack, cancellationToken))?.Needs;
+
+    [LoggerMessage(318, LogLevel.Error, "Of which sets packs of clinic {Clinic} were that are not in the archive any more could not be read in its log.")]
+    private static partial void LogLogUnreadable(ILogger logger, Exception exception, ClinicId clinic);
 
     [LoggerMessage(312, LogLevel.Error, "The sidecar of pack {Pack} of clinic {Clinic} cannot be read: what it alone tells is not known.")]
     private static partial void LogUnreadable(ILogger logger, Exception exception, PackId pack, ClinicId clinic);

@@ -43,20 +43,22 @@ public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, 
     /// <param name="parts">What is asked for.</param>
     /// <param name="committed">The packs under the archive's promise.</param>
     /// <param name="lost">Those that do not count any more.</param>
+    /// <param name="gone">What the log has of others.</param>
     /// <param name="catalogueOnly">Whether it is not known of all packs what there is.</param>
-    public static RestorePlan OfSnapshot(SnapshotParts parts, IReadOnlyList<CommittedPack> committed, IReadOnlyDictionary<PackId, LostPack> lost, bool catalogueOnly = false)
+    public static RestorePlan OfSnapshot(
+        SnapshotParts parts, IReadOnlyList<CommittedPack> committed, IReadOnlyDictionary<PackId, LostPack> lost, IReadOnlyDictionary<PackId, LoggedPack> gone, bool catalogueOnly = false)
     {
         Dictionary<PackId, CommittedPack> known = committed.ToDictionary(pack => pack.Pack);
         ILookup<Uid?, PackId> ofSet = committed.Where(pack => !lost.ContainsKey(pack.Pack)).ToLookup(pack => pack.Study, pack => pack.Pack);
         HashSet<PackId> needed = [];
         foreach (PackId need in parts.Needs)
         {
-            if (lost.TryGetValue(need, out LostPack? gone) && gone.Study is not null)
+            if (lost.TryGetValue(need, out LostPack? missing) && missing.Study is not null)
             {
-                needed.UnionWith(ofSet[gone.Study]);
+                needed.UnionWith(ofSet[missing.Study]);
             }
 
-            if (gone?.ReplacedAt is null)
+            if (missing?.ReplacedAt is null)
             {
                 needed.Add(need);
             }
@@ -77,7 +79,7 @@ public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, 
         PlannedPack Planned(PackId pack, bool first) =>
             known.TryGetValue(pack, out CommittedPack? there)
                 ? new PlannedPack(pack, there.Study, null, there.Files, first)
-                : new PlannedPack(pack, lost.GetValueOrDefault(pack)?.Study, null, lost.GetValueOrDefault(pack)?.Instances ?? 1, first);
+                : new PlannedPack(pack, lost.GetValueOrDefault(pack)?.Study ?? gone.GetValueOrDefault(pack)?.Study, null, lost.GetValueOrDefault(pack)?.Instances ?? gone.GetValueOrDefault(pack)?.Instances ?? 1, first);
     }
 
     /// <summary>Single instances. One that lies in several packs comes from the first of them that is not lost; every version of it comes.</summary>
@@ -141,7 +143,9 @@ public sealed partial class RestorePlanner(
         }
 
         (IReadOnlyList<CommittedPack> packs, bool catalogueOnly) = await ReadAsync(clinic, () => committed.ReadAsync(clinic, cancellationToken), null, cancellationToken);
-        return RestorePlan.OfSnapshot(parts, packs, await losses.ListAsync(clinic, cancellationToken), catalogueOnly);
+        HashSet<PackId> unknown = [.. parts.Packs, .. parts.Needs];
+        unknown.ExceptWith(packs.Select(pack => pack.Pack));
+        return RestorePlan.OfSnapshot(parts, packs, await losses.ListAsync(clinic, cancellationToken), await sidecars.FindGoneAsync(clinic, unknown, cancellationToken), catalogueOnly);
     }
 
     private async Task<RestorePlan> OfEverythingAsync(ClinicId clinic, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Wire;
 using Microsoft.Extensions.Logging;
 
@@ -66,7 +67,7 @@ public sealed partial class ClinicRetention(
         foreach (RetentionLine line in lines.Where(line => line.Reason == RetentionReason.Unreadable))
         {
             tally.Failed++;
-            LogStudyUnreadable(logger, clinic, line.Study);
+            LogStudyUnreadable(logger, clinic, line.Facts.Named);
         }
 
         Dictionary<Uid, DestructionOrder> waiting = open.Where(order => order.Status == DestructionStatus.PendingApproval).ToDictionary(order => order.Study);
@@ -131,7 +132,7 @@ public sealed partial class ClinicRetention(
         tally.Failed++;
         if (study is { } one)
         {
-            LogFailed(logger, error, clinic, one);
+            LogFailed(logger, error, clinic, Sets.Describe(one));
         }
         else if (error is IntegrityException)
         {
@@ -143,11 +144,11 @@ public sealed partial class ClinicRetention(
         }
     }
 
-    [LoggerMessage(121, LogLevel.Error, "Retention of study {Study} of clinic {Clinic} failed; the next run tries again.", EventName = "RetentionFailed")]
-    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic, Uid study);
+    [LoggerMessage(121, LogLevel.Error, "Retention of {Set} of clinic {Clinic} failed; the next run tries again.", EventName = "RetentionFailed")]
+    private static partial void LogFailed(ILogger logger, Exception exception, ClinicId clinic, string set);
 
-    [LoggerMessage(125, LogLevel.Error, "A row of study {Study} of clinic {Clinic} in the catalogue says what cannot be: the study is kept and nothing is done with it. Run `cloudarchive catalog rebuild`.", EventName = "RetentionStudyUnreadable")]
-    private static partial void LogStudyUnreadable(ILogger logger, ClinicId clinic, Uid study);
+    [LoggerMessage(125, LogLevel.Error, "A row of {Set} of clinic {Clinic} in the catalogue says what cannot be: it is kept and nothing is done with it. Run `cloudarchive catalog rebuild`.", EventName = "RetentionStudyUnreadable")]
+    private static partial void LogStudyUnreadable(ILogger logger, ClinicId clinic, string set);
 
     [LoggerMessage(126, LogLevel.Error, "Row {Row} of clinic {Clinic}, of a destruction, cannot be read: the study is kept. See docs/operations.md, integrity.", EventName = "RetentionOrderUnreadable")]
     private static partial void LogOrderUnreadable(ILogger logger, ClinicId clinic, string row);

@@ -27,13 +27,14 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
     public async Task<DestructionOrder> RequestAsync(ClinicId clinic, Uid study, Requester by, CancellationToken cancellationToken)
     {
         RetentionLine line = await planner.FindAsync(clinic, study, cancellationToken)
-            ?? throw new RefusedException(Refusal.StudyUnknown, $"Clinic {clinic} has no study {study}.");
+            ?? throw new RefusedException(Refusal.StudyUnknown, $"Clinic {clinic} has no study or folder {study}.");
         if (line.Action != RetentionAction.Destroy)
         {
             throw new RefusedException(Refusal.NotDue, line.Reason == RetentionReason.Unreadable
-                ? $"The catalogue says of study {study} what cannot be. Rebuild the catalogue, then ask again."
-                : line.Hold is { } hold ? $"Study {study} is held by {hold}. Clear the hold first."
-                : $"Study {study} is kept until {line.KeepUntil.UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}. Ask again then; the archive does so by itself.");
+                ? $"The catalogue says of {line.Facts.Named} what cannot be. Rebuild the catalogue, then ask again."
+                : line.Hold is { } hold ? $"It is held by {hold}: {line.Facts.Named}. Clear the hold first."
+                : line.Reason == RetentionReason.Needed ? $"Packs that the {line.Facts.Named} name are still in the archive. They go when those are gone; the archive asks by itself."
+                : $"It is kept until {line.KeepUntil.UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: {line.Facts.Named}. Ask again then; the archive does so by itself.");
         }
 
         return (await RequestAsync(clinic, line, even: true, by, cancellationToken))!;
@@ -73,7 +74,8 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
                 packs.Sum(pack => pack.Pack.Instances),
                 packs.Sum(pack => pack.Pack.Length),
                 by.Actor.Id,
-                now);
+                now,
+                Set: line.Facts.Set);
             Dictionary<string, string> details = Details(order);
             details["approval"] = clinic.RequireApproval ? "needed" : "not-needed";
             Dictionary<string, object> values = DestructionRows.OfValues(order, null);
@@ -280,7 +282,7 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
         foreach (PackId id in ids)
         {
             CatalogPack pack = await catalog.FindPackAsync(clinic, id, cancellationToken)
-                ?? throw new IntegrityException($"Study {line.Study} has pack {id} and the catalogue does not. Rebuild the catalogue.");
+                ?? throw new IntegrityException($"The {line.Facts.Named} has pack {id} and the catalogue does not. Rebuild the catalogue.");
             packs.Add(new OrderedPack(new DestroyedPack(id, pack.Sha256, pack.Length, pack.Instances, pack.InstancesRoot, pack.ImmutableUntil), pack.PatientHmac));
         }
 

@@ -1,15 +1,16 @@
 using System.Text.Json;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Retention;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Core.Retention;
 
-/// <summary>That a study whose time is over is to be destroyed; and how that ended.</summary>
+/// <summary>That a study, a folder's plain files or a computer's snapshots whose time is over is to be destroyed; and how that ended.</summary>
 /// <param name="Id">Its id.</param>
 /// <param name="Clinic">Whose study.</param>
-/// <param name="Study">The study.</param>
+/// <param name="Study">The id of the set.</param>
 /// <param name="Status">Where it stands.</param>
 /// <param name="KeptUntil">Until when it had to be kept, as planned.</param>
 /// <param name="Policy">The policy when it was asked for.</param>
@@ -23,6 +24,7 @@ namespace CloudArchive.Core.Retention;
 /// <param name="Why">Of a rejection.</param>
 /// <param name="DestroyedAt">When nothing was left.</param>
 /// <param name="ETag">Of the row.</param>
+/// <param name="Set">What kind of set it is; null: a study.</param>
 public sealed record DestructionOrder(
     WorkId Id,
     ClinicId Clinic,
@@ -39,14 +41,15 @@ public sealed record DestructionOrder(
     DateTimeOffset? DecidedAt = null,
     string? Why = null,
     DateTimeOffset? DestroyedAt = null,
-    string ETag = "")
+    string ETag = "",
+    SetKind? Set = null)
 {
     /// <summary>Whether it is still to be decided or done.</summary>
     public bool IsOpen => Status is DestructionStatus.PendingApproval or DestructionStatus.Approved or DestructionStatus.Destroying;
 
     /// <summary>As an admin or compliance sees it.</summary>
     public DestructionResponse ToResponse() => new(
-        Id.ToString(), Clinic, Study, Status, KeptUntil, Policy.Version, Packs, Instances, Bytes, RequestedBy, RequestedAt, DecidedBy, DecidedAt, Why, DestroyedAt);
+        Id.ToString(), Clinic, Study, Status, KeptUntil, Policy.Version, Packs, Instances, Bytes, RequestedBy, RequestedAt, DecidedBy, DecidedAt, Why, DestroyedAt, Set);
 }
 
 /// <summary>A pack of an order, with what its certificate says of it.</summary>
@@ -112,6 +115,7 @@ internal static class DestructionRows
         Add(values, "decidedAt", order.DecidedAt);
         Add(values, "why", order.Why);
         Add(values, "destroyedAt", order.DestroyedAt);
+        Add(values, "set", order.Set?.ToString());
         return values;
     }
 
@@ -131,7 +135,8 @@ internal static class DestructionRows
         row.Time("decidedAt"),
         row.Text("why"),
         row.Time("destroyedAt"),
-        row.ETag!);
+        row.ETag!,
+        row.Text("set") is { } set ? Enum.Parse<SetKind>(set) : null);
 
     private static void Add(Dictionary<string, object> values, string name, object? value)
     {

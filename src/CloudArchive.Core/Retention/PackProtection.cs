@@ -26,7 +26,8 @@ public sealed class PackProtection(IBlobVault vault, StoredPacks stored, Catalog
     {
         Dictionary<PackId, DateTimeOffset> stated = [];
         List<Exception> failed = [];
-        foreach (PackFacts pack in line.Facts.Packs)
+        PackFacts[] packs = [.. line.ToExtend];
+        foreach (PackFacts pack in packs)
         {
             // A pack that storage lost, or that it does not lock, must not keep the study's others from being locked.
             try
@@ -41,7 +42,7 @@ public sealed class PackProtection(IBlobVault vault, StoredPacks stored, Catalog
 
         if (stated.Count > 0)
         {
-            PackFacts[] locked = [.. line.Facts.Packs.Where(pack => stated.ContainsKey(pack.Pack))];
+            PackFacts[] locked = [.. packs.Where(pack => stated.ContainsKey(pack.Pack))];
             await log.AppendAsync(Entry(clinic, line with { Facts = line.Facts with { Packs = locked } }, policy, by), cancellationToken);
             foreach ((PackId pack, DateTimeOffset until) in stated)
             {
@@ -49,7 +50,7 @@ public sealed class PackProtection(IBlobVault vault, StoredPacks stored, Catalog
             }
         }
 
-        ThrowIfAny(failed, $"{failed.Count} of {line.Facts.Packs.Count} packs of study {line.Study} could not be locked longer.");
+        ThrowIfAny(failed, $"{failed.Count} of {packs.Length} packs of {line.Facts.Named} could not be locked longer.");
     }
 
     /// <summary>Locks what there is of a pack; until when it is locked at least. A pack of which storage has nothing is not asked for at each run.</summary>

@@ -13,7 +13,7 @@ public static class PackRetention
     /// </summary>
     public static DateTimeOffset Until(Sidecar sidecar, RetentionPolicy policy, DateTimeOffset archivedAt)
     {
-        DateTimeOffset own = policy.Until(sidecar.StudyDate, archivedAt, sidecar.Retention?.BornIn);
+        DateTimeOffset own = policy.Until(sidecar.Set, sidecar.StudyDate, archivedAt, sidecar.Retention?.BornIn);
         return sidecar.Retention is { } retention && retention.Policy == policy.Version && retention.Until > own ? retention.Until : own;
     }
 
@@ -26,10 +26,17 @@ public static class PackRetention
             ? $"The sidecar names version {retention.Policy} of the retention policy, and there is none after {policy.Version}. Fetch the policy (GET .../retention), then make the pack anew."
         : retention.Policy < policy.Version ? null
         : retention.Until < policy.UntilByStudyDate(sidecar.StudyDate, now)
-            ? $"The sidecar keeps the study until {Day(retention.Until)}, which is shorter than {policy.Years} years after its date. Fetch the policy (GET .../retention), then make the pack anew."
+            ? $"The sidecar keeps its files until {Day(retention.Until)}, which is shorter than {policy.Years} years after its date. Fetch the policy (GET .../retention), then make the pack anew."
         : retention.Until > policy.Latest(now)
-            ? $"The sidecar keeps the study until {Day(retention.Until)}, longer than the policy can ask for. Check the computer's clock and the study's date, then make the pack anew."
+            ? $"The sidecar keeps its files until {Day(retention.Until)}, longer than the policy can ask for. Check the computer's clock and the study's date, then make the pack anew."
         : null;
+
+    /// <summary>
+    /// Until when a set is kept. Of plain files the service knows no date: all of the policy's years count from when they were archived, which is no earlier
+    /// than the newest of them. A snapshot is of use while what it names is there: of that, the agent's date and the plan take care.
+    /// </summary>
+    internal static DateTimeOffset Until(this RetentionPolicy policy, SetKind? set, string? studyDate, DateTimeOffset archivedAt, int? bornIn, string? lastTreatment = null) =>
+        (set == SetKind.Folder ? policy with { MinimumYears = Math.Max(policy.Years, policy.MinimumYears) } : policy).Until(studyDate, archivedAt, bornIn, lastTreatment);
 
     private static string Day(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 }

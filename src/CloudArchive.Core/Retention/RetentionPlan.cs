@@ -1,5 +1,6 @@
 using System.Text.Json;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Retention;
 using CloudArchive.Format.Wire;
 
@@ -15,12 +16,21 @@ namespace CloudArchive.Core.Retention;
 public sealed record PackFacts(
     PackId Pack, string? StudyDate, DateTimeOffset CommittedAt, DateTimeOffset LockedUntil, Sha256Digest? Patient = null, int? BornIn = null);
 
-/// <summary>A study, which is kept or destroyed whole.</summary>
-/// <param name="Study">Its UID.</param>
+/// <summary>A study, a folder's plain files or a computer's snapshots, which are kept or destroyed whole.</summary>
+/// <param name="Study">Its id.</param>
 /// <param name="Packs">What is known of its packs.</param>
 /// <param name="Unreadable">Packs of it whose row in the catalogue says what cannot be.</param>
-public sealed record StudyFacts(Uid Study, IReadOnlyList<PackFacts> Packs, IReadOnlyList<PackId>? Unreadable = null)
+/// <param name="Set">What kind of set it is; null: a study.</param>
+public sealed record StudyFacts(Uid Study, IReadOnlyList<PackFacts> Packs, IReadOnlyList<PackId>? Unreadable = null, SetKind? Set = null)
 {
+    /// <summary>What it is, for people.</summary>
+    public string Named => Set switch
+    {
+        SetKind.Folder => $"folder {Study}",
+        SetKind.Snapshot => $"snapshots {Study}",
+        _ => $"study {Study}",
+    };
+
     /// <summary>Whether it is not known of all of its packs how long they are kept.</summary>
     public bool IsUnreadable => Unreadable is { Count: > 0 };
 }
@@ -59,6 +69,9 @@ public enum RetentionReason
     /// <summary>Its time is over.</summary>
     Due,
 
+    /// <summary>Snapshots whose time is over, of which some name what is still in the archive: without them nobody could tell what stood where.</summary>
+    Needed,
+
     /// <summary>The catalogue says of a pack of it what cannot be: it is kept, and nothing is done with it, until the catalogue is rebuilt.</summary>
     Unreadable,
 }
@@ -70,14 +83,18 @@ public enum RetentionReason
 /// <param name="KeepUntil">Until when it is kept.</param>
 /// <param name="LockedUntil">Until when all of it is locked now.</param>
 /// <param name="Hold">The hold that keeps it, where one does, whatever the action is.</param>
+/// <param name="ExtendBefore">Only packs whose lock ends before this are to be extended; null: all.</param>
 public sealed record RetentionLine(
-    StudyFacts Facts, RetentionAction Action, RetentionReason Reason, DateTimeOffset KeepUntil, DateTimeOffset LockedUntil, WorkId? Hold)
+    StudyFacts Facts, RetentionAction Action, RetentionReason Reason, DateTimeOffset KeepUntil, DateTimeOffset LockedUntil, WorkId? Hold, DateTimeOffset? ExtendBefore = null)
 {
+    /// <summary>What is to be locked longer, where anything is.</summary>
+    public IEnumerable<PackFacts> ToExtend => Facts.Packs.Where(pack => ExtendBefore is null || pack.LockedUntil < ExtendBefore);
+
     /// <summary>Its UID.</summary>
     public Uid Study => Facts.Study;
 
     /// <summary>As anyone who may see the plan sees it.</summary>
-    public RetentionLineResponse ToResponse() => new(Study, Name(Action.ToString()), Name(Reason.ToString()), KeepUntil, LockedUntil, Hold?.ToString(), Facts.Packs.Count);
+    public RetentionLineResponse ToResponse() => new(Study, Name(Action.ToString()), Name(Reason.ToString()), KeepUntil, LockedUntil, Hold?.ToString(), Facts.Packs.Count, Facts.Set);
 
     private static string Name(string value) => JsonNamingPolicy.KebabCaseLower.ConvertName(value);
 }
@@ -88,6 +105,12 @@ public sealed record RetentionLine(
 /// </summary>
 public static class RetentionPlan
 {
+    /// <summary>
+    /// A folder that is in use gets packs every day, and a computer snapshots: that the others are kept as long is in the plan at once, and in their locks when
+    /// these come near to their end. Else each day would lock all of them for a day more.
+    /// </summary>
+    private static readonly TimeSpan s_near = TimeSpan.FromDays(366);
+
     /// <summary>A line for each study, in their order.</summary>
     /// <param name="studies">All of the clinic's, or some with all that <paramref name="lastTreatment"/> must know.</param>
     /// <param name="policy">The current one.</param>
@@ -110,19 +133,20 @@ public static class RetentionPlan
 
         DateTimeOffset locked = study.Packs.Min(pack => pack.LockedUntil);
         DateTimeOffset latestLock = study.Packs.Max(pack => pack.LockedUntil);
-        DateTimeOffset own = study.Packs.Max(pack => policy.Until(pack.StudyDate, pack.CommittedAt, pack.BornIn));
+        DateTimeOffset own = study.Packs.Max(pack => policy.Until(study.Set, pack.StudyDate, pack.CommittedAt, pack.BornIn));
         DateTimeOffset treated = study.Packs.Max(pack =>
             pack.Patient is { } patient && lastTreatment.TryGetValue(patient, out string? last) ? policy.Until(pack.StudyDate, pack.CommittedAt, pack.BornIn, last) : own);
         DateTimeOffset keep = Later(Later(latestLock, own), treated);
         WorkId? hold = holds.FirstOrDefault(hold => hold.Keeps(study))?.Id;
+        bool lazily = study.Set is not null && keep == latestLock;
 
         // What is over is over: a lock is not set to a date that has passed, which storage refuses.
         (RetentionAction action, RetentionReason reason) =
-            keep > now && keep > locked ? (RetentionAction.Extend, keep == latestLock ? RetentionReason.LatePack : keep == own ? RetentionReason.PolicyLonger : RetentionReason.LastTreatment)
+            keep > now && keep > locked && !(lazily && locked > now + s_near) ? (RetentionAction.Extend, keep == latestLock ? RetentionReason.LatePack : keep == own ? RetentionReason.PolicyLonger : RetentionReason.LastTreatment)
             : hold is not null ? (RetentionAction.Keep, RetentionReason.Held)
             : keep > now ? (RetentionAction.Keep, RetentionReason.NotYet)
             : (RetentionAction.Destroy, RetentionReason.Due);
-        return new RetentionLine(study, action, reason, keep, locked, hold);
+        return new RetentionLine(study, action, reason, keep, locked, hold, lazily && action == RetentionAction.Extend ? now + (2 * s_near) : null);
     }
 
     /// <summary>The latest study date of each patient; dates beyond <paramref name="now"/> are clocks that were wrong.</summary>

@@ -1,12 +1,13 @@
 using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Retention;
 
 namespace CloudArchive.Core.Retention;
 
 /// <summary>Reads what a <see cref="RetentionPlan"/> is made of.</summary>
-public sealed class RetentionPlanner(ClinicDirectory clinics, CatalogReader catalog, Holds holds, TimeProvider clock)
+public sealed class RetentionPlanner(ClinicDirectory clinics, CatalogReader catalog, SnapshotCatalog snapshots, Holds holds, TimeProvider clock)
 {
     /// <summary>The plan for all of a clinic's studies, as of now. Reads its catalogue: for the timer, and for people who ask.</summary>
     public async Task<IReadOnlyList<RetentionLine>> PlanAsync(ClinicId id, CancellationToken cancellationToken)
@@ -14,7 +15,13 @@ public sealed class RetentionPlanner(ClinicDirectory clinics, CatalogReader cata
         List<StudyFacts> studies = await catalog.ReadFactsAsync(id, cancellationToken).ToListAsync(cancellationToken);
         (RetentionPolicy policy, IReadOnlyList<Hold> active) = await RulesAsync(id, cancellationToken);
         DateTimeOffset now = clock.GetUtcNow();
-        return [.. RetentionPlan.For(studies, policy, active, RetentionPlan.LastTreatments(studies, now), now)];
+        List<RetentionLine> lines = [];
+        foreach (RetentionLine line in RetentionPlan.For(studies, policy, active, RetentionPlan.LastTreatments(studies, now), now))
+        {
+            lines.Add(await WhileNeededAsync(id, line, cancellationToken));
+        }
+
+        return lines;
     }
 
     /// <summary>A study's line, as of now; null where it is not in the catalogue.</summary>
@@ -43,8 +50,14 @@ public sealed class RetentionPlanner(ClinicDirectory clinics, CatalogReader cata
         facts = facts with { Unreadable = [.. ofPatients.SelectMany(study => study.Unreadable ?? []).Distinct()] };
 
         DateTimeOffset now = clock.GetUtcNow();
-        return RetentionPlan.For(facts, policy, active, RetentionPlan.LastTreatments(ofPatients, now), now);
+        return await WhileNeededAsync(id, RetentionPlan.For(facts, policy, active, RetentionPlan.LastTreatments(ofPatients, now), now), cancellationToken);
     }
+
+    /// <summary>Snapshots go when all that they name is gone.</summary>
+    private async Task<RetentionLine> WhileNeededAsync(ClinicId id, RetentionLine line, CancellationToken cancellationToken) =>
+        line is { Action: RetentionAction.Destroy, Facts.Set: SetKind.Snapshot } && await snapshots.NeedsAnyAsync(id, line.Study, cancellationToken)
+            ? line with { Action = RetentionAction.Keep, Reason = RetentionReason.Needed }
+            : line;
 
     // After the catalogue: a hold or a policy that came while it was read counts.
     private async Task<(RetentionPolicy Policy, IReadOnlyList<Hold> Holds)> RulesAsync(ClinicId id, CancellationToken cancellationToken) =>

@@ -14,7 +14,11 @@ public sealed record DisclosureSearchRequest(string PatientId);
 /// <param name="Unreadable">
 /// Rows of this patient's that say what cannot be, as they were changed past the service: what they recorded is not among the items. Must be 0.
 /// </param>
-public sealed record DisclosuresResponse(DateTimeOffset From, DateTimeOffset To, IReadOnlyList<DisclosureResponse> Items, int Unreadable = 0);
+/// <param name="OfNobody">
+/// Restores that handed out what the archive knows no patient of: plain files, snapshots, studies without a Patient ID. Some of it may be of this patient: who has
+/// the files has to look.
+/// </param>
+public sealed record DisclosuresResponse(DateTimeOffset From, DateTimeOffset To, IReadOnlyList<DisclosureResponse> Items, int Unreadable = 0, int OfNobody = 0);
 
 /// <summary>A restore as far as it released something of the patient's.</summary>
 /// <param name="Restore">The restore.</param>
@@ -25,6 +29,7 @@ public sealed record DisclosuresResponse(DateTimeOffset From, DateTimeOffset To,
 /// <param name="ApprovedBy">The second admin, where one was needed.</param>
 /// <param name="Studies">What was handed out.</param>
 /// <param name="Report">What the caller reported to have got, over all patients of the restore; null where nothing was reported.</param>
+/// <param name="Snapshot">The snapshot that the restore was of, where it was of one: all folders of a computer as they were.</param>
 public sealed record DisclosureResponse(
     string Restore,
     DateTimeOffset ReleasedAt,
@@ -33,7 +38,8 @@ public sealed record DisclosureResponse(
     string RequestedBy,
     string? ApprovedBy,
     IReadOnlyList<DisclosedStudy> Studies,
-    RestoreReport? Report = null);
+    RestoreReport? Report = null,
+    PackId? Snapshot = null);
 
 /// <summary>A study of which something was handed out.</summary>
 /// <param name="Study">The study.</param>

@@ -1,3 +1,4 @@
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Retention;
 
 namespace CloudArchive.Format.Wire;
@@ -18,7 +19,7 @@ public sealed record RetentionVersionResponse(RetentionPolicy Policy, DateTimeOf
 /// <summary><c>GET /v1/clinics/{clinic}/retention</c>: the policy that stands, and all that there were.</summary>
 public sealed record RetentionResponse(RetentionPolicy Policy, IReadOnlyList<RetentionVersionResponse> Versions);
 
-/// <summary>A study in <c>GET /v1/clinics/{clinic}/retention/plan</c>.</summary>
+/// <summary>A study, a folder's plain files or a computer's snapshots in <c>GET /v1/clinics/{clinic}/retention/plan</c>.</summary>
 /// <param name="Study">The study.</param>
 /// <param name="Action"><c>keep</c>, <c>extend</c> or <c>destroy</c>.</param>
 /// <param name="Reason">Why.</param>
@@ -26,7 +27,8 @@ public sealed record RetentionResponse(RetentionPolicy Policy, IReadOnlyList<Ret
 /// <param name="LockedUntil">Until when all of it is locked now.</param>
 /// <param name="Hold">The hold that keeps it, where one does.</param>
 /// <param name="Packs">How many packs it has.</param>
-public sealed record RetentionLineResponse(Uid Study, string Action, string Reason, DateTimeOffset KeepUntil, DateTimeOffset LockedUntil, string? Hold, int Packs);
+/// <param name="Set">What kind of set it is; null: a study.</param>
+public sealed record RetentionLineResponse(Uid Study, string Action, string Reason, DateTimeOffset KeepUntil, DateTimeOffset LockedUntil, string? Hold, int Packs, SetKind? Set = null);
 
 /// <summary>Where a hold stands.</summary>
 public enum HoldStatus
@@ -119,6 +121,7 @@ public sealed record DestructionRequest(Uid Study);
 /// <param name="DecidedAt">When.</param>
 /// <param name="Why">Of a rejection: <c>by-admin</c>, or what kept the study after all.</param>
 /// <param name="DestroyedAt">When it was seen to be gone.</param>
+/// <param name="Set">What kind of set it is; null: a study.</param>
 public sealed record DestructionResponse(
     string Destruction,
     ClinicId Clinic,
@@ -134,7 +137,8 @@ public sealed record DestructionResponse(
     string? DecidedBy,
     DateTimeOffset? DecidedAt,
     string? Why,
-    DateTimeOffset? DestroyedAt);
+    DateTimeOffset? DestroyedAt,
+    SetKind? Set = null);
 
 /// <summary><c>GET .../destructions/{id}/certificate</c>: the certificate's bytes as text, and its detached JWS.</summary>
 /// <param name="Certificate">Canonical JSON: sign and hash it as it came.</param>

@@ -25,6 +25,7 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         GET /portal                                                 | 303 401 | ok  ok  ok  | ok
         GET /portal/clinics/{clinic}                                | 303 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/studies                        | 303 401 | ok  ok  403 | ok
+        GET /portal/clinics/{clinic}/snapshots                      | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/studies                       | 401 401 | 403 ok  403 | ok
         GET /portal/clinics/{clinic}/studies/{study}                | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/restores                      | 401 401 | 403 403 403 | ok

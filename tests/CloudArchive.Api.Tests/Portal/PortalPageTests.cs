@@ -22,7 +22,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         ApiAgent agent = await ApiAgent.CreateAsync(host);
         string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
-        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/restores", clinic + "/restore-tests", clinic + "/reports", clinic + "/retention", clinic + "/audit", clinic + "/agents", clinic + "/access", clinic + "/alerts", clinic + "/disclosures", "/portal/access", "/portal/alerts", "/portal/nowhere" })
+        foreach (string path in new[] { "/portal", "/portal/sign-in", clinic, clinic + "/studies", clinic + "/snapshots", clinic + "/restores", clinic + "/restore-tests", clinic + "/reports", clinic + "/retention", clinic + "/audit", clinic + "/agents", clinic + "/access", clinic + "/alerts", clinic + "/disclosures", "/portal/access", "/portal/alerts", "/portal/nowhere" })
         {
             PortalAnswer page = await browser.GetAsync(path);
             Assert.StartsWith("text/html", page.Headers["Content-Type"], StringComparison.Ordinal);
@@ -86,7 +86,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         Sidecar study = (await agent.BackUpAsync(await agent.TokenAsync())).Sidecar;
         string clinic = $"/portal/clinics/{agent.Enrolled.Clinic}";
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("compliance"));
-        foreach (string path in new[] { "/portal", clinic, clinic + "/studies", $"{clinic}/studies/{study.Study}", clinic + "/restores", clinic + "/restore-tests", clinic + "/reports", clinic + "/audit", clinic + "/agents", clinic + "/access", clinic + "/alerts" })
+        foreach (string path in new[] { "/portal", clinic, clinic + "/studies", $"{clinic}/studies/{study.Study}", clinic + "/snapshots", clinic + "/restores", clinic + "/restore-tests", clinic + "/reports", clinic + "/audit", clinic + "/agents", clinic + "/access", clinic + "/alerts" })
         {
             PortalAnswer page = await browser.GetAsync(path);
             Assert.Equal(HttpStatusCode.OK, page.Status);

@@ -118,6 +118,44 @@ internal sealed class ApiAgent(ApiHost host, EnrollResponse enrolled, ECDsa key,
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
     }
 
+    /// <summary>A file that is no instance.</summary>
+    public static (string Path, byte[] Content, FileKind Kind) Plain(string path, string content, FileKind? kind = null) => (path, System.Text.Encoding.UTF8.GetBytes(content), kind ?? FileKinds.Of(path));
+
+    /// <summary>Opens, seals and uploads a pack of plain files.</summary>
+    public async Task<Sidecar> UploadSetAsync(string token, Uid set, SetKind kind, SidecarSnapshot? snapshot, params (string Path, byte[] Content, FileKind Kind)[] files)
+    {
+        OpenPackResponse opened = (await host.PostAsync(Packs, token, new OpenPackRequest(set, files.Sum(file => (long)file.Content.Length)))).As<OpenPackResponse>();
+        using ContentKey contentKey = ContentKey.Create();
+        PackHeader header = new(enrolled.Clinic, opened.Pack, set, host.Clock.GetUtcNow(), kind);
+        using MemoryStream output = new();
+        PackSummary summary;
+        await using (PackWriter writer = new(output, header, contentKey))
+        {
+            foreach ((string path, byte[] content, FileKind of) in files)
+            {
+                PackEntry entry = new(path, host.Clock.GetUtcNow(), SidecarInstance.Plain(of, content.Length, Sha256Digest.Of(content)), Deflate: true, Root: new ManifestRoot("Reception Lindqvist", "Lindqvist's photos"));
+                await writer.AddAsync(entry, new MemoryStream(content), Cancel);
+            }
+
+            summary = await writer.CompleteAsync(Cancel);
+        }
+
+        Sidecar sidecar = Sidecars.For(header, summary, KeyWrapping.Wrap(contentKey, opened.WrappingKey), KeyWrapping.Wrap(contentKey, opened.EscrowKey)) with { Snapshot = snapshot };
+        await UploadAsync(opened.UploadUrl, output.ToArray(), sidecar);
+        return sidecar;
+    }
+
+    /// <summary>Commits what was uploaded.</summary>
+    public Task<Answer> CommitAsync(string token, Sidecar sidecar) => host.PostAsync($"{Packs}/{sidecar.Pack}/commit", token, new CommitPackRequest(sidecar));
+
+    /// <summary>Opens, seals, uploads, commits a pack of plain files.</summary>
+    public async Task<Sidecar> BackUpSetAsync(string token, Uid set, SetKind kind, SidecarSnapshot? snapshot, params (string Path, byte[] Content, FileKind Kind)[] files)
+    {
+        Sidecar sidecar = await UploadSetAsync(token, set, kind, snapshot, files);
+        (await CommitAsync(token, sidecar)).As<ReceiptResponse>();
+        return sidecar;
+    }
+
     /// <summary>Opens, seals, uploads, commits.</summary>
     public async Task<(Sidecar Sidecar, string Receipt)> BackUpAsync(string token, Uid? study = null, string? patientId = "PID-7")
     {

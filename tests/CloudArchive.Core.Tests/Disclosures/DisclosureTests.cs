@@ -4,6 +4,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Restores;
 using CloudArchive.Core.Storage;
+using CloudArchive.Core.Tests.Retention;
 using CloudArchive.Core.Tests.Support;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
@@ -43,6 +44,25 @@ public sealed class DisclosureTests(SharedStorage shared)
         Assert.Equal(new DisclosedStudy(annasOther.Sidecar.Study, 1, 1), Assert.Single(anna.Items[0].Studies));
         Assert.Equal(new DisclosedStudy(berts.Sidecar.Study, 1, 2), Assert.Single(Assert.Single((await FindAsync(clinic, "bert")).Items).Studies));
         Assert.Empty((await FindAsync(clinic, "nobody")).Items);
+    }
+
+    [Fact]
+    public async Task A_snapshot_is_named_as_one_and_plain_files_which_are_of_no_known_patient_are_counted()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        SealedPack study = await archive.BackUpAsync(patientId: "anna");
+        SealedPack folder = await archive.BackUpFolderAsync("Lindqvist", PlainSets.Plain("Lindqvist.jpg", "photo"));
+        SealedPack snapshot = await archive.BackUpSnapshotAsync([(study.Files[0], study.Opened.Pack)]);
+        await ReadAsync(archive.Clinic, await RequestAsync(archive.Clinic, "After an attack", "The practice", snapshot: snapshot.Opened.Pack));
+        DisclosuresResponse anna = await FindAsync(archive.Clinic, "anna");
+        DisclosureResponse one = Assert.Single(anna.Items);
+        Assert.Equal((snapshot.Opened.Pack, study.Sidecar.Study), (one.Snapshot!.Value, Assert.Single(one.Studies).Study));
+        Assert.Equal(1, anna.OfNobody); // the snapshot's own pack
+        await ReadAsync(archive.Clinic, await RequestAsync(archive.Clinic, "A photo", "The practice", studies: [folder.Sidecar.Study]));
+        await RequestAsync(archive.Clinic, "Never fetched", "Nobody", studies: [folder.Sidecar.Study]);
+        Assert.Equal((0, 2), (await FindAsync(archive.Clinic, "bert") is var bert ? bert.Items.Count : -1, bert.OfNobody));
+        archive.Clock.Advance(TimeSpan.FromDays(366 * 6));
+        Assert.Equal(0, (await FindAsync(archive.Clinic, "anna")).OfNobody);
     }
 
     [Fact]
@@ -110,9 +130,9 @@ public sealed class DisclosureTests(SharedStorage shared)
 
     private static Task<RestorePage> ReadAsync(TestClinic clinic, Restore restore) => clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel);
 
-    private static async Task<Restore> RequestAsync(TestClinic clinic, string purpose, string recipient, IReadOnlyList<Uid>? studies = null, IReadOnlyList<Uid>? instances = null)
+    private static async Task<Restore> RequestAsync(TestClinic clinic, string purpose, string recipient, IReadOnlyList<Uid>? studies = null, IReadOnlyList<Uid>? instances = null, PackId? snapshot = null)
     {
         using RSA key = RSA.Create(2048);
-        return await clinic.Archive.Restores.RequestAsync(clinic.Id, new RestoreRequest(JwkKeys.FromRsa(key), purpose, recipient, studies, instances), Archive.Admin, Cancel);
+        return await clinic.Archive.Restores.RequestAsync(clinic.Id, new RestoreRequest(JwkKeys.FromRsa(key), purpose, recipient, studies, instances, Snapshot: snapshot), Archive.Admin, Cancel);
     }
 }

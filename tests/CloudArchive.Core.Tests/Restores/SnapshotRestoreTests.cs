@@ -92,6 +92,24 @@ public sealed class SnapshotRestoreTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task What_was_destroyed_in_its_time_is_told_with_the_day_and_the_certificate()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        ClinicId id = archive.Clinic.Id;
+        TestFile old = PlainSets.Plain("old.jpg", "old"), recent = PlainSets.Plain("recent.jpg", "recent");
+        SealedPack gone = await archive.BackUpFolderAsync("old", old);
+        archive.Clock.Advance(TimeSpan.FromDays(4000));
+        SealedPack there = await archive.BackUpFolderAsync("recent", recent);
+        SealedPack snapshot = await archive.BackUpSnapshotAsync([(old, gone.Opened.Pack), (recent, there.Opened.Pack)]);
+        Assert.Equal(1, (await archive.RunAsync()).Destroyed + (await archive.RunAsync()).Destroyed);
+        RestorePage page = await archive.Core.Results.ReadAsync(id, (await RequestAsync(archive, snapshot.Opened.Pack)).Id, null, Archive.Admin, Cancel);
+        Assert.Equal([snapshot.Opened.Pack, there.Opened.Pack], page.Items.Select(pack => pack.Pack));
+        RestorePackFailure told = Assert.Single(page.Failed!);
+        Assert.Equal((gone.Opened.Pack, (Uid?)gone.Sidecar.Study, false, 1), (told.Pack, told.Study, told.Passing, told.Files));
+        Assert.NotNull(told.Destroyed!.Destruction);
+    }
+
+    [Fact]
     public async Task A_part_of_a_list_a_pack_that_is_no_snapshot_and_two_wishes_are_refused()
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
@@ -139,7 +157,7 @@ public sealed class SnapshotRestoreTests(SharedStorage shared)
         PackId[] ids = [.. Enumerable.Range(0, 10_065).Select(_ => Next())];
         PackId[] chain = ids[10_000..]; // opened after what they need
         CommittedPack[] packs = [.. ids.Select((id, i) => new CommittedPack(id, Uid.Parse($"1.2.{i % 500}"), 1000, 2, clock.GetUtcNow()))];
-        RestorePlan plan = RestorePlan.OfSnapshot(new SnapshotParts(chain, [.. ids[..10_000], .. chain[..3]], true, true), packs, new Dictionary<PackId, LostPack>());
+        RestorePlan plan = RestorePlan.OfSnapshot(new SnapshotParts(chain, [.. ids[..10_000], .. chain[..3]], true, true), packs, new Dictionary<PackId, LostPack>(), new Dictionary<PackId, LoggedPack>());
         Assert.Equal(ids.Length, plan.Packs.Count);
         Assert.Equal(chain, plan.Packs.TakeWhile(pack => pack.First).Select(pack => pack.Pack));
         Assert.Equal(ids[..10_000], plan.Packs.SkipWhile(pack => pack.First).Select(pack => pack.Pack));

@@ -64,7 +64,8 @@ internal sealed class Archive
         RewrapRun = new KeyRewrapRun(rows, wrapping, Rewrap, clock, NullLogger<KeyRewrapRun>.Instance);
         Changes = new ChangeFeed(Reader, new ArchivedPacks(Catalog, statements, Stored), Packs, Losses, new RecordStore(vault, Stored, signer, clock), clock);
         Policies = new RetentionPolicies(rows, Clinics, Outbox, clock);
-        Planner = new RetentionPlanner(Clinics, Catalog, Holds, clock);
+        Snapshots = new SnapshotCatalog(rows, Catalog);
+        Planner = new RetentionPlanner(Clinics, Catalog, Snapshots, Holds, clock);
         Destructions = new DestructionDesk(rows, Clinics, Catalog, Planner, Outbox, clock);
         Certificates = new DestructionCertificateStore(new RecordStore(vault, Stored, signer, clock), clock);
         StudyDestruction studies = new(Destructions, Planner, Packs, Destruction, new CatalogRemoval(rows), Certificates);
@@ -72,8 +73,7 @@ internal sealed class Archive
             rows, Clinics, Holds, new ClinicRetention(Planner, enforcement, protection, Destructions, studies, NullLogger<ClinicRetention>.Instance), clock);
         LoggedPacks logged = new(Reader, new AuditSearch(Reader), Destructions);
         Committed = new CommittedPacks(Catalog, vault, Receipts, logged, Losses, clock);
-        Snapshots = new SnapshotCatalog(rows, Catalog);
-        RestorePlanner = new RestorePlanner(Catalog, Committed, new PlanSidecars(statements, Snapshots, NullLogger<PlanSidecars>.Instance), Identifiers, Losses, NullLogger<RestorePlanner>.Instance);
+        RestorePlanner = new RestorePlanner(Catalog, Committed, new PlanSidecars(statements, Snapshots, logged, NullLogger<PlanSidecars>.Instance), Identifiers, Losses, NullLogger<RestorePlanner>.Instance);
         Restores = new RestoreDesk(rows, Clinics, RestorePlanner, Outbox, clock, NullLogger<RestoreDesk>.Instance);
         DestroyedPacks destroyed = new(rows, Destructions, Certificates, NullLogger<DestroyedPacks>.Instance);
         PackRelease release = new(rows, new PackRecords(Catalog, statements, vault), keys, Losses, destroyed, clock, NullLogger<PackRelease>.Instance);

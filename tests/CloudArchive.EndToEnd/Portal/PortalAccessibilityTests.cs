@@ -27,7 +27,7 @@ public sealed class PortalAccessibilityTests(PortalPractice portal)
         await using PortalVisitor admin = await (await PortalVisitor.OpenAsync(portal, dark, phone)).SignInAsync("local-admin");
         foreach ((string name, string path) in new[]
         {
-            ("overview", "/portal"), ("clinic", clinic), ("clinic-new", none), ("studies", clinic + "/studies"), ("studies-none", none + "/studies"),
+            ("overview", "/portal"), ("clinic", clinic), ("clinic-new", none), ("studies", clinic + "/studies"), ("studies-none", none + "/studies"), ("snapshots", clinic + "/snapshots"), ("snapshots-none", none + "/snapshots"),
             ("restores", clinic + "/restores"), ("restores-none", none + "/restores"), ("restore-tests", clinic + "/restore-tests"),
             ("reports", clinic + "/reports"), ("reports-none", none + "/reports"), ("restore-tests-none", none + "/restore-tests"), ("audit", clinic + "/audit"), ("audit-search", clinic + "/audit?action=clinic/"), ("agents", clinic + "/agents"), ("access", clinic + "/access"), ("access-archive", "/portal/access"), ("alerts", clinic + "/alerts"), ("alerts-damaged", damaged + "/alerts"), ("alerts-archive", "/portal/alerts"),
             ("disclosures", clinic + "/disclosures"), ("retention", clinic + "/retention"), ("retention-none", none + "/retention"), ("clinic-damaged", damaged), ("restore-tests-damaged", damaged + "/restore-tests"),

@@ -26,7 +26,7 @@ public sealed class PortalWalkTests(PortalPractice portal)
             await box.CheckAsync();
         }
 
-        await admin.Page.GetByText("Ask for a restore of the chosen studies").ClickAsync();
+        await admin.Page.GetByText("Ask for a restore of the chosen studies and folders").ClickAsync();
         await admin.Page.GetByLabel("Purpose").FillAsync("Referral");
         await admin.Page.GetByLabel("Recipient").FillAsync("Dr. Okafor, oral surgery");
         IDownload key = await admin.Page.RunAndWaitForDownloadAsync(() => admin.Page.GetByRole(AriaRole.Button, new() { Name = "Make a key in this browser" }).ClickAsync());

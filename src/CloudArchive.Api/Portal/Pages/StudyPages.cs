@@ -31,14 +31,14 @@ internal static class StudyPages
     }
 
     private static async Task<PortalPage> ListAsync(
-        ClinicId clinic, string? from, string? to, string? study, string? after, ClinicDirectory clinics, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
+        ClinicId clinic, string? from, string? to, string? study, string? set, string? after, ClinicDirectory clinics, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
     {
         await clinics.GetAsync(clinic, cancellationToken);
         Uid? uid = string.IsNullOrWhiteSpace(study) ? null
             : Uid.TryParse(study.Trim(), null, out Uid parsed) ? parsed : throw new RefusedException(Refusal.RequestInvalid, "Study Instance UID: up to 64 digits and dots.");
-        StudyFilter filter = new(uid, From: Date(from, "From"), To: Date(to, "To"));
+        StudyFilter filter = new(uid, From: Date(from, "From"), To: Date(to, "To"), Set: CatalogEndpoints.Kind(string.IsNullOrEmpty(set) ? null : set));
         Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, filter, after, StudiesAPage, catalog, log, context, cancellationToken);
-        return Page(new StudiesModel(page.Items, page.Next, after is not null, from ?? "", to ?? "", study ?? "", Searched.No));
+        return Page(new StudiesModel(page.Items, page.Next, after is not null, from ?? "", to ?? "", study ?? "", set ?? "", Searched.No));
     }
 
     private static async Task<PortalPage> SearchAsync(
@@ -52,30 +52,33 @@ internal static class StudyPages
 
         (IdentifierHmacs? patients, IdentifierHmacs? accessions) = await lookup.HmacAsync(clinic, patient, accession, cancellationToken);
         Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, new StudyFilter(null, patients?.Own, accessions?.Own), null, 200, catalog, log, context, cancellationToken);
-        return Page(new StudiesModel(page.Items, null, false, "", "", "", patient is null ? Searched.Accession : accession is null ? Searched.Patient : Searched.Both));
+        return Page(new StudiesModel(page.Items, null, false, "", "", "", "", patient is null ? Searched.Accession : accession is null ? Searched.Patient : Searched.Both));
     }
 
     private static async Task<PortalPage> ShowAsync(ClinicId clinic, Uid study, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
     {
         Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, new StudyFilter(study), null, 1, catalog, log, context, cancellationToken);
         return page.Items is [{ } found]
-            ? PortalPage.Of<StudyPage, StudyResponse>("Study", found)
-            : throw new RefusedException(Refusal.StudyUnknown, $"Clinic {clinic} has no study {study}.");
+            ? PortalPage.Of<StudyPage, StudyResponse>(found.Set is { } kind ? SetView.Word(kind) : "Study", found)
+            : throw new RefusedException(Refusal.StudyUnknown, $"Clinic {clinic} has no study or folder {study}.");
     }
 
     private static async Task<IResult> AskAsync(ClinicId clinic, RestoreDesk desk, HttpContext context, CancellationToken cancellationToken)
     {
         Uid[] studies = [.. context.Request.Form["study"].OfType<string>().Select(text => Uid.TryParse(text, null, out Uid uid) ? uid : throw new RefusedException(Refusal.RequestInvalid, "study: a UID."))];
-        if (studies.Length == 0)
+        PackId? snapshot = context.Field("snapshot") is not { } pack ? null
+            : PackId.TryParse(pack, null, out PackId id) ? id : throw new RefusedException(Refusal.RequestInvalid, "snapshot: a pack's id.");
+        if (studies.Length == 0 && snapshot is null)
         {
-            throw new RefusedException(Refusal.RequestInvalid, "Choose at least one study.");
+            throw new RefusedException(Refusal.RequestInvalid, "Choose at least one study or folder, or a snapshot.");
         }
 
         RestoreRequest request = new(
             Key(context.Field("publicKey") ?? ""),
             context.Field("purpose") ?? throw new RefusedException(Refusal.RequestInvalid, "Purpose: say why the images are brought back; the accounting of disclosures needs it."),
             context.Field("recipient") ?? throw new RefusedException(Refusal.RequestInvalid, "Recipient: say who gets the images; the accounting of disclosures needs it."),
-            studies);
+            studies.Length == 0 ? null : studies,
+            Snapshot: snapshot);
         Restore restore = await desk.RequestAsync(clinic, request, context.Requester(), cancellationToken);
         return PortalPage.SeeOther($"{PortalTable.Root}/clinics/{clinic}/restores/{restore.Id}");
     }
@@ -128,5 +131,6 @@ public enum Searched
 /// <param name="From">The first study date that was asked for.</param>
 /// <param name="To">The last one.</param>
 /// <param name="Study">The UID that was asked for.</param>
+/// <param name="Set">The kind of set that was asked for.</param>
 /// <param name="Searched">What the form was filled in with.</param>
-public sealed record StudiesModel(IReadOnlyList<StudyResponse> Studies, string? Next, bool Later, string From, string To, string Study, Searched Searched);
+public sealed record StudiesModel(IReadOnlyList<StudyResponse> Studies, string? Next, bool Later, string From, string To, string Study, string Set, Searched Searched);

@@ -1,0 +1,197 @@
+using CloudArchive.Core.Catalog;
+using CloudArchive.Core.Losses;
+using CloudArchive.Core.Storage;
+using CloudArchive.Core.Tests.Retention;
+using CloudArchive.Core.Tests.Support;
+using CloudArchive.Format;
+using CloudArchive.Format.Packs;
+using CloudArchive.Format.Wire;
+
+namespace CloudArchive.Core.Tests.Catalog;
+
+/// <summary>Sets that are no studies: from the commit to lists, and back from sidecars alone.</summary>
+public sealed class SetsTests(SharedStorage shared)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_folder_is_listed_with_its_kinds_beside_studies_and_snapshots_only_where_asked_for()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        SealedPack study = await archive.BackUpAsync();
+        TestFile photo = PlainSets.Plain("2024/Lindqvist.jpg", "photo"), empty = PlainSets.Plain("2024/empty.txt", "");
+        SealedPack folder = await archive.BackUpFolderAsync("2024", photo, empty);
+        await archive.BackUpFolderAsync("2024", PlainSets.Plain("2024/scan.stl", "scan"), PlainSets.Plain("2024/again.jpg", "photo"), PlainSets.Plain("2024/once more.jpg", "photo"));
+        SealedPack snapshot = await archive.BackUpSnapshotAsync([(photo, folder.Opened.Pack)]);
+
+        StudyResponse[] all = await ListAsync(archive, new StudyFilter());
+        Assert.Equal([study.Sidecar.Study, folder.Sidecar.Study], all.Select(one => one.Study).OrderBy(one => Sets.IsMadeUp(one)));
+        StudyResponse found = all.Single(one => one.Set == SetKind.Folder);
+        Assert.Equal((2, 5), (found.Packs, found.Instances));
+        Assert.Equal([FileKind.Photo, FileKind.Surface, FileKind.Document], found.Kinds);
+        Assert.Empty(found.Modalities);
+        StudyResponse one = Assert.Single(await ListAsync(archive, new StudyFilter(Set: SetKind.Study)));
+        Assert.Equal((study.Sidecar.Study, null, null), (one.Study, one.Set, one.Kinds));
+        Assert.Equal(folder.Sidecar.Study, Assert.Single(await ListAsync(archive, new StudyFilter(Set: SetKind.Folder))).Study);
+        Assert.Equal(snapshot.Sidecar.Study, Assert.Single(await ListAsync(archive, new StudyFilter(Set: SetKind.Snapshot))).Study);
+        Assert.Equal(SetKind.Snapshot, Assert.Single(await ListAsync(archive, new StudyFilter(snapshot.Sidecar.Study))).Set);
+        Assert.Empty(await ListAsync(archive, new StudyFilter(snapshot.Sidecar.Study, Set: SetKind.Study)));
+
+        // Its files, one of which has no bytes; nobody looks for them by the id that stands in the place of a UID.
+        Page<InstanceResponse> files = await archive.Core.Catalog.ListInstancesAsync(archive.Clinic.Id, folder.Sidecar.Study, null, 10, Cancel);
+        Assert.Equal([FileKind.Photo, FileKind.Document, FileKind.Surface, FileKind.Photo, FileKind.Photo], files.Items.Select(file => file.Kind!.Value));
+        Assert.Equal([5, 0, 4, 5, 5], files.Items.Select(file => (int)file.Length));
+        Assert.DoesNotContain(await KeysAsync(archive), key => key.StartsWith("o:", StringComparison.Ordinal) && key.Contains(folder.Sidecar.Study.Value, StringComparison.Ordinal));
+        Assert.Contains(await KeysAsync(archive), key => key.StartsWith("o:", StringComparison.Ordinal) && key.Contains(study.Sidecar.Study.Value, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Snapshots_are_listed_by_computer_the_latest_first_page_by_page_and_say_when_they_cannot_be_read()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        ClinicId id = archive.Clinic.Id;
+        TestFile photo = PlainSets.Plain("a.jpg", "photo");
+        SealedPack photos = await archive.BackUpFolderAsync("", photo);
+        List<SealedPack> taken = [];
+        for (int i = 0; i < 5; i++)
+        {
+            taken.Add(await archive.BackUpSnapshotAsync([(photo, photos.Opened.Pack)], [.. taken.Select(before => before.Opened.Pack)], isComplete: i != 3));
+            archive.Clock.Advance(TimeSpan.FromHours(1));
+        }
+
+        // Another computer's, sealed and never committed.
+        await archive.Clinic.SealSnapshotAsync([(photo, photos.Opened.Pack)]);
+        List<SnapshotResponse> listed = [];
+        string? after = null;
+        do
+        {
+            Page<SnapshotResponse> page = await archive.Core.Snapshots.ListAsync(id, null, after, 2, Cancel);
+            listed.AddRange(page.Items);
+            after = page.Next;
+        }
+        while (after is not null);
+        Assert.Equal(Enumerable.Reverse(taken).Select(pack => pack.Opened.Pack), listed.Select(snapshot => snapshot.Pack));
+        Assert.Equal([4, 3, 2, 1, 0], listed.Select(snapshot => snapshot.Chain));
+        Assert.Equal([true, false, true, true, true], listed.Select(snapshot => snapshot.IsComplete));
+        SidecarSnapshot last = taken[^1].Sidecar.Snapshot!;
+        Assert.Equal(new SnapshotResponse(taken[^1].Opened.Pack, archive.Clinic.SnapshotsOf(), last.TakenAt, 1, 1, 5, true, 4), listed[0]);
+        Assert.Equal(5, (await archive.Core.Snapshots.ListAsync(id, archive.Clinic.SnapshotsOf(), null, 100, Cancel)).Items.Count);
+        Assert.Empty((await archive.Core.Snapshots.ListAsync(id, archive.Clinic.SnapshotsOf("another"), null, 100, Cancel)).Items);
+        Assert.Equal(Refusal.RequestInvalid, (await Assert.ThrowsAsync<RefusedException>(() => archive.Core.Snapshots.ListAsync(id, null, "x/y", 10, Cancel))).Refusal);
+
+        // Without the second, none that goes on from it can be read.
+        await archive.Core.Losses.RecordAsync(id, taken[1].Opened.Pack, PackLossCause.Missing, "test", Archive.Admin, Cancel);
+        Assert.Equal([true, true, true, true, false], (await archive.Core.Snapshots.ListAsync(id, null, null, 100, Cancel)).Items.Select(snapshot => snapshot.IsLost));
+    }
+
+    [Fact]
+    public async Task Rows_of_sets_come_back_from_sidecars_alone_and_one_that_was_changed_is_noticed()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        ClinicId id = archive.Clinic.Id;
+        TestFile photo = PlainSets.Plain("a.jpg", "photo");
+        SealedPack photos = await archive.BackUpFolderAsync("", photo);
+        SealedPack first = await archive.BackUpSnapshotAsync([(photo, photos.Opened.Pack)]);
+        SealedPack second = await archive.BackUpSnapshotAsync([], [first.Opened.Pack], needs: [.. Enumerable.Range(0, Snapshots.NeedsPerPack).Select(_ => PackId.New(archive.Clock))]);
+        Dictionary<string, string> before = await RowsAsync(archive);
+        Assert.Equal(2, before.Keys.Count(key => key.StartsWith("t:", StringComparison.Ordinal)));
+        Assert.Equal(second.Sidecar.Snapshot!.Needs, (await archive.Core.Snapshots.FindNeedsAsync(id, second.Sidecar.Study, second.Opened.Pack, Cancel))!.Needs);
+        foreach (SealedPack pack in (SealedPack[])[photos, first, second])
+        {
+            Assert.True(await HasRowsAsync(pack));
+        }
+
+        foreach (string key in before.Keys)
+        {
+            await archive.Rows.DeleteUnchangedAsync(RowTable.Catalog, id.Value, [(await archive.Rows.FindAsync(RowTable.Catalog, id.Value, key, Cancel))!], Cancel);
+        }
+
+        Assert.Empty((await archive.Core.Rebuild.RunAsync(id, null, 10, Archive.Admin, Cancel)).Problems);
+        Assert.Equal(before, await RowsAsync(archive));
+
+        foreach ((string prefix, string property) in ((string, string)[])[("t:", "files"), ("n:", "c00"), ("s:", "set"), ("p:", "kinds")])
+        {
+            Row row = (await archive.Rows.QueryAsync(RowTable.Catalog, id.Value, RowRange.Prefix(prefix), 10, Cancel)).Single(row => row.Key.EndsWith(second.Opened.Pack.ToString(), StringComparison.Ordinal));
+            Dictionary<string, object> changed = new(row.Values);
+            changed[property] = changed[property] switch { long => 17L, string => property == "set" ? "Folder" : "Photo", _ => new byte[16] };
+            await archive.Rows.SubmitAsync(RowTable.Catalog, id.Value, [new RowWrite.Upsert(row.Key, changed)], Cancel);
+            Assert.False(await HasRowsAsync(second), prefix);
+            await archive.Rows.SubmitAsync(RowTable.Catalog, id.Value, [new RowWrite.Upsert(row.Key, row.Values)], Cancel);
+        }
+
+        Assert.True(await HasRowsAsync(second));
+
+        async Task<bool> HasRowsAsync(SealedPack pack)
+        {
+            CatalogPack row = (await archive.Core.Catalog.FindPackAsync(id, pack.Opened.Pack, Cancel))!;
+            CatalogPack expected = CatalogPack.For(pack.Sidecar, row.VersionId, row.ImmutableUntil, row.CommittedAt, row.Receipt, row.AuditIndex);
+            return await archive.Core.Catalog.HasRowsOfAsync(expected, pack.Sidecar, row.ImmutableUntil, Cancel);
+        }
+    }
+
+    [Theory]
+    [InlineData(SetKind.Folder)]
+    [InlineData(SetKind.Snapshot)]
+    [InlineData(SetKind.Study)]
+    public async Task A_pack_of_another_kind_does_not_go_into_a_set(SetKind kind)
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        Uid set = archive.Clinic.FolderOf("2024");
+        TestFile photo = PlainSets.Plain("a.jpg", "photo");
+        TestFile part = PlainSets.Part(Snapshot.DocumentName, "{}"u8.ToArray());
+        SidecarSnapshot snapshot = new(archive.Clock.GetUtcNow(), [], [], 0, 0, 0, true);
+        Dictionary<SetKind, Func<Task<SealedPack>>> packs = new()
+        {
+            [SetKind.Study] = () => archive.Clinic.SealAsync(set),
+            [SetKind.Folder] = () => archive.Clinic.SealSetAsync(set, new SetFacts(SetKind.Folder), photo),
+            [SetKind.Snapshot] = () => archive.Clinic.SealSetAsync(set, new SetFacts(SetKind.Snapshot, snapshot), part),
+        };
+        await archive.BackUpAsync(await packs[kind]());
+        foreach ((SetKind other, Func<Task<SealedPack>> seal) in packs)
+        {
+            if (other == kind)
+            {
+                await archive.BackUpAsync(await seal());
+                continue;
+            }
+
+            RefusedException refused = await Assert.ThrowsAsync<RefusedException>(async () => await archive.BackUpAsync(await seal()));
+            Assert.Equal(Refusal.SidecarInvalid, refused.Refusal);
+        }
+
+        Assert.Equal(2, (await archive.Core.Catalog.FindStudyAsync(archive.Clinic.Id, set, Cancel))!.Packs);
+    }
+
+    [Fact]
+    public async Task A_lost_pack_of_more_plain_files_than_go_into_a_row_of_the_catalogue_is_made_good_by_the_same_files_in_another()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        TestFile[] files = [.. Enumerable.Range(0, PackedInstances.PerRow + 1).Select(i => PlainSets.Plain($"{i}.bin", $"{i}"))];
+        SealedPack lost = await archive.BackUpFolderAsync("many", files);
+        await archive.Core.Losses.RecordAsync(archive.Clinic.Id, lost.Opened.Pack, PackLossCause.Damaged, "test", Archive.Admin, Cancel);
+        Assert.Null(Assert.Single(await archive.Core.Losses.NoteReplacedAsync(archive.Clinic.Id, null, Cancel)).Value.ReplacedAt);
+        await archive.BackUpFolderAsync("many", files);
+        Assert.NotNull(Assert.Single(await archive.Core.Losses.NoteReplacedAsync(archive.Clinic.Id, null, Cancel)).Value.ReplacedAt);
+
+        // Agents learn of both, file by file.
+        ChangesResponse changes = await archive.Core.Changes.ReadAsync(archive.Clinic.Id, -1, 100, Cancel);
+        Assert.Equal([lost.Opened.Pack], changes.Items.Where(change => change.Lost is not null).Select(change => change.Pack));
+        Assert.Equal(lost.Sidecar.Instances, Assert.Single(changes.Items, change => change.Archived is not null).Archived!.Instances);
+    }
+
+    private static async Task<StudyResponse[]> ListAsync(MemoryArchive archive, StudyFilter filter) =>
+        [.. (await archive.Core.Catalog.ListStudiesAsync(archive.Clinic.Id, filter, null, 100, Cancel)).Items];
+
+    private static async Task<IReadOnlyList<string>> KeysAsync(MemoryArchive archive) => [.. (await RowsAsync(archive)).Keys];
+
+    private static async Task<Dictionary<string, string>> RowsAsync(MemoryArchive archive)
+    {
+        Dictionary<string, string> all = [];
+        await foreach (Row row in archive.Rows.ReadAllAsync(RowTable.Catalog, archive.Clinic.Id.Value, RowRange.All, Cancel))
+        {
+            all[row.Key] = string.Join(';', row.Values.OrderBy(value => value.Key, StringComparer.Ordinal).Select(value => $"{value.Key}={(value.Value is byte[] bytes ? Convert.ToHexString(bytes) : value.Value)}"));
+        }
+
+        return all;
+    }
+}
