@@ -72,7 +72,7 @@ public static class Problems
         [Refusal.SidecarInvalid] = (422, "sidecar-invalid", "The sidecar breaks a rule"),
         [Refusal.CommitDiffers] = (409, "commit-differs", "The pack is committed with another sidecar"),
         [Refusal.QuotaUsedUp] = (403, "quota-used-up", "The clinic's daily quota is used up"),
-        [Refusal.StudyUnknown] = (404, "study-unknown", "No such study"),
+        [Refusal.StudyUnknown] = (404, "study-unknown", "No such study or folder"),
         [Refusal.RestoreUnknown] = (404, "restore-unknown", "No such restore"),
         [Refusal.NothingToRestore] = (422, "nothing-to-restore", "Nothing in the archive fits the request"),
         [Refusal.CatalogueIncomplete] = (409, "catalogue-incomplete", "Packs are missing from the catalogue"),
@@ -93,7 +93,7 @@ public static class Problems
         [Refusal.HoldNotPending] = (409, "hold-not-pending", "Nobody asked to clear the hold"),
         [Refusal.DestructionUnknown] = (404, "destruction-unknown", "No such destruction"),
         [Refusal.DestructionOver] = (409, "destruction-over", "The destruction was decided on"),
-        [Refusal.NotDue] = (409, "not-due", "The study must be kept"),
+        [Refusal.NotDue] = (409, "not-due", "It must be kept"),
         [Refusal.RecoveryOnly] = (409, "recovery-only", "This host has no right to do that"),
     };
 

@@ -63,7 +63,7 @@ internal static class CatalogEndpoints
     {
         StudyFilter filter = new(study);
         Page<StudyResponse> page = await FindAsync(clinic, filter, null, null, catalog, log, context, cancellationToken);
-        return page.Items is [{ } found] ? TypedResults.Ok(found) : throw new RefusedException(Refusal.StudyUnknown, $"Clinic {clinic} has no study {study}.");
+        return page.Items is [{ } found] ? TypedResults.Ok(found) : throw new RefusedException(Refusal.StudyUnknown, $"Clinic {clinic} has no study or folder {study}.");
     }
 
     private static async Task<Ok<Page<InstanceResponse>>> InstancesAsync(ClinicId clinic, Uid? study, string? after, int? take, CatalogReader catalog, CancellationToken cancellationToken) =>

@@ -140,6 +140,23 @@ internal static class SnapshotRows
 
     public static SnapshotNeeds ReadNeeds(Row row) => new(Read(row, "c"), Read(row, "n"));
 
+    /// <summary>The latest of a computer's snapshots that is committed and complete and of which no pack is lost; null: none, or the set is of another kind.</summary>
+    public static async Task<PackId?> FindLatestAsync(
+        IRowStore rows, CatalogReader catalog, ClinicId clinic, Uid set, IEnumerable<PackId> lost, CancellationToken cancellationToken)
+    {
+        HashSet<PackId> gone = [.. lost];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Snapshot}{set}:"), cancellationToken, rowsAtOnce: 100))
+        {
+            if (CatalogRows.TryRead(row, Read) is { Response: { IsComplete: true, Pack: var pack } } snapshot && !snapshot.Chain.Append(pack).Any(gone.Contains)
+                && await catalog.TryFindPackAsync(clinic, pack, cancellationToken) is { Receipt: not null })
+            {
+                return pack;
+            }
+        }
+
+        return null;
+    }
+
     private static void Write(Dictionary<string, object> values, string name, IReadOnlyList<PackId> packs)
     {
         int piece = 0;

@@ -130,8 +130,8 @@ public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Ou
     }
 
     /// <summary>
-    /// Notes which lost packs are replaced: each of their instances, byte for byte, lies in a committed pack of the same study that is not lost.
-    /// Cheap where nothing is lost: one query.
+    /// Notes which lost packs are replaced: each of their instances, byte for byte, lies in a committed pack of the same set that is not lost; or, of snapshots,
+    /// the computer has a later one that can be read. Cheap where nothing is lost: one query.
     /// </summary>
     /// <param name="clinic">The clinic.</param>
     /// <param name="study">Only those of this study; null for all.</param>
@@ -153,9 +153,14 @@ public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Ou
         foreach (IGrouping<Uid, (LostPack Pack, IReadOnlyList<ArchivedContent> Instances)> of in open.GroupBy(lost => lost.Pack.Study!.Value))
         {
             HashSet<ArchivedContent> there = await ContentsAsync(clinic, of.Key, all, cancellationToken);
-            foreach ((LostPack lost, IReadOnlyList<ArchivedContent> instances) in of.Where(lost => lost.Instances.All(there.Contains)))
+            PackId? snapshot = Sets.IsMadeUp(of.Key) ? await SnapshotRows.FindLatestAsync(rows, catalog, clinic, of.Key, all.Keys, cancellationToken) : null;
+            foreach ((LostPack lost, IReadOnlyList<ArchivedContent> instances) in of)
             {
-                all[lost.Pack] = await MarkReplacedAsync(clinic, lost, cancellationToken);
+                // What stood where on that day nobody can say again; what stands where, the next snapshot that can be read says.
+                if (instances.All(there.Contains) || (snapshot is { } later && string.CompareOrdinal(later.ToString(), lost.Pack.ToString()) > 0))
+                {
+                    all[lost.Pack] = await MarkReplacedAsync(clinic, lost, cancellationToken);
+                }
             }
         }
 

@@ -67,7 +67,7 @@ public sealed class PackCommit(ClinicDirectory clinics, PackRows packs, IBlobVau
 
         if (Sets.IsMadeUp(sidecar.Study) && await catalog.FindSetAsync(pack.Clinic, sidecar.Study, cancellationToken) is { } kind && kind != (sidecar.Set ?? SetKind.Study))
         {
-            throw new RefusedException(Refusal.SidecarInvalid, $"{sidecar.Study} is of a set of another kind, to which the archive has packs. Fetch the clinic's identifier secret anew, or report it.");
+            throw new RefusedException(Refusal.SidecarInvalid, $"{sidecar.Study} is of a set of another kind, to which the archive has packs. Enroll the computer anew; if it happens again, report it.");
         }
 
         BlobState found = await vault.FindAsync(BlobName.Pack(pack.Clinic, pack.Pack), cancellationToken)

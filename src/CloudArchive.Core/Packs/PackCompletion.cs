@@ -60,7 +60,7 @@ public sealed class PackCompletion(ClinicDirectory clinics, PackRows packs, IBlo
 
     /// <summary>The refusal for a pack that is not what the agent said.</summary>
     public static RefusedException Mismatch(InFlightPack pack, bool audited) => new(
-        Refusal.PackMismatch, $"What lies in storage for pack {pack.Pack} is not what the sidecar says ({pack.Fault}); the blob was removed. Seal the study's instances into a new pack.", audited);
+        Refusal.PackMismatch, $"What lies in storage for pack {pack.Pack} is not what the sidecar says ({pack.Fault}); the blob was removed. Seal its files into a new pack.", audited);
 
     /// <summary>
     /// Locks and so on. Null where the pack has changed since it was read. The version that was verified may be gone: where storage keeps

@@ -159,7 +159,7 @@ public sealed partial class RestorePlanner(
         (IReadOnlyList<CommittedPack> packs, bool catalogueOnly) = await ReadAsync(clinic, () => committed.ReadAsync(clinic, studies, cancellationToken), studies, cancellationToken);
         HashSet<Uid> found = [.. packs.Select(pack => pack.Study).OfType<Uid>()];
         return studies.Where(study => !found.Contains(study)).Select(study => (Uid?)study).FirstOrDefault() is { } missing
-            ? throw new RefusedException(Refusal.NothingToRestore, $"Study {missing} is not in the archive. Leave it out, and ask again.")
+            ? throw new RefusedException(Refusal.NothingToRestore, $"Study or folder {missing} is not in the archive. Leave it out, and ask again.")
             : RestorePlan.OfPacks("studies", packs, catalogueOnly);
     }
 

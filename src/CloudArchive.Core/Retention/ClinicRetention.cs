@@ -150,7 +150,7 @@ public sealed partial class ClinicRetention(
     [LoggerMessage(125, LogLevel.Error, "A row of {Set} of clinic {Clinic} in the catalogue says what cannot be: it is kept and nothing is done with it. Run `cloudarchive catalog rebuild`.", EventName = "RetentionStudyUnreadable")]
     private static partial void LogStudyUnreadable(ILogger logger, ClinicId clinic, string set);
 
-    [LoggerMessage(126, LogLevel.Error, "Row {Row} of clinic {Clinic}, of a destruction, cannot be read: the study is kept. See docs/operations.md, integrity.", EventName = "RetentionOrderUnreadable")]
+    [LoggerMessage(126, LogLevel.Error, "Row {Row} of clinic {Clinic}, of a destruction, cannot be read: what it is of is kept. See docs/operations.md, integrity.", EventName = "RetentionOrderUnreadable")]
     private static partial void LogOrderUnreadable(ILogger logger, ClinicId clinic, string row);
 
     [LoggerMessage(127, LogLevel.Error, "A hold of clinic {Clinic} cannot be read: nothing is destroyed until it is mended. See docs/operations.md, integrity.", EventName = "RetentionHoldUnreadable")]

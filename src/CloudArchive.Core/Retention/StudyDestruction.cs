@@ -165,7 +165,7 @@ public sealed class DestructionCertificateStore(RecordStore records, TimeProvide
         await records.ReadAsync(Name(order, DestructionCertificate.File), cancellationToken) is { } certificate
         && await records.ReadAsync(Name(order, DestructionCertificate.SignatureFile), cancellationToken) is { } signature
             ? new CertificateResponse(Encoding.UTF8.GetString(certificate), Encoding.ASCII.GetString(signature))
-            : throw new RefusedException(Refusal.DestructionUnknown, $"Destruction {order.Id} has no certificate: the study is not destroyed.");
+            : throw new RefusedException(Refusal.DestructionUnknown, $"Destruction {order.Id} has no certificate: nothing is destroyed yet.");
 
     private static BlobName Name(DestructionOrder order, string file) => RecordStore.Name(order.Clinic.Value, DestructionCertificate.Kind, order.Id.ToString(), file);
 }

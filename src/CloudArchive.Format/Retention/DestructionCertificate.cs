@@ -4,13 +4,13 @@ using CloudArchive.Format.Signing;
 namespace CloudArchive.Format.Retention;
 
 /// <summary>
-/// The archive's signed statement that a study was destroyed after its time, kept as canonical JSON with a detached JWS of type
+/// The archive's signed statement that a study, a folder's files or a computer's snapshots were destroyed after its time, kept as canonical JSON with a detached JWS of type
 /// <see cref="JwsType"/> beside it. It says what is gone by ids and hashes, so that a receipt can be matched with it; no PHI.
 /// </summary>
 /// <param name="Format"><see cref="CurrentFormat"/>.</param>
 /// <param name="Id">The destruction's id.</param>
-/// <param name="Clinic">Whose study it was.</param>
-/// <param name="Study">Its Study Instance UID.</param>
+/// <param name="Clinic">Whose it was.</param>
+/// <param name="Study">Its Study Instance UID, or the id of a folder's files or a computer's snapshots.</param>
 /// <param name="KeptUntil">Until when it had to be kept.</param>
 /// <param name="Policy">The clinic's policy when destruction was asked for.</param>
 /// <param name="RequestedBy">The plan's run, or an admin.</param>

@@ -179,6 +179,27 @@ public sealed class SetsTests(SharedStorage shared)
         Assert.Equal(lost.Sidecar.Instances, Assert.Single(changes.Items, change => change.Archived is not null).Archived!.Instances);
     }
 
+    [Fact]
+    public async Task A_lost_snapshot_is_made_good_by_a_later_one_that_can_be_read_and_by_none_that_goes_on_from_it()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        ClinicId id = archive.Clinic.Id;
+        TestFile photo = PlainSets.Plain("a.jpg", "photo");
+        SealedPack photos = await archive.BackUpFolderAsync("", photo);
+        SealedPack lost = await archive.BackUpSnapshotAsync([(photo, photos.Opened.Pack)]);
+        await archive.Core.Losses.RecordAsync(id, lost.Opened.Pack, PackLossCause.Missing, "test", Archive.Admin, Cancel);
+        await archive.BackUpSnapshotAsync([], [lost.Opened.Pack]);
+        await archive.BackUpSnapshotAsync([(photo, photos.Opened.Pack)], isComplete: false);
+        Assert.Null(Assert.Single(await archive.Core.Losses.NoteReplacedAsync(id, null, Cancel)).Value.ReplacedAt);
+        SealedPack whole = await archive.BackUpSnapshotAsync([(photo, photos.Opened.Pack)]);
+        Assert.NotNull(Assert.Single(await archive.Core.Losses.NoteReplacedAsync(id, null, Cancel)).Value.ReplacedAt);
+        Assert.Equal([false, false, true, true], (await archive.Core.Snapshots.ListAsync(id, null, null, 10, Cancel)).Items.Select(snapshot => snapshot.IsLost));
+
+        // One that is lost later than all others is not made good by them.
+        await archive.Core.Losses.RecordAsync(id, whole.Opened.Pack, PackLossCause.Missing, "test", Archive.Admin, Cancel);
+        Assert.Null((await archive.Core.Losses.NoteReplacedAsync(id, null, Cancel))[whole.Opened.Pack].ReplacedAt);
+    }
+
     private static async Task<StudyResponse[]> ListAsync(MemoryArchive archive, StudyFilter filter) =>
         [.. (await archive.Core.Catalog.ListStudiesAsync(archive.Clinic.Id, filter, null, 100, Cancel)).Items];
 
