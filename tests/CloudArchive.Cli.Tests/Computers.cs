@@ -6,6 +6,7 @@ using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
+using CloudArchive.Format.Retention;
 using CloudArchive.Format.Signing;
 using CloudArchive.Format.Wire;
 using CloudArchive.Testing;
@@ -64,6 +65,8 @@ public sealed class Computers : IDisposable
     public FolderRecord Folder => State.FindFolder(Images)!;
 
     public FileCounts Counts => State.Count()[Folder.Id];
+
+    private readonly Dictionary<string, byte[]> _blobs = [];
 
     /// <summary>What the archive is asked for.</summary>
     public List<(string Path, string Body)> Asked { get; } = [];
@@ -162,6 +165,46 @@ public sealed class Computers : IDisposable
         _folder.Dispose();
     }
 
+    /// <summary>Snapshots that the archive took, sealed, with what they hold.</summary>
+    public List<(Sidecar Sidecar, byte[] Sealed)> Snapshots { get; } = [];
+
+    /// <summary>Whether the archive refuses them.</summary>
+    public bool RefusesSnapshots { get; set; }
+
+    /// <summary>Of all packs the archive takes those of snapshots alone: to the tests here it is nothing how the others get there.</summary>
+    private async Task<HttpResponseMessage?> AnswerSnapshotAsync(HttpRequestMessage request, string path, CancellationToken cancellationToken)
+    {
+        string snapshots = Sets.SnapshotsOf(Session.Secret, Session.Identity.Computer).Value;
+        if (path.StartsWith("/blob/", StringComparison.Ordinal))
+        {
+            _blobs[path["/blob/".Length..]] = await request.Content!.ReadAsByteArrayAsync(cancellationToken);
+            return new HttpResponseMessage(HttpStatusCode.Created) { Headers = { { "x-ms-request-id", "1" }, { "x-ms-version", "2025-11-05" } } };
+        }
+
+        string body = request.Content is null ? "" : await request.Content.ReadAsStringAsync(cancellationToken);
+        if (RefusesSnapshots || !body.Contains(snapshots, StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        if (path.EndsWith("/packs", StringComparison.Ordinal))
+        {
+            PackId pack = PackId.New(Clock);
+            return Ok(new OpenPackResponse(
+                pack, $"https://archive.example.org/blob/{pack}?sig=x", Clock.GetUtcNow().AddHours(1), JwkKeys.FromRsa(_packs.Wrapping), JwkKeys.FromRsa(_packs.Escrow), RetentionPolicy.ForYears(10)));
+        }
+
+        Sidecar sidecar = System.Text.Json.JsonSerializer.Deserialize<CommitPackRequest>(body, FormatJson.Options)!.Sidecar;
+        Sidecars.Check(sidecar);
+        byte[] blob = _blobs[sidecar.Pack.ToString()];
+        Assert.Equal((sidecar.Length, sidecar.Sha256), ((long)blob.Length, Sha256Digest.Of(blob)));
+        Snapshots.Add((sidecar, blob));
+        return Ok(new ReceiptResponse(sidecar.Pack, await _packs.SignAsync(Packs.ReceiptFor(sidecar, sidecar.Retention!.Until))));
+    }
+
+    private static HttpResponseMessage Ok<T>(T answer) =>
+        new(HttpStatusCode.OK) { Content = new ByteArrayContent(System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(answer, FormatJson.Options)) { Headers = { ContentType = new("application/json") } } };
+
     private sealed class Stub(Computers computer) : HttpMessageHandler
     {
         protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -188,12 +231,15 @@ public sealed class Computers : IDisposable
                 return Ok(computer.Commits(long.Parse(query["size"]!, System.Globalization.CultureInfo.InvariantCulture), [.. query.GetValues("index")!.Select(i => long.Parse(i, System.Globalization.CultureInfo.InvariantCulture))]));
             }
 
+            if (await computer.AnswerSnapshotAsync(request, path, cancellationToken) is { } snapshot)
+            {
+                return snapshot;
+            }
+
             lock (computer.Asked)
             {
                 computer.Asked.Add((path, request.Content is null ? "" : request.Content.ReadAsStringAsync(cancellationToken).GetAwaiter().GetResult()));
             }
-
-            static HttpResponseMessage Ok<T>(T answer) => new(HttpStatusCode.OK) { Content = new ByteArrayContent(System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(answer, FormatJson.Options)) { Headers = { ContentType = new("application/json") } } };
 
             if (computer.QuotaLeft is { } left && path.EndsWith("/packs", StringComparison.Ordinal))
             {

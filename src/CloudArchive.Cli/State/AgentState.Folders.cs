@@ -257,7 +257,8 @@ public sealed partial class AgentState
                 return false;
             }
 
-            Execute("UPDATE folders SET label = $label WHERE path = $path; UPDATE snapshot_due SET due = 1 WHERE due = 0", ("$label", label), ("$path", path));
+            // The labels stand in the document of the whole list.
+            Execute("UPDATE folders SET label = $label WHERE path = $path; DELETE FROM snapshots; UPDATE snapshot_due SET due = 1 WHERE due = 0", ("$label", label), ("$path", path));
             return true;
         }
     }

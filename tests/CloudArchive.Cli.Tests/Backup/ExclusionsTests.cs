@@ -47,7 +47,6 @@ public class ExclusionsTests
     [InlineData("desktop.ini")]
     [InlineData(".DS_Store")]
     [InlineData(".cloudarchive-9f.part")]
-    [InlineData(".cloudarchiveignore")]
     public void The_systems_litter_and_our_own_are_left_out_anyway(string name) => Assert.Equal(Exclusions.LitterRule, Exclusions.Of([]).RuleFor("x/" + name, name, isDirectory: false));
 
     [Fact]

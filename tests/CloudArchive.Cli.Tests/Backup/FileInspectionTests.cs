@@ -3,6 +3,7 @@ using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.State;
 using CloudArchive.Dicom;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Testing;
 
 namespace CloudArchive.Cli.Tests.Backup;
@@ -11,6 +12,7 @@ public sealed class FileInspectionTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
     private readonly IdentifierSecret _secret = IdentifierSecret.Create();
+    private const string Computer = "reception";
     private string File => _folder["file"];
 
     public void Dispose()
@@ -23,7 +25,7 @@ public sealed class FileInspectionTests : IDisposable
     public async Task Reads_what_the_catalogue_may_know_and_hashes_every_byte()
     {
         SampleStudies.WriteOne(File, "one");
-        Inspection.Dicom dicom = Assert.IsType<Inspection.Dicom>(await ReadAsync());
+        Inspection.Known dicom = Assert.IsType<Inspection.Known>(await ReadAsync());
         byte[] bytes = System.IO.File.ReadAllBytes(File);
         Assert.Equal(Sha256Digest.FromBytes(SHA256.HashData(bytes)), dicom.Content.Instance.Sha256);
         Assert.Equal(bytes.Length, dicom.Content.Instance.Length);
@@ -54,12 +56,16 @@ public sealed class FileInspectionTests : IDisposable
     }
 
     [Theory]
-    [InlineData("just text")]
-    [InlineData("")]
-    public async Task What_is_no_DICOM_is_skipped(string text)
+    [InlineData("just text", "7f5dde76c8464594732baeae1e0171af7955005e488790245ed52949a2c7841c")]
+    [InlineData("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
+    public async Task What_is_no_DICOM_is_a_plain_file_of_its_folder(string text, string sha256)
     {
         System.IO.File.WriteAllText(File, text);
-        Assert.Equal(SkipReason.NotDicom, (await SkippedAsync()).Reason);
+        FileContent content = await PlainAsync();
+        Assert.Equal(sha256, content.Instance.Sha256.Hex);
+        Assert.Equal(SidecarInstance.Plain(FileKind.Other, text.Length, content.Instance.Sha256), content.Instance);
+        Assert.Equal(new StudyKey(Sets.FolderOf(_secret, Computer, _folder.Path, ""), null, null, null, Set: SetKind.Folder), content.Study);
+        Assert.Null(content.Remark);
     }
 
     [Fact]
@@ -70,7 +76,7 @@ public sealed class FileInspectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_DICOMDIR_is_skipped()
+    public async Task A_DICOMDIR_is_a_plain_file_with_a_remark()
     {
         using (FileStream stream = System.IO.File.Create(File))
         using (DicomWriter writer = new(stream, TransferSyntaxes.ExplicitVrLittleEndian))
@@ -79,11 +85,11 @@ public sealed class FileInspectionTests : IDisposable
             writer.Text(0x0004_1130, "CS", "SET");
         }
 
-        Assert.Equal(SkipReason.Dicomdir, (await SkippedAsync()).Reason);
+        Assert.Equal("a DICOMDIR", (await PlainAsync()).Remark);
     }
 
     [Fact]
-    public async Task DICOM_without_a_study_is_skipped_with_that_reason()
+    public async Task DICOM_without_a_study_is_a_plain_file_with_that_remark()
     {
         using (FileStream stream = System.IO.File.Create(File))
         using (DicomWriter writer = new(stream, TransferSyntaxes.ExplicitVrLittleEndian))
@@ -94,18 +100,20 @@ public sealed class FileInspectionTests : IDisposable
             writer.Text(0x0008_0060, "CS", "OT");
         }
 
-        Assert.Equal(SkipReason.NoIdentity, (await SkippedAsync()).Reason);
+        FileContent content = await PlainAsync();
+        Assert.Equal(FileKind.Dicom, content.Instance.Kind);
+        Assert.Equal("DICOM without study or instance UID", content.Remark);
     }
 
     [Fact]
-    public async Task A_file_that_breaks_off_before_its_UIDs_is_damaged()
+    public async Task A_file_that_breaks_off_before_its_UIDs_is_a_plain_file_with_that_remark()
     {
         SampleStudies.WriteOne(File, "one");
         byte[] whole = System.IO.File.ReadAllBytes(File);
         System.IO.File.WriteAllBytes(File, whole[..400]);
-        SkipReason reason = (await SkippedAsync()).Reason;
-        Assert.Equal(SkipReason.Damaged, reason);
-        Assert.True(SkipReasons.IsGrave(reason));
+        FileContent content = await PlainAsync();
+        Assert.Equal((FileKind.Dicom, 400L), (content.Instance.Kind, content.Instance.Length));
+        Assert.StartsWith("DICOM that cannot be", content.Remark, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -114,7 +122,7 @@ public sealed class FileInspectionTests : IDisposable
         SampleStudies.WriteOne(File, "one");
         byte[] whole = System.IO.File.ReadAllBytes(File);
         System.IO.File.WriteAllBytes(File, whole[..^100]);
-        Assert.Equal(whole.Length - 100, Assert.IsType<Inspection.Dicom>(await ReadAsync()).Length);
+        Assert.Equal(whole.Length - 100, Assert.IsType<Inspection.Known>(await ReadAsync()).Length);
     }
 
     [Fact]
@@ -125,6 +133,7 @@ public sealed class FileInspectionTests : IDisposable
         Inspection inspection = await FileInspection.ReadAsync(
             Seen(),
             _secret,
+            Computer,
             _ =>
             {
                 if (written) return;
@@ -141,7 +150,7 @@ public sealed class FileInspectionTests : IDisposable
     {
         SampleStudies.WriteOne(File, "one");
         Inspection inspection = await FileInspection.ReadAsync(
-            Seen(), _secret, _ => System.IO.File.SetLastWriteTimeUtc(File, DateTime.UnixEpoch.AddDays(1)), TestContext.Current.CancellationToken);
+            Seen(), _secret, Computer, _ => System.IO.File.SetLastWriteTimeUtc(File, DateTime.UnixEpoch.AddDays(1)), TestContext.Current.CancellationToken);
         Assert.IsType<Inspection.Changed>(inspection);
     }
 
@@ -151,7 +160,7 @@ public sealed class FileInspectionTests : IDisposable
         SampleStudies.WriteOne(File, "one");
         FileToRead seen = Seen();
         System.IO.File.Delete(File);
-        Assert.IsType<Inspection.Gone>(await FileInspection.ReadAsync(seen, _secret, _ => { }, TestContext.Current.CancellationToken));
+        Assert.IsType<Inspection.Gone>(await FileInspection.ReadAsync(seen, _secret, Computer, _ => { }, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -184,10 +193,17 @@ public sealed class FileInspectionTests : IDisposable
     private FileToRead Seen(bool wasDicom = false)
     {
         (long length, long modified) = FileInspection.Stat(File);
-        return new FileToRead(1, File, length, modified, wasDicom);
+        return new FileToRead(1, File, length, modified, wasDicom, Folder: _folder.Path);
     }
 
-    private Task<Inspection> ReadAsync(bool wasDicom = false) => FileInspection.ReadAsync(Seen(wasDicom), _secret, _ => { }, TestContext.Current.CancellationToken);
+    private Task<Inspection> ReadAsync(bool wasDicom = false) => FileInspection.ReadAsync(Seen(wasDicom), _secret, Computer, _ => { }, TestContext.Current.CancellationToken);
+
+    private async Task<FileContent> PlainAsync()
+    {
+        FileContent content = Assert.IsType<Inspection.Known>(await ReadAsync()).Content;
+        Assert.Equal((null, null, null), (content.Instance.SopClass, content.Instance.Series, content.Instance.TransferSyntax));
+        return content;
+    }
 
     private async Task<Inspection.Skip> SkippedAsync(bool wasDicom = false) => Assert.IsType<Inspection.Skip>(await ReadAsync(wasDicom));
 
@@ -208,6 +224,6 @@ public sealed class FileInspectionTests : IDisposable
             writer.Text(0x0020_000D, "UI", "1.2");
         }
 
-        return Assert.IsType<Inspection.Dicom>(await ReadAsync()).Content.Study.Patient;
+        return Assert.IsType<Inspection.Known>(await ReadAsync()).Content.Study.Patient;
     }
 }

@@ -154,12 +154,12 @@ public sealed class FolderDiffTests : IDisposable
         Assert.Equal(1, _state.CountChanges(Record.Id, DateTimeOffset.UnixEpoch).MayHave);
         _state.BeginPlan();
         _state.LineUp([Record.Id], []);
-        foreach (FileToRead file in _state.Take(WorkQueue.Open, 100, long.MaxValue)!.ToRead) _state.NoteSkipped(file.Id, SkipReason.NotDicom, null, Now);
+        foreach (FileToRead file in _state.Take(WorkQueue.Open, 100, long.MaxValue)!.ToRead) NotePlain(file);
         Assert.Equal(5, _state.CountChanges(Record.Id, DateTimeOffset.UnixEpoch).Changed);
     }
 
     [Fact]
-    public void An_image_that_lost_all_its_bytes_is_no_longer_DICOM_and_an_empty_file_is_nothing()
+    public void An_image_that_lost_all_its_bytes_is_read_again_as_one_that_was_DICOM()
     {
         Write("image");
         Write("empty", "");
@@ -167,8 +167,13 @@ public sealed class FolderDiffTests : IDisposable
         ReadAll();
         Write("image", "");
         Scan();
+        _state.BeginPlan();
+        _state.LineUp([Record.Id], []);
+        FileToRead again = Assert.Single(_state.Take(WorkQueue.Open, 100, long.MaxValue)!.ToRead);
+        Assert.True(again.WasDicom);
+        _state.NoteSkipped(again.Id, SkipReason.NoLongerDicom, null, Now);
         Assert.Equal(1, _state.CountChanges(Record.Id, DateTimeOffset.UnixEpoch).Changed);
-        Assert.Equal([SkipReason.Empty, SkipReason.NoLongerDicom], _state.Count()[Record.Id].Skipped.Keys);
+        Assert.Equal([SkipReason.NoLongerDicom], _state.Count()[Record.Id].Skipped.Keys);
         Assert.Equal(2, Scan().Unchanged);
     }
 
@@ -188,6 +193,14 @@ public sealed class FolderDiffTests : IDisposable
         FolderDiff diff = new(_state, Record) { Write = write, Forget = forget, AcceptEmpty = acceptEmpty };
         ScanScope scope = new() { Start = start, Exclusions = Exclusions.Of(exclude ?? []) };
         return diff.Run(FolderScan.Walk(Root, scope, TestContext.Current.CancellationToken), start, Now);
+    }
+
+    /// <summary>Reads a file that is no image.</summary>
+    private void NotePlain(FileToRead file)
+    {
+        Sha256Digest sha256 = Sha256Digest.Of(System.Text.Encoding.UTF8.GetBytes(file.Path));
+        FileContent content = new(SidecarInstance.Plain(FileKind.Other, file.Length, sha256), new StudyKey(Uid.Parse("2.25.1"), null, null, null, Set: SetKind.Folder));
+        _state.NoteContent(file.Id, file.Length, file.ModifiedTicks, content, Now);
     }
 
     private void ReadAll()

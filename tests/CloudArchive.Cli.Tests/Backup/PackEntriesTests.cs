@@ -88,7 +88,7 @@ public sealed class PackEntriesTests
             string syntax = await SyntaxAsync(files[i]);
             SidecarInstance instance = Packs.Instance($"1.2.3.{i + 1}", files[i]) with { TransferSyntax = Uid.Parse(syntax) };
             PendingFile file = new(i, $"/images/{i}.dcm", "/images", files[i].Length, 5, instance, new StudyKey(Packs.Study, null, null, null, null), HasOtherVersion: false);
-            await writer.AddAsync(PackEntries.Of(file), new MemoryStream(files[i]), Cancellation);
+            await writer.AddAsync(PackEntries.Of(file, new ManifestRoot("reception", "images")), new MemoryStream(files[i]), Cancellation);
         }
 
         PackSummary summary = await writer.CompleteAsync(Cancellation);

@@ -27,9 +27,6 @@ public sealed class TargetFolderTests : IDisposable
     [InlineData("../evil")]
     [InlineData("a/../../evil")]
     [InlineData("/etc/evil")]
-    [InlineData("..\\evil")]
-    [InlineData("C:\\evil")]
-    [InlineData("C:evil")]
     [InlineData("a//b")]
     [InlineData("./a")]
     [InlineData("")]
@@ -40,6 +37,17 @@ public sealed class TargetFolderTests : IDisposable
         Assert.Equal(FileOutcome.Failed, report.Outcome);
         Assert.True(report.Integrity);
         Assert.Empty(Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories));
+    }
+
+    [Theory]
+    [InlineData("..\\evil")]
+    [InlineData("C:\\evil")]
+    [InlineData("C:evil")]
+    public async Task What_leads_out_on_Windows_is_a_name_like_any_other_elsewhere(string name)
+    {
+        FileReport report = await WriteAsync(name, "content");
+        Assert.Equal(OperatingSystem.IsWindows() ? FileOutcome.Failed : FileOutcome.Restored, report.Outcome);
+        Assert.All(Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories), file => Assert.Equal(Target, Path.GetDirectoryName(file)));
     }
 
     [Fact]

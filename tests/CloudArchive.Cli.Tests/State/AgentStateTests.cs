@@ -48,9 +48,8 @@ public sealed class AgentStateTests : IDisposable
     }
 
     [Theory]
-    [InlineData(SkipReason.NotDicom, FileChange.Unchanged)]
-    [InlineData(SkipReason.Dicomdir, FileChange.Unchanged)]
-    [InlineData(SkipReason.Damaged, FileChange.Unchanged)]
+    [InlineData(SkipReason.TooLarge, FileChange.Unchanged)]
+    [InlineData(SkipReason.NoLongerDicom, FileChange.Unchanged)]
     [InlineData(SkipReason.Unreadable, FileChange.Changed)]
     [InlineData(SkipReason.Changing, FileChange.Changed)]
     public void What_was_skipped_is_tried_again_only_where_that_may_help(SkipReason reason, FileChange expected)
@@ -382,8 +381,9 @@ public sealed class AgentStateTests : IDisposable
         Assert.Equal(FileChange.Unchanged, KnownFile.Compare(state.FindFile(folder, Path.Combine(Root, "sub", "deep", "b")), Found("sub/deep/b", 6, 200), rehash: false));
         Assert.Equal(FileState.ToRead, state.FindFile(folder, Path.Combine(Root, "c"))!.Value.State);
         FileCounts counts = state.Count()[folder.Id];
-        Assert.Equal((2, 1, 1), (counts.Archived.Files, counts.Pending.Files, counts.SkippedFiles));
-        Assert.Equal(Path.Combine(Root, "d e"), Assert.Single(state.SkippedFiles([folder.Id])).Path);
+        Assert.Equal((2, 2, 0), (counts.Archived.Files, counts.Pending.Files, counts.SkippedFiles)); // what was skipped for being no image is archived now
+        Assert.Equal(FileState.ToRead, state.FindFile(folder, Path.Combine(Root, "d e"))!.Value.State);
+        Assert.Equal((Path.GetFileName(Root), true), (folder.Label, state.IsSnapshotDue));
         state.DropReceipt(Assert.Single(state.Receipts()).Pack, PackLossCause.Missing);
         Assert.Equal(1, state.Losses().Packs);
     }
