@@ -47,11 +47,11 @@ public static class Sets
 
     private static Uid Of(IdentifierSecret secret, params ReadOnlySpan<string> parts)
     {
-        // Lengths first, so that no two lists of parts are one text.
-        StringBuilder text = new("cloudarchive/set/1");
+        // Lengths first, so that no two lists of parts are one text; an end that no trimming takes away.
+        StringBuilder text = new("cloudarchive/set/1\n");
         foreach (string part in parts)
         {
-            text.Append(CultureInfo.InvariantCulture, $"\n{part.Length}:{part}");
+            text.Append(CultureInfo.InvariantCulture, $"{Encoding.UTF8.GetByteCount(part)}:{part}\n");
         }
 
         return FromBits(secret.Hmac(Encoding.UTF8.GetBytes(text.ToString()))!.Value.ToBytes());
