@@ -5,8 +5,10 @@ using Spectre.Console;
 namespace CloudArchive.Cli;
 
 /// <summary>What a command may touch of the world around it, so that tests can run commands in their own process.</summary>
-public sealed class CliEnvironment
+public sealed record CliEnvironment
 {
+    private const int WidthOfNoTerminal = 100_000;
+
     /// <summary>Where results go.</summary>
     public required TextWriter Out { get; init; }
 
@@ -18,6 +20,9 @@ public sealed class CliEnvironment
 
     /// <summary>Whether a person sits at a terminal: bars instead of lines, prompts that hide what is typed.</summary>
     public bool Interactive { get; init; }
+
+    /// <summary>Whether an administrator runs this: root, or elevated on Windows.</summary>
+    public bool IsAdministrator { get; init; } = Environment.IsPrivilegedProcess;
 
     /// <summary>The time.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
@@ -50,14 +55,32 @@ public sealed class CliEnvironment
         }
     };
 
+    /// <summary>How many characters fit in a line; null: as many as the terminal says. Where nobody looks, no line is ever broken.</summary>
+    public int? Width { get; init; }
+
     /// <summary>The console that draws bars and tables on <see cref="Out"/>; without colour or motion where nobody looks.</summary>
-    public IAnsiConsole Console => field ??= AnsiConsole.Create(new AnsiConsoleSettings
+    public IAnsiConsole Console => field ??= CreateConsole();
+
+    private IAnsiConsole CreateConsole()
     {
-        Out = new AnsiConsoleOutput(Out),
-        Ansi = Interactive ? AnsiSupport.Detect : AnsiSupport.No,
-        ColorSystem = Interactive && Variable("NO_COLOR") is null ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
-        Interactive = Interactive ? InteractionSupport.Yes : InteractionSupport.No,
-    });
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(Out),
+            Ansi = Interactive ? AnsiSupport.Detect : AnsiSupport.No,
+            ColorSystem = Interactive && Variable("NO_COLOR") is null ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+            Interactive = Interactive ? InteractionSupport.Yes : InteractionSupport.No,
+        });
+        if (Width is { } width)
+        {
+            console.Profile.Width = width;
+        }
+        else if (!Interactive)
+        {
+            console.Profile.Width = WidthOfNoTerminal; // an id or a path that is broken in two is lost for who reads it from a pipe
+        }
+
+        return console;
+    }
 
     /// <summary>The process's own.</summary>
     public static CliEnvironment ForProcess() => new()

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Help;
-using System.CommandLine.Invocation;
 using CloudArchive.Cli.Access;
 using CloudArchive.Cli.Alerts;
 using CloudArchive.Cli.Audit;
+using CloudArchive.Cli.Background;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
@@ -19,7 +19,9 @@ using CloudArchive.Cli.Reports;
 using CloudArchive.Cli.Restores;
 using CloudArchive.Cli.RestoreTests;
 using CloudArchive.Cli.Retention;
+using CloudArchive.Cli.Setup;
 using CloudArchive.Cli.Status;
+using CloudArchive.Cli.Terminal;
 using CloudArchive.Cli.Watch;
 
 namespace CloudArchive.Cli;
@@ -49,10 +51,12 @@ public static class CloudArchiveCli
     {
         RootCommand root = new("CloudArchive: the off-site copy of a clinic's images that proves, every day, that it can be brought back.")
         {
+            SetupCommand.Create(environment),
             EnrollCommand.Create(environment),
             BackupCommand.Create(environment),
             WatchCommand.Create(environment),
             StatusCommand.Create(environment),
+            ServiceCommands.Create(environment),
             FoldersCommands.Create(environment),
             new Command("receipts", "The archive's receipts, which prove that files are backed up.")
             {
@@ -102,30 +106,12 @@ public static class CloudArchiveCli
             new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };
         root.Directives.Clear(); // [diagram] and the like: a folder's name may begin with a bracket
-        foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExitCodes((HelpAction)help.Action!, root);
-        return root;
-    }
-
-    private sealed class HelpWithExitCodes(HelpAction help, RootCommand root) : SynchronousCommandLineAction
-    {
-        public override int Invoke(ParseResult parseResult)
+        foreach (HelpOption help in root.Options.OfType<HelpOption>())
         {
-            int result = help.Invoke(parseResult);
-            TextWriter output = parseResult.InvocationConfiguration.Output;
-            output.WriteLine("Exit codes:");
-            foreach ((ExitCode code, string meaning) in ExitCodes.All) output.WriteLine($"  {(int)code,-4} {meaning}");
-            output.WriteLine();
-            if (parseResult.CommandResult.Command == root)
-            {
-                output.WriteLine("Environment:");
-                output.WriteLine("  CLOUDARCHIVE_HOME    data folder (identity and state)");
-                output.WriteLine("  CLOUDARCHIVE_URL     service, for admin and compliance commands");
-                output.WriteLine("  CLOUDARCHIVE_TOKEN   bearer token, for admin and compliance commands");
-                output.WriteLine("  CLOUDARCHIVE_CLINIC  clinic, for admin and compliance commands");
-                output.WriteLine();
-            }
-
-            return result;
+            help.Action = new HelpWithExamples((HelpAction)help.Action!);
         }
+
+        root.SetAction((_, cancellationToken) => Task.FromResult((int)WhereThingsStand.Tell(environment, cancellationToken)));
+        return root;
     }
 }

@@ -14,7 +14,7 @@ public sealed class UsageException(string message) : CliException(ExitCode.Usage
 
 /// <summary>There is no identity in the data folder.</summary>
 public sealed class NotEnrolledException(string folder)
-    : CliException(ExitCode.NotEnrolled, $"This computer is not enrolled (no identity in {folder}). Ask your archive's admin for a code, then run: cloudarchive enroll --url <service> --code <code>");
+    : CliException(ExitCode.NotEnrolled, $"This computer is not enrolled (no identity in {folder}). Ask your archive's admin for a code, then run: cloudarchive setup (it asks for what it needs), or cloudarchive enroll --url <service> --code <code>");
 
 /// <summary>The service, or storage, could not be reached or kept failing.</summary>
 public sealed class ServiceUnreachableException(string where, string why, Exception? inner = null, FailureKind kind = FailureKind.Unreachable, bool isOutage = true)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using CloudArchive.Cli.Terminal;
 using CloudArchive.Testing;
 
 namespace CloudArchive.Cli.Tests;
@@ -6,18 +7,54 @@ namespace CloudArchive.Cli.Tests;
 public class CommandLineTests
 {
     [Fact]
-    public async Task Every_command_has_help_that_lists_the_exit_codes()
+    public async Task Every_command_has_help_that_names_the_manual()
     {
         using TestCli cli = new();
         foreach (string[] path in Paths(CloudArchiveCli.CreateRoot(cli.Environment()), []))
         {
             (ExitCode code, string output, _) = await cli.RunAsync([.. path, "--help"]);
             Assert.Equal(ExitCode.Ok, code);
-            foreach ((ExitCode number, string meaning) in ExitCodes.All)
+            Assert.Contains($"Manual and exit codes: {HelpWithExamples.Manual}", output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Every_example_of_the_help_is_a_command_line_that_is_understood()
+    {
+        using TestCli cli = new();
+        RootCommand root = CloudArchiveCli.CreateRoot(cli.Environment());
+        using TemporaryFolder folder = new();
+        foreach ((string command, string[] examples) in HelpWithExamples.All)
+        {
+            (_, string help, _) = await cli.RunAsync([.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--help"]);
+            foreach (string example in examples)
             {
-                Assert.Contains($"  {(int)number,-4} {meaning}", output, StringComparison.Ordinal);
+                Assert.Contains(example, help, StringComparison.Ordinal);
+                string[] words = [.. System.CommandLine.Parsing.CommandLineParser.SplitCommandLine(example[example.IndexOf("cloudarchive", StringComparison.Ordinal)..]).Skip(1)];
+                System.CommandLine.ParseResult parsed = root.Parse(words);
+                Assert.True(parsed.Errors.All(error => error.Message.Contains("exist", StringComparison.Ordinal)), $"{example}: {string.Join(' ', parsed.Errors.Select(e => e.Message))}");
             }
         }
+    }
+
+    [Fact]
+    public async Task The_command_alone_says_what_to_do_and_a_code_that_scripts_know()
+    {
+        using TestCli cli = new();
+        (ExitCode code, string output, string error) = await cli.RunAsync();
+        Assert.Equal(ExitCode.NotEnrolled, code);
+        Assert.Contains("cloudarchive setup", output, StringComparison.Ordinal);
+        Assert.Equal("", error);
+
+        using Computers computer = new();
+        computer.Write("a.dcm");
+        await computer.BackUpAsync();
+        using StringWriter told = new();
+        Assert.Equal((int)ExitCode.Ok, await CloudArchiveCli.RunAsync([], computer.Environment with { Out = told }, TestContext.Current.CancellationToken));
+        Assert.Contains("Next: nothing", told.ToString(), StringComparison.Ordinal);
+        Directory.Delete(computer.Images, recursive: true);
+        Assert.Equal((int)ExitCode.NotSafe, await CloudArchiveCli.RunAsync([], computer.Environment with { Out = told }, TestContext.Current.CancellationToken));
+        Assert.Contains("see that the drive or share is connected", told.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -163,7 +200,7 @@ public class CommandLineTests
         {
             (ExitCode code, string output, _) = await cli.RunAsync([.. path, "@" + file]);
             Assert.NotEqual(ExitCode.Ok, code);
-            Assert.DoesNotContain("Exit codes:", output, StringComparison.Ordinal);
+            Assert.DoesNotContain("Manual and exit codes:", output, StringComparison.Ordinal);
         }
     }
 

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using CloudArchive.Cli.Service;
+using CloudArchive.Cli.Terminal;
 using CloudArchive.Format.Access;
 using CloudArchive.Format.Wire;
-using Spectre.Console;
 
 namespace CloudArchive.Cli.Access;
 
@@ -57,19 +57,12 @@ internal static class AccessReviewCommand
 
     private static void Write(CliEnvironment environment, AccessListResponse list, AccessReviewResponse? review)
     {
-        Table table = new Table().Border(TableBorder.Simple).AddColumns("who", "", "roles", "clinics", "since", "use");
-        foreach (AccessPrincipal principal in list.Principals)
-        {
-            table.AddRow(
-                Markup.Escape(principal.Id),
-                principal.Kind == PrincipalKind.Agent ? "agent" : "person",
-                string.Join(", ", principal.Roles),
-                Markup.Escape(principal.Clinics is null ? "all" : string.Join(", ", principal.Clinics)),
-                principal.Since is { } since ? Time(since) : "",
-                Markup.Escape(Describe(principal)));
-        }
-
-        environment.Console.Write(table);
+        environment.WriteTable(
+            ["Who", "Kind", "Roles", "Clinics", "Since", "Use"],
+            list.Principals.Select(principal => (IReadOnlyList<string>)[
+                principal.Id, principal.Kind == PrincipalKind.Agent ? "agent" : "person", string.Join(", ", principal.Roles),
+                principal.Clinics is null ? "all" : string.Join(", ", principal.Clinics), principal.Since is { } since ? Time(since) : "", Describe(principal)]),
+            "Nobody can act.");
         environment.Out.WriteLine($"{list.Principals.Count(p => p.EndedAt is null)} can act, {list.Principals.Count(p => p.EndedAt is not null)} no longer. Fingerprint: {list.Fingerprint}");
         environment.Out.WriteLine("People are those whom the service has seen; who could sign in and never did is in the directory of your sign-in.");
         environment.Out.WriteLine(review is null ? $"To attest this very list: add --seen {list.Fingerprint}" : $"Attested as review {review.Review}.");

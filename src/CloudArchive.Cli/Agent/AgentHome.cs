@@ -59,8 +59,50 @@ public sealed class AgentHome(string path)
     {
         if (environment.Variable("CLOUDARCHIVE_HOME") is { Length: > 0 } home) return new AgentHome(System.IO.Path.GetFullPath(home));
         string data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        if (data.Length == 0) throw new LocalFailureException("There is no folder for this user's data. Set CLOUDARCHIVE_HOME to one.");
-        return new AgentHome(System.IO.Path.Combine(data, OperatingSystem.IsWindows() ? "CloudArchive" : "cloudarchive"));
+        AgentHome? own = data.Length == 0 ? null : new AgentHome(System.IO.Path.Combine(data, OperatingSystem.IsWindows() ? "CloudArchive" : "cloudarchive"));
+        if (OperatingSystem.IsWindows() && Directory.Exists(OfMachine) && (own is null || !File.Exists(own.Identity)))
+        {
+            return new AgentHome(OfMachine);
+        }
+
+        return own ?? throw new LocalFailureException("There is no folder for this user's data. Set CLOUDARCHIVE_HOME to one.");
+    }
+
+    /// <summary>The data folder of a computer as a whole, where a service of Windows has it: <c>%ProgramData%\CloudArchive</c>, open to it and to administrators.</summary>
+    public static string OfMachine { get; } =
+        System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData, Environment.SpecialFolderOption.DoNotVerify), "CloudArchive");
+
+    /// <summary>Moves everything to another folder, the identity last: until then this one is the data folder. Secrets are protected anew, as the other folder wants it.</summary>
+    public void MoveTo(AgentHome other)
+    {
+        using (RunLock.Take(BackupLock, "backup"))
+        using (RunLock.Take(WatchLock, "watch"))
+        {
+            other.Create();
+            string[] secrets = [AgentKey, NextAgentKey, EnrollingKey, IdentifierSecret];
+            string[] locks = [BackupLock, WatchLock];
+            string[] files = [.. Directory.EnumerateFiles(Path).Except(locks).OrderBy(file => file == Identity)];
+            foreach (string file in files)
+            {
+                string target = System.IO.Path.Combine(other.Path, System.IO.Path.GetFileName(file));
+                if (secrets.Contains(file))
+                {
+                    byte[] secret = ProtectedFile.Read(file);
+                    ProtectedFile.Write(target, secret);
+                    System.Security.Cryptography.CryptographicOperations.ZeroMemory(secret);
+                }
+                else
+                {
+                    File.Copy(file, target, overwrite: true);
+                }
+            }
+
+            // From the identity on: without one, this is no data folder any more.
+            foreach (string file in files.Reverse())
+            {
+                File.Delete(file);
+            }
+        }
     }
 
     /// <summary>Makes the folder, for this user only.</summary>

@@ -10,7 +10,7 @@ public static class ProtectedFile
     /// <summary>Writes the secret, whole or not at all.</summary>
     public static void Write(string path, ReadOnlySpan<byte> secret)
     {
-        byte[] content = Protect(secret);
+        byte[] content = Protect(secret, IsOfMachine(path));
         WritePlain(path, content);
         CryptographicOperations.ZeroMemory(content);
     }
@@ -46,10 +46,15 @@ public static class ProtectedFile
     }
 
     /// <summary>The secret as it may lie in a file that only this user can read: on Windows under DPAPI, elsewhere as it is.</summary>
-    public static byte[] Protect(ReadOnlySpan<byte> secret) =>
-        OperatingSystem.IsWindows() ? ProtectedData.Protect(secret.ToArray(), Purpose, DataProtectionScope.CurrentUser) : secret.ToArray();
+    /// <param name="secret">The secret.</param>
+    /// <param name="ofMachine">Whether every account of this computer that can read the file is to open it: a service and administrators do, and its rights keep the others out.</param>
+    public static byte[] Protect(ReadOnlySpan<byte> secret, bool ofMachine = false) => OperatingSystem.IsWindows()
+        ? ProtectedData.Protect(secret.ToArray(), Purpose, ofMachine ? DataProtectionScope.LocalMachine : DataProtectionScope.CurrentUser)
+        : secret.ToArray();
 
     /// <summary>What <see cref="Protect"/> was given; <see cref="CryptographicException"/> where it was for another user or computer.</summary>
     public static byte[] Unprotect(byte[] content) =>
         OperatingSystem.IsWindows() ? ProtectedData.Unprotect(content, Purpose, DataProtectionScope.CurrentUser) : content;
+
+    private static bool IsOfMachine(string path) => OperatingSystem.IsWindows() && path.StartsWith(AgentHome.OfMachine + Path.DirectorySeparatorChar, StringComparison.OrdinalIgnoreCase);
 }

@@ -19,7 +19,13 @@ internal static class EnrollmentCreateCommand
             output.WriteLine();
             output.WriteLine($"  {code.Made.Code}");
             output.WriteLine();
-            output.WriteLine($"On that computer: cloudarchive enroll --url {code.Service} --code <code>");
+            string service = (code.Made.Service ?? code.Service).AbsoluteUri.TrimEnd('/');
+            output.WriteLine($"On that computer, which is asked for the rest: cloudarchive setup --url {service} --code <code>");
+            output.WriteLine($"In a script: cloudarchive enroll --url {service} --code <code>{(code.Made.MakesEscrowKey ? " --escrow-out <file.pem>" : "")}");
+            if (code.Made.MakesEscrowKey)
+            {
+                output.WriteLine("It is the clinic's first computer: --escrow-out names the file for the clinic's escrow key, best on a USB stick.");
+            }
         },
         code => code.Made);
 }

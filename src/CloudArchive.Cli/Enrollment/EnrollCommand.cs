@@ -34,15 +34,19 @@ internal static class EnrollCommand
             home.Create();
             using RunLock held = RunLock.Take(home.BackupLock, "backup");
             AgentIdentity identity = await EnrollAsync(environment, home, service, typed, parsed.GetValue(name) ?? Environment.MachineName, escrow, cancellationToken);
-            bool pinned = escrow is not null && JwkKeys.Thumbprint(identity.EscrowKey) == JwkKeys.Thumbprint(escrow.Key);
-            if (escrow is { Made: true } && !pinned) File.Delete(escrow.Path);
+            bool pinned = IsPinned(identity, escrow);
             Tell(environment, parsed.GetValue(json), home, identity, escrow, pinned);
+            if (!parsed.GetValue(json))
+            {
+                await environment.Out.WriteLineAsync("Next: cloudarchive backup <folder>");
+            }
+
             return (int)ExitCode.Ok;
         });
         return command;
     }
 
-    private static EscrowChoice? MakeEscrow(CliEnvironment environment, string? file, string? passphraseFile)
+    internal static EscrowChoice? MakeEscrow(CliEnvironment environment, string? file, string? passphraseFile)
     {
         if (file is null) return passphraseFile is null ? null : throw new UsageException("--escrow-passphrase-file needs --escrow-out.");
         string path = Path.GetFullPath(file);
@@ -51,7 +55,7 @@ internal static class EnrollCommand
         return new EscrowChoice(path, key, made);
     }
 
-    private static async Task<AgentIdentity> EnrollAsync(CliEnvironment environment, AgentHome home, Uri service, EnrollmentCode code, string name, EscrowChoice? escrow, CancellationToken cancellationToken)
+    internal static async Task<AgentIdentity> EnrollAsync(CliEnvironment environment, AgentHome home, Uri service, EnrollmentCode code, string name, EscrowChoice? escrow, CancellationToken cancellationToken)
     {
         using ECDsa agentKey = KeyFor(home, code);
         using ArchiveClient client = new(service, null, environment);
@@ -64,7 +68,7 @@ internal static class EnrollCommand
         {
             if (escrow is { Made: true }) File.Delete(escrow.Path);
             if (error.Problem == "escrow-key-missing")
-                throw new UsageException("This is the clinic's first computer, which makes the clinic's escrow key: the way to the images without the service. Repeat the command, with the same code, and add --escrow-out <file.pem>, best on a USB stick.");
+                throw new EscrowKeyNeededException();
             throw;
         }
         catch (ServiceUnreachableException error) when (escrow is not null)
@@ -157,7 +161,7 @@ internal static class EnrollCommand
         }
     }
 
-    private static void Tell(CliEnvironment environment, bool json, AgentHome home, AgentIdentity identity, EscrowChoice? escrow, bool pinned)
+    internal static void Tell(CliEnvironment environment, bool json, AgentHome home, AgentIdentity identity, EscrowChoice? escrow, bool pinned)
     {
         if (json)
         {
@@ -191,9 +195,25 @@ internal static class EnrollCommand
                 ? $"The clinic has its escrow key already ({identity.EscrowKey.Kid}); the one that was made now is not needed, and {escrow.Path} is gone again."
                 : $"The clinic's escrow key is {identity.EscrowKey.Kid}: not the one in {escrow.Path}, which was left alone.");
         }
-
-        output.WriteLine("Next: cloudarchive backup <folder>");
     }
 
-    private sealed record EscrowChoice(string Path, Jwk Key, bool Made);
+    /// <summary>Whether the clinic's escrow key is the one that was brought; one that was made for nothing is removed.</summary>
+    internal static bool IsPinned(AgentIdentity identity, EscrowChoice? escrow)
+    {
+        bool pinned = escrow is not null && JwkKeys.Thumbprint(identity.EscrowKey) == JwkKeys.Thumbprint(escrow.Key);
+        if (escrow is { Made: true } && !pinned)
+        {
+            File.Delete(escrow.Path);
+        }
+
+        return pinned;
+    }
+
+    internal sealed record EscrowChoice(string Path, Jwk Key, bool Made);
 }
+
+/// <summary>The clinic has no computer yet: its first one makes the escrow key. The code is not used up.</summary>
+public sealed class EscrowKeyNeededException()
+    : CliException(
+        ExitCode.Usage,
+        "This is the clinic's first computer, which makes the clinic's escrow key: the way to the images without the service. Repeat the command, with the same code, and add --escrow-out <file.pem>, best on a USB stick.");

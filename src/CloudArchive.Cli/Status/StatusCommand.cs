@@ -76,8 +76,8 @@ public sealed class StatusText(AgentIdentity identity, AgentLook look, AgentVerd
         console.MarkupLine(verdict.Safe ? $"[bold white on green] SAFE [/]  {clinic}" : $"[bold white on red] NOT SAFE [/]  {clinic}");
         foreach ((string? path, VerdictFinding finding) in Findings())
         {
-            string text = Markup.Escape($"{(path is null ? "" : $"{Texts.Printable(path)}: ")}{VerdictTexts.Describe(finding, now)}{Alarm(finding)}");
-            console.MarkupLine(finding.NotSafe ? $"[red]  ! {text}[/]" : $"[yellow]  - {text}[/]");
+            string text = $"{(path is null ? "" : $"{Texts.Printable(path)}: ")}{VerdictTexts.Describe(finding, now)}{Alarm(finding)}";
+            environment.WriteBehind(finding.NotSafe ? "  ! " : "  - ", text, finding.NotSafe ? "red" : "yellow");
         }
 
         TextWriter output = environment.Out;
@@ -85,7 +85,7 @@ public sealed class StatusText(AgentIdentity identity, AgentLook look, AgentVerd
         foreach (FolderLook folder in look.Folders)
         {
             output.WriteLine($"  Folder       {Texts.Printable(folder.Folder.Path)}");
-            output.WriteLine($"               {Describe(folder, now)}");
+            environment.WriteBehind("               ", Describe(folder, now));
         }
 
         RunRecord? last = state?.LastRun();

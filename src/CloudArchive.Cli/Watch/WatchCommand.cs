@@ -1,5 +1,6 @@
 using System.CommandLine;
 using CloudArchive.Cli.Agent;
+using CloudArchive.Cli.Background;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Transport;
 
@@ -15,27 +16,57 @@ internal static class WatchCommand
         Option<int> rescan = new("--rescan") { Description = "Minutes after which everything is looked through, whatever the system told", DefaultValueFactory = _ => 15, HelpName = "minutes" };
         settle.Validators.Add(result => { if (result.GetValue(settle) is < 1 or > 3600) result.AddError("--settle is 1 to 3600 seconds."); });
         rescan.Validators.Add(result => { if (result.GetValue(rescan) is < 1 or > 1440) result.AddError("--rescan is 1 to 1440 minutes."); });
-        Command command = new("watch", "Back up what appears in folders, until stopped.") { folders, settle, rescan };
+        Option<bool> asService = new("--as-service") { Description = "What 'service install' has Windows start", Hidden = true };
+        Command command = new("watch", "Back up what appears in folders, until stopped.") { folders, settle, rescan, asService };
         LinkOptions link = new(environment);
         link.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using AgentSession session = link.Open(parsed, environment.Network.WatchPatience);
-            using RunLock held = RunLock.Take(session.Home.WatchLock, "watch");
-            IReadOnlyList<string> resolved = FolderList.Resolve(session.State, parsed.GetValue(folders)!, keep: true);
             WatchOptions options = new(TimeSpan.FromSeconds(parsed.GetValue(settle)), TimeSpan.FromMinutes(parsed.GetValue(rescan)));
-            try
+            string[] named = parsed.GetValue(folders)!;
+            if (!parsed.GetValue(asService) || !OperatingSystem.IsWindows())
             {
-                using WatchRun watch = new(session, environment, resolved, options);
-                await watch.RunAsync(cancellationToken);
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                // Being stopped is how a watch ends.
+                return (int)await WatchAsync(environment, () => link.Open(parsed, environment.Network.WatchPatience), named, options, cancellationToken);
             }
 
-            return (int)ExitCode.Ok;
+            using WatchLog log = new(Path.Combine(AgentHome.Of(environment).Path, "watch.log"));
+            CliEnvironment unseen = environment with { Out = log, Error = log };
+            return WindowsHost.Run(async stop =>
+            {
+                try
+                {
+                    return (int)await WatchAsync(unseen, () => link.Open(parsed, environment.Network.WatchPatience), named, options, stop);
+                }
+                catch (Exception error) when (!stop.IsCancellationRequested)
+                {
+                    (ExitCode code, string message) = Failures.Describe(error);
+                    await log.WriteLineAsync(message);
+                    return (int)code;
+                }
+            });
         });
         return command;
+    }
+
+    private static async Task<ExitCode> WatchAsync(
+        CliEnvironment environment, Func<AgentSession> open, IReadOnlyList<string> named, WatchOptions options, CancellationToken cancellationToken)
+    {
+        using AgentSession session = open();
+        using RunLock held = RunLock.Take(session.Home.WatchLock, "watch");
+        try
+        {
+            // Without a name, what is remembered: it may become more, or less, while this goes on.
+            while (true)
+            {
+                IReadOnlyList<string> resolved = FolderList.Resolve(session.State, named, keep: true);
+                using WatchRun watch = new(session, environment, resolved, options);
+                await watch.RunAsync(() => named.Count == 0 && session.State.Folders() is { Count: > 0 } now && !now.SequenceEqual(resolved), cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Being stopped is how a watch ends.
+            return ExitCode.Ok;
+        }
     }
 }

@@ -29,6 +29,7 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
     private readonly List<FoundFile> _ready = [];
     private readonly HashSet<string> _appeared = new(StringComparer.Ordinal);
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
+    private readonly Notices _notices = new(session, environment);
     private FolderEvents? _events;
     private long _appearedAt;
     private long _readySince;
@@ -39,8 +40,13 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
     private TimeSpan _retry = options.FirstRetry;
     private IReadOnlyList<(FolderRecord Folder, ScanScope Scope)> _scopes = [];
 
-    /// <summary>Watches.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <summary>Watches, until it is stopped.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => RunAsync(() => false, cancellationToken);
+
+    /// <summary>Watches, until it is stopped or these are no longer the folders to watch.</summary>
+    /// <param name="isOver">Whether they are not; asked before each look through everything.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public async Task RunAsync(Func<bool> isOver, CancellationToken cancellationToken)
     {
         _events = new FolderEvents(folders, [session.Home.Path], Say);
         _nextScan = environment.Clock.GetUtcNow();
@@ -51,7 +57,13 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
             {
                 if (IsScanDue())
                 {
+                    if (isOver())
+                    {
+                        return;
+                    }
+
                     await ScanAsync(cancellationToken);
+                    await _notices.TellAsync(cancellationToken);
                 }
 
                 await TakeReadyAsync(cancellationToken);

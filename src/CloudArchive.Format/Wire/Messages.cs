@@ -56,7 +56,9 @@ public sealed record AgentResponse(
 /// <summary><c>POST /v1/clinics/{clinic}/enrollments</c>, by an admin: a one-time code for one agent.</summary>
 /// <param name="Code">Shown once; only its hash is kept.</param>
 /// <param name="ExpiresAt">24 hours from now.</param>
-public sealed record EnrollmentCodeResponse(ClinicId Clinic, string Code, DateTimeOffset ExpiresAt);
+/// <param name="Service">Where agents reach the archive, which may be another address than the one that issued the code.</param>
+/// <param name="MakesEscrowKey">Whether no computer of the clinic is enrolled yet: the first makes the clinic's escrow key.</param>
+public sealed record EnrollmentCodeResponse(ClinicId Clinic, string Code, DateTimeOffset ExpiresAt, Uri? Service = null, bool MakesEscrowKey = false);
 
 /// <summary><c>POST /v1/enrollments</c>, by an agent that holds a code and no token yet.</summary>
 /// <param name="Code">The code.</param>

@@ -33,10 +33,13 @@ internal static class AgentPages
         return PortalPage.Of<AgentsPage, AgentsModel>("Agents", new AgentsModel(page, found, after is not null, page.Length == AgentsAPage ? page[^1].Id.ToString() : null));
     }
 
-    private static async Task<PortalPage> CreateCodeAsync(ClinicId clinic, Enrollments enrollments, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<PortalPage> CreateCodeAsync(
+        ClinicId clinic, Enrollments enrollments, ClinicDirectory clinics, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken)
     {
         IssuedCode issued = await enrollments.CreateCodeAsync(clinic, context.Requester(), cancellationToken);
-        return PortalPage.Of<EnrollmentCodePage, EnrollmentCodeModel>("Enrollment code", new EnrollmentCodeModel(issued.Code.Reveal(), issued.ExpiresAt), StatusCodes.Status201Created);
+        bool makesEscrowKey = (await clinics.GetAsync(clinic, cancellationToken)).EscrowKey is null;
+        EnrollmentCodeModel model = new(issued.Code.Reveal(), issued.ExpiresAt, options.PublicUrl.AbsoluteUri.TrimEnd('/'), makesEscrowKey);
+        return PortalPage.Of<EnrollmentCodePage, EnrollmentCodeModel>("Enrollment code", model, StatusCodes.Status201Created);
     }
 
     private static async Task<IResult> RevokeAsync(ClinicId clinic, AgentId agent, Agents agents, HttpContext context, CancellationToken cancellationToken)
@@ -67,7 +70,9 @@ public sealed record ComputerModel(ComputerVerdict Computer, string Name, Report
 /// <summary>A code, shown once.</summary>
 /// <param name="Code">The code.</param>
 /// <param name="ExpiresAt">Until when it is good.</param>
-public sealed record EnrollmentCodeModel(string Code, DateTimeOffset ExpiresAt)
+/// <param name="AgentUrl">Where the clinic's computer reaches the archive.</param>
+/// <param name="MakesEscrowKey">Whether that computer is the clinic's first, which makes the escrow key.</param>
+public sealed record EnrollmentCodeModel(string Code, DateTimeOffset ExpiresAt, string AgentUrl, bool MakesEscrowKey)
 {
     /// <inheritdoc/>
     public override string ToString() => "**redacted**";

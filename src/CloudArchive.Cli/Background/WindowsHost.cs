@@ -1,0 +1,65 @@
+using System.Runtime.Versioning;
+using System.ServiceProcess;
+
+namespace CloudArchive.Cli.Background;
+
+/// <summary>A watch under Windows' service control manager: says in time that it has started, ends when it is told to, and ends with an error where the work did.</summary>
+[SupportedOSPlatform("windows")]
+internal sealed class WindowsHost : ServiceBase
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(25);
+    private readonly Func<CancellationToken, Task<int>> _work;
+    private readonly CancellationTokenSource _stop = new();
+    private Task? _running;
+
+    private WindowsHost(Func<CancellationToken, Task<int>> work)
+    {
+        _work = work;
+        ServiceName = ServicePlan.WindowsName;
+        CanShutdown = true;
+    }
+
+    /// <summary>Runs until Windows stops it. To be called by a process that Windows started as a service, and by no other.</summary>
+    public static int Run(Func<CancellationToken, Task<int>> work)
+    {
+        using WindowsHost host = new(work);
+        Run(host);
+        return host.ExitCode;
+    }
+
+    protected override void OnStart(string[] args)
+    {
+        Task<int> running = Task.Run(() => _work(_stop.Token));
+        _running = running;
+        _ = running.ContinueWith(EndByItself, TaskScheduler.Default);
+    }
+
+    protected override void OnStop()
+    {
+        _stop.Cancel();
+        RequestAdditionalTime(s_patience);
+        Task.WhenAny(_running ?? Task.CompletedTask, Task.Delay(s_patience, TimeProvider.System)).GetAwaiter().GetResult();
+    }
+
+    protected override void OnShutdown() => OnStop();
+
+    private void EndByItself(Task<int> ended)
+    {
+        if (!_stop.IsCancellationRequested)
+        {
+            // Windows starts it again only where it ends with an error.
+            ExitCode = ended.IsCompletedSuccessfully && ended.Result != 0 ? ended.Result : (int)Cli.ExitCode.Unexpected;
+            Stop();
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _stop.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+}
