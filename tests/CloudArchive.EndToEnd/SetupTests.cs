@@ -45,8 +45,8 @@ public sealed class SetupTests
             await terminal.AnswerAsync("The passphrase again", "correct horse battery staple");
             await terminal.AnswerAsync("Install the background service", "y");
             string end = await terminal.WaitAsync("Next: nothing");
-            Assert.Contains("SAFE  Oak Street Dental", string.Join(' ', end.Split(' ', StringSplitOptions.None)), StringComparison.Ordinal);
-            Assert.DoesNotContain("NOT SAFE", end[end.LastIndexOf("6. The first backup", StringComparison.Ordinal)..], StringComparison.Ordinal);
+            if (Environment.GetEnvironmentVariable("PEOPLE_DUMP") is { } dump) File.WriteAllText(dump, end);
+            Assert.Matches(@"\n SAFE +Oak Street Dental", end[end.LastIndexOf("6. The first backup", StringComparison.Ordinal)..]);
             Assert.True(File.Exists(folder["stick/escrow.pem"]));
 
             // The service goes on after setup is gone: what appears is backed up by itself.
