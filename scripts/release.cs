@@ -91,7 +91,11 @@ sealed record Release(string Version, IReadOnlyList<string> Runtimes, string Out
             string zip = Path.Combine(Out, name + ".zip");
             File.Delete(zip);
             using ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Create);
-            archive.CreateEntryFromFile(program, Path.GetFileName(program), CompressionLevel.SmallestSize).LastWriteTime = s_time;
+            ZipArchiveEntry entry = archive.CreateEntry(Path.GetFileName(program), CompressionLevel.SmallestSize);
+            entry.LastWriteTime = s_time;
+            await using Stream target = await entry.OpenAsync();
+            await using FileStream source = File.OpenRead(program);
+            await source.CopyToAsync(target);
             return;
         }
 

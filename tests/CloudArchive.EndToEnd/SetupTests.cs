@@ -26,6 +26,7 @@ public sealed class SetupTests
         for (int i = 0; i < 3; i++)
         {
             SampleStudies.WriteOne(folder[$"person/DICOM/{i}.dcm"], $"image-{i}");
+            File.SetLastWriteTimeUtc(folder[$"person/DICOM/{i}.dcm"], DateTime.UtcNow.AddHours(-1)); // nobody is still writing it
         }
 
         Directory.CreateDirectory(folder["stick"]);
@@ -33,7 +34,7 @@ public sealed class SetupTests
         await using Terminal terminal = await Terminal.StartAsync(folder, 80, 30);
         try
         {
-            await terminal.TypeAsync($"dotnet {ArchiveProcess.AssemblyOf("src/CloudArchive.Cli", "cloudarchive")} setup --scope user");
+            await terminal.TypeAsync($"PATH={folder["bin"]}:$PATH dotnet {ArchiveProcess.AssemblyOf("src/CloudArchive.Cli", "cloudarchive")} setup --scope user");
             await terminal.AnswerAsync("The archive's address:", "archive.example");
             await terminal.AnswerAsync("is no service URL", archive.Url);
             await terminal.AnswerAsync("The code:", code);
@@ -44,14 +45,20 @@ public sealed class SetupTests
             await terminal.AnswerAsync("A passphrase for the escrow key", "correct horse battery staple");
             await terminal.AnswerAsync("The passphrase again", "correct horse battery staple");
             await terminal.AnswerAsync("Install the background service", "y");
+            await terminal.WaitAsync("The service is installed and runs");
             string end = await terminal.WaitAsync("Next: nothing");
-            if (Environment.GetEnvironmentVariable("PEOPLE_DUMP") is { } dump) File.WriteAllText(dump, end);
             Assert.Matches(@"\n SAFE +Oak Street Dental", end[end.LastIndexOf("6. The first backup", StringComparison.Ordinal)..]);
             Assert.True(File.Exists(folder["stick/escrow.pem"]));
 
-            // The service goes on after setup is gone: what appears is backed up by itself.
             Cli agent = new(folder["agent"]);
             Assert.Equal(3, (int)(await agent.RunAsync("status", "--json")).Expect(0).Json["backedUp"]!);
+
+            // The service goes on where setup ended, and tells the desktop once its scan is over.
+            for (Stopwatch watch = Stopwatch.StartNew(); !File.Exists(folder["told"]) && watch.Elapsed < TimeSpan.FromSeconds(30); await Task.Delay(100, TestContext.Current.CancellationToken))
+            {
+            }
+
+            Assert.Contains("CloudArchive: SAFE", await File.ReadAllTextAsync(folder["told"], TestContext.Current.CancellationToken), StringComparison.Ordinal);
         }
         finally
         {
@@ -140,8 +147,8 @@ public sealed class SetupTests
             Directory.CreateDirectory(folder["person"]);
             string[] variables =
             [
-                $"CLOUDARCHIVE_HOME={folder["agent"]}", $"HOME={folder["person"]}", $"XDG_CONFIG_HOME={folder["config"]}", $"PATH={folder["bin"]}:{Environment.GetEnvironmentVariable("PATH")}",
-                "PS1=> ", "CLOUDARCHIVE_URL=", "CLOUDARCHIVE_TOKEN=",
+                $"CLOUDARCHIVE_HOME={folder["agent"]}", $"HOME={folder["person"]}", $"XDG_CONFIG_HOME={folder["config"]}",
+                "CLOUDARCHIVE_URL=", "CLOUDARCHIVE_TOKEN=",
             ];
             await terminal.RunAsync(["-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", $"{columns}", "-y", $"{lines}", .. variables.SelectMany(v => (string[])["-e", v]), "bash --norc --noprofile"]);
             await terminal.RunAsync(["set-option", "-g", "history-limit", "5000"]);

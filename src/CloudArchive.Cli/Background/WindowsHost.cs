@@ -10,7 +10,7 @@ internal sealed class WindowsHost : ServiceBase
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(25);
     private readonly Func<CancellationToken, Task<int>> _work;
     private readonly CancellationTokenSource _stop = new();
-    private Task? _running;
+    private readonly TaskCompletionSource _workEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private WindowsHost(Func<CancellationToken, Task<int>> work)
     {
@@ -27,28 +27,25 @@ internal sealed class WindowsHost : ServiceBase
         return host.ExitCode;
     }
 
-    protected override void OnStart(string[] args)
-    {
-        Task<int> running = Task.Run(() => _work(_stop.Token));
-        _running = running;
-        _ = running.ContinueWith(EndByItself, TaskScheduler.Default);
-    }
+    protected override void OnStart(string[] args) => ThreadPool.QueueUserWorkItem(_ => WorkAsync().GetAwaiter().GetResult());
 
     protected override void OnStop()
     {
         _stop.Cancel();
         RequestAdditionalTime(s_patience);
-        Task.WhenAny(_running ?? Task.CompletedTask, Task.Delay(s_patience, TimeProvider.System)).GetAwaiter().GetResult();
+        Task.WhenAny(_workEnded.Task, Task.Delay(s_patience, TimeProvider.System, CancellationToken.None)).GetAwaiter().GetResult();
     }
 
     protected override void OnShutdown() => OnStop();
 
-    private void EndByItself(Task<int> ended)
+    private async Task WorkAsync()
     {
+        int code = await _work(_stop.Token);
+        _workEnded.SetResult();
         if (!_stop.IsCancellationRequested)
         {
-            // Windows starts it again only where it ends with an error.
-            ExitCode = ended.IsCompletedSuccessfully && ended.Result != 0 ? ended.Result : (int)Cli.ExitCode.Unexpected;
+            // It ended by itself: Windows starts it again only where it ends with an error.
+            ExitCode = code == 0 ? (int)Cli.ExitCode.Unexpected : code;
             Stop();
         }
     }

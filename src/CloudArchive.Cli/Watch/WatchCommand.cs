@@ -49,7 +49,7 @@ internal static class WatchCommand
     }
 
     private static async Task<ExitCode> WatchAsync(
-        CliEnvironment environment, Func<AgentSession> open, IReadOnlyList<string> named, WatchOptions options, CancellationToken cancellationToken)
+        CliEnvironment environment, Func<AgentSession> open, string[] named, WatchOptions options, CancellationToken cancellationToken)
     {
         using AgentSession session = open();
         using RunLock held = RunLock.Take(session.Home.WatchLock, "watch");
@@ -60,7 +60,7 @@ internal static class WatchCommand
             {
                 IReadOnlyList<string> resolved = FolderList.Resolve(session.State, named, keep: true);
                 using WatchRun watch = new(session, environment, resolved, options);
-                await watch.RunAsync(() => named.Count == 0 && session.State.Folders() is { Count: > 0 } now && !now.SequenceEqual(resolved), cancellationToken);
+                await watch.RunAsync(() => named.Length == 0 && session.State.Folders() is { Count: > 0 } now && !now.SequenceEqual(resolved), cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
