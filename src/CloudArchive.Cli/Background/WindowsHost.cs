@@ -10,7 +10,7 @@ internal sealed class WindowsHost : ServiceBase
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(25);
     private readonly Func<CancellationToken, Task<int>> _work;
     private readonly CancellationTokenSource _stop = new();
-    private readonly TaskCompletionSource _workEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ManualResetEventSlim _workEnded = new();
 
     private WindowsHost(Func<CancellationToken, Task<int>> work)
     {
@@ -33,7 +33,7 @@ internal sealed class WindowsHost : ServiceBase
     {
         _stop.Cancel();
         RequestAdditionalTime(s_patience);
-        Task.WhenAny(_workEnded.Task, Task.Delay(s_patience, TimeProvider.System, CancellationToken.None)).GetAwaiter().GetResult();
+        _workEnded.Wait(s_patience, CancellationToken.None);
     }
 
     protected override void OnShutdown() => OnStop();
@@ -41,7 +41,7 @@ internal sealed class WindowsHost : ServiceBase
     private async Task WorkAsync()
     {
         int code = await _work(_stop.Token);
-        _workEnded.SetResult();
+        _workEnded.Set();
         if (!_stop.IsCancellationRequested)
         {
             // It ended by itself: Windows starts it again only where it ends with an error.
@@ -55,6 +55,7 @@ internal sealed class WindowsHost : ServiceBase
         if (disposing)
         {
             _stop.Dispose();
+            _workEnded.Dispose();
         }
 
         base.Dispose(disposing);
