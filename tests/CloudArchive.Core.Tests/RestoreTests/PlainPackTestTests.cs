@@ -42,6 +42,18 @@ public sealed class PlainPackTestTests(SharedStorage shared)
         Assert.Equal(7, run.Instances);
     }
 
+    [Theory]
+    [InlineData("reception", "Imaging", null)]
+    [InlineData("reception", "", "roots")]
+    [InlineData("", "Imaging", "roots")]
+    public async Task A_root_without_a_computer_or_a_label_is_a_catalogue_mismatch(string computer, string label, string? detail)
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        TestFile file = PlainSets.Plain("photo.png", s_png) with { Root = new ManifestRoot(computer, label) };
+        PackTestResult result = await TestAsync(archive, await archive.Clinic.SealSetAsync(archive.Clinic.FolderOf("2024"), new SetFacts(SetKind.Folder), file));
+        Assert.Equal((detail is null ? null : PackFailure.CatalogueMismatch, detail), (result.Cause, result.Detail));
+    }
+
     [Fact]
     public async Task A_rotten_plain_file_is_a_hash_mismatch()
     {

@@ -195,6 +195,30 @@ public sealed class SnapshotRestoreTests(SharedStorage shared)
         Assert.True((await RestoreRows.FindPackAsync(archive.Rows, id, restore.Id, unknown[0], Cancel)) is not null);
     }
 
+    [Fact]
+    public async Task A_snapshot_that_needs_ten_thousand_packs_is_asked_for_and_its_first_and_its_last_page_come()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared, requireApproval: false);
+        ClinicId id = archive.Clinic.Id;
+        List<PackId> needs = [];
+        while (needs.Count < Snapshots.NeedsPerPack)
+        {
+            archive.Clock.Advance(TimeSpan.FromMilliseconds(1));
+            needs.Add(PackId.New(archive.Clock));
+        }
+
+        SealedPack first = await archive.BackUpSnapshotAsync([], needs: needs[..5000]);
+        SealedPack second = await archive.BackUpSnapshotAsync([], [first.Opened.Pack], needs: needs[5000..]);
+        Restore restore = await RequestAsync(archive, second.Opened.Pack);
+        Assert.Equal(Snapshots.NeedsPerPack + 2, restore.Totals.Packs);
+        RestorePage page = await archive.Core.Results.ReadAsync(id, restore.Id, null, Archive.Admin, Cancel);
+        Assert.Equal([first.Opened.Pack, second.Opened.Pack], page.Items.Select(pack => pack.Pack));
+        Assert.Equal(needs[..(RestoreResults.PacksPerPage - 2)], page.Failed!.Select(failed => failed.Pack));
+        RestorePage last = await archive.Core.Results.ReadAsync(id, restore.Id, needs[^3], Archive.Admin, Cancel);
+        Assert.Equal(needs[^2..], last.Failed!.Select(failed => failed.Pack));
+        Assert.Null(last.Next);
+    }
+
     private static RestoreRequest Request() => new(JwkKeys.FromRsa(_mine), "after an attack", "the practice");
 
     private static async Task<Restore> RequestAsync(MemoryArchive archive, PackId snapshot)

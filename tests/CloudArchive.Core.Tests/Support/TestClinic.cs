@@ -20,6 +20,9 @@ internal sealed record TestFile(string Path, byte[] Content, SidecarInstance Ins
     /// <summary>What the manifest says of its state; null where the agent did not look.</summary>
     public CaptureVerdict? Captured { get; init; }
 
+    /// <summary>The folder that it was found in.</summary>
+    public ManifestRoot? Root { get; init; }
+
     public const string SopClass = "1.2.840.10008.5.1.4.1.1.1.3";
 
     public static TestFile Create(Uid study, int number, int bytes = 2000, string modality = "IO")
@@ -118,7 +121,7 @@ internal sealed class TestClinic
         {
             foreach (TestFile file in files)
             {
-                await writer.AddAsync(new PackEntry(file.Path, Archive.Clock.GetUtcNow(), file.Instance, Deflate: false), new MemoryStream(file.Content), file.Captured is { } verdict ? () => Task.FromResult(verdict) : null, Cancel);
+                await writer.AddAsync(new PackEntry(file.Path, Archive.Clock.GetUtcNow(), file.Instance, Deflate: false, Root: file.Root), new MemoryStream(file.Content), file.Captured is { } verdict ? () => Task.FromResult(verdict) : null, Cancel);
             }
 
             summary = await writer.CompleteAsync(Cancel);
