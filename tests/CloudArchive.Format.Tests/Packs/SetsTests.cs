@@ -92,7 +92,9 @@ public sealed class SetsTests
         string[] bad = ["", "null", "[]", "{}", """{"root":1,"path":""}""", """{"root":1,"path":"a","length":1}""", """{"root":1,"path":"a","length":-1,"modifiedAt":"2026-01-01T00:00:00Z","sha256":"x","pack":0}"""];
         Assert.All(bad, line => Assert.Throws<PackException>(() => Snapshots.ParseLine(Encoding.UTF8.GetBytes(line), 1)));
         string sha256 = new('a', 64);
-        Assert.Throws<PackException>(() => Snapshots.ParseLine(Encoding.UTF8.GetBytes($$"""{{"root":1,"path":"a","length":1,"modifiedAt":"2026-01-01T00:00:00Z","sha256":"{{sha256}}","pack":1}}"""), 1));
+        string line = $"{{\"root\":1,\"path\":\"a\",\"length\":1,\"modifiedAt\":\"2026-01-01T00:00:00Z\",\"sha256\":\"{sha256}\",\"pack\":1}}";
+        Assert.Equal(1, Snapshots.ParseLine(Encoding.UTF8.GetBytes(line), 2).Pack);
+        Assert.Throws<PackException>(() => Snapshots.ParseLine(Encoding.UTF8.GetBytes(line), 1)); // a pack that it does not list
     }
 
     private static Sidecar With(Sidecar sidecar, SidecarInstance instance) => sidecar with { Instances = [instance], InstancesRoot = InstancesRoot.Of([instance]) };
