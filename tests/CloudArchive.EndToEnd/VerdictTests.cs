@@ -42,8 +42,15 @@ public sealed class VerdictTests
         Assert.Empty(await CausesAsync(practice));
 
         await File.WriteAllTextAsync(Path.Combine(clinic, "photo.jpg"), "no DICOM");
+        Assert.Contains("files-pending", await CausesAsync(practice));
+        Assert.Equal(66, (int)(await practice.BackUpAsync(clinic)).Json["backedUp"]!);
+        Assert.Empty(await CausesAsync(practice));
+        await File.WriteAllTextAsync(Path.Combine(clinic, "new.dcm"), "an image no longer", TestContext.Current.CancellationToken);
         (await practice.Agent.RunAsync("backup")).Expect(4);
         Assert.Equal(["files-not-archived"], await CausesAsync(practice));
+        SampleStudies.WriteOne(Path.Combine(clinic, "new.dcm"), "new");
+        await practice.BackUpAsync(clinic);
+        Assert.Empty(await CausesAsync(practice));
         (await practice.Agent.RunAsync("folders", "exclude", clinic, "*.jpg")).Expect(0);
         Assert.Equal(1, (int)(await practice.BackUpAsync(clinic)).Json["excluded"]!);
         Assert.Empty(await CausesAsync(practice));

@@ -40,7 +40,7 @@ public static class VerdictTexts
             VerdictCause.FilesPending => $"{filesAre} not archived yet{size}. Run the backup again.",
             VerdictCause.FilesUnreadable => $"{files} could not be read{size}: rights, a lock, a broken disk, or written to all the time. The backup's output names them.",
             VerdictCause.FilesNotArchived =>
-                $"{filesAre} not archived{size}: not DICOM, damaged or too large. If they need not be, exclude them on purpose: cloudarchive folders exclude",
+                $"{filesAre} not archived{size}: too large, or images no longer, though they were when they were backed up. Look at them; then cloudarchive backup --accept-changes, or exclude them on purpose: cloudarchive folders exclude",
             VerdictCause.ChangedWithoutNewTime =>
                 $"{files} changed without a new time{size}: a failing disk, or somebody who hides it. The archive keeps {(count == 1 ? "it" : "them")} as before; compare, then restore or accept.",
             VerdictCause.FilesLost =>
