@@ -112,7 +112,10 @@ public sealed class SetupTests
         void Write(string name, string script)
         {
             File.WriteAllText(folder[$"bin/{name}"], $"#!/bin/bash\n{script}\n");
-            File.SetUnixFileMode(folder[$"bin/{name}"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(folder[$"bin/{name}"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            }
         }
     }
 

@@ -98,7 +98,10 @@ internal sealed class StandIns : IDisposable
     public void Add(string name, string script)
     {
         File.WriteAllText(_folder[$"bin/{name}"], $"#!/bin/sh\nPATH=/usr/bin:/bin\nfor word in \"$@\"; do printf '%s ' \"$word\"; done >> \"$0.asked\"\necho >> \"$0.asked\"\n{script}\n");
-        File.SetUnixFileMode(_folder[$"bin/{name}"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(_folder[$"bin/{name}"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
     }
 
     public string[] Asked(string name) => File.Exists(_folder[$"bin/{name}.asked"]) ? [.. File.ReadLines(_folder[$"bin/{name}.asked"]).Select(line => line.TrimEnd())] : [];

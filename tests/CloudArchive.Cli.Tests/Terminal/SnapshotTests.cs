@@ -76,7 +76,7 @@ public sealed class SnapshotTests : IDisposable
     private static void Compare(string name, int width, string text)
     {
         string file = Path.Combine(Repository.Root, "tests", "CloudArchive.Cli.Tests", "Terminal", "snapshots", $"{name}-{(width > 0 ? width.ToString() : "pipe")}.txt");
-        text = System.Text.RegularExpressions.Regex.Replace(text, "\x1b\\[[0-9;]*m", ""); // whether there is colour is the terminal's to say
+        text = System.Text.RegularExpressions.Regex.Replace(text, "\x1b\\[[0-9;]*m", "", System.Text.RegularExpressions.RegexOptions.None, TimeSpan.FromSeconds(1)); // whether there is colour is the terminal's to say
         string drawn = string.Join('\n', text.ReplaceLineEndings("\n").Split('\n').Select(line => line.TrimEnd()));
         if (Environment.GetEnvironmentVariable("CLOUDARCHIVE_SNAPSHOTS") == "write")
         {
