@@ -262,7 +262,7 @@ public sealed class EveryFileTests
     {
         if (OperatingSystem.IsLinux())
         {
-            using Process diff = Process.Start(new ProcessStartInfo("diff", ["-r", expected, actual]) { RedirectStandardOutput = true })!;
+            using Process diff = Process.Start(new ProcessStartInfo("diff", ["-r", expected, actual]) { UseShellExecute = false, RedirectStandardOutput = true })!;
             string output = diff.StandardOutput.ReadToEnd();
             diff.WaitForExit();
             Assert.True(diff.ExitCode == 0, output);
