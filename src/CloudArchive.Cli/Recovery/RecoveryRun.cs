@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using CloudArchive.Cli.Restores;
 using CloudArchive.Cli.Terminal;
@@ -9,8 +10,8 @@ using CloudArchive.Format.Signing;
 namespace CloudArchive.Cli.Recovery;
 
 /// <summary>
-/// Opens every pack of a source with the escrow key. One pack that cannot be opened does not keep the others from it. A pack that is sealed for another escrow
-/// key is not fetched: a container holds many clinics' packs.
+/// Opens every pack of a source with the escrow key, several at once. One pack that cannot be opened does not keep the others from it. A pack that is sealed
+/// for another escrow key is not fetched: a container holds many clinics' packs.
 /// </summary>
 /// <param name="source">Where the packs lie.</param>
 /// <param name="key">The escrow key.</param>
@@ -24,7 +25,9 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
     private readonly string _keyId = JwkKeys.Thumbprint(JwkKeys.FromRsa(key));
     private readonly HashSet<ClinicId> _clinics = [];
     private readonly List<(FoundPack Pack, ClinicId? Clinic, string KeyId)> _others = [];
+    private readonly Lock _noting = new();
     private bool _opened;
+    private int _unreachable;
 
     /// <summary>Packs of others that were left alone.</summary>
     public int LeftAlone { get; private set; }
@@ -63,33 +66,40 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
     private async Task RecoverAsync(IReadOnlyList<FoundPack> packs, Placement placement, CancellationToken cancellationToken)
     {
         using IProgressStep step = view.Begin($"Recovering {Texts.Count(packs.Count, "pack")}", ProgressUnit.Bytes, packs.Sum(p => p.Length));
-        int unreachable = 0;
-        foreach (FoundPack pack in packs)
-        {
-            try
-            {
-                await RecoverAsync(pack, placement, cancellationToken);
-                unreachable = 0;
-            }
-            catch (PackException error)
-            {
-                Fail(pack, placement, 1, $"{error.Fault}: {error.Message}", integrity: true);
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException or DownloadRefusedException && !TargetFolder.IsFull(error))
-            {
-                Fail(pack, placement, 1, error.Message, integrity: false);
-            }
-            catch (ServiceUnreachableException error) when (++unreachable < UnreachableInARow && packs.Count > 1)
-            {
-                Fail(pack, placement, 1, error.Message, integrity: false);
-            }
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        ConcurrentQueue<FoundPack> left = new(packs);
+        await FirstFailure.WhenAllAsync([.. Enumerable.Range(0, RestoreRun.UnpackedAtOnce).Select(_ => Task.Run(RecoverLeftAsync, stop.Token))], stop);
+        _tally.Add(placement.Missing());
 
-            step.Add(pack.Length);
+        async Task RecoverLeftAsync()
+        {
+            while (left.TryDequeue(out FoundPack? pack))
+            {
+                stop.Token.ThrowIfCancellationRequested();
+                await TryRecoverAsync(pack, placement, onlyOne: packs.Count == 1, stop.Token);
+                step.Add(pack.Length);
+            }
         }
+    }
 
-        foreach (FileReport missing in placement.Missing())
+    private async Task TryRecoverAsync(FoundPack pack, Placement placement, bool onlyOne, CancellationToken cancellationToken)
+    {
+        try
         {
-            _tally.Add(missing);
+            await RecoverAsync(pack, placement, cancellationToken);
+            Interlocked.Exchange(ref _unreachable, 0);
+        }
+        catch (PackException error)
+        {
+            Fail(pack, placement, 1, $"{error.Fault}: {error.Message}", integrity: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or DownloadRefusedException && !TargetFolder.IsFull(error))
+        {
+            Fail(pack, placement, 1, error.Message, integrity: false);
+        }
+        catch (ServiceUnreachableException error) when (Interlocked.Increment(ref _unreachable) < UnreachableInARow && !onlyOne)
+        {
+            Fail(pack, placement, 1, error.Message, integrity: false);
         }
     }
 
@@ -150,25 +160,36 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
         PackIdentity expected = sidecar is null ? new PackIdentity(Pack: pack.Pack) : PackIdentity.Of(sidecar) with { Pack = pack.Pack };
         IReadOnlyList<Sha256Digest>? wanted = sidecar is null ? null : [.. sidecar.Instances.Select(i => i.Sha256)];
         await using Stream ciphertext = await source.OpenAsync(pack, target, cancellationToken);
-        await PackUnpacking.RunAsync(ciphertext, () => KeyWrapping.Unwrap(wrapped, key), expected, wanted, target, placement, _tally, cancellationToken);
+        await PackUnpacking.RunAsync(ciphertext, () => Unwrap(wrapped), expected, wanted, target, placement, _tally, cancellationToken);
+    }
+
+    private ContentKey Unwrap(WrappedContentKey wrapped)
+    {
+        lock (_noting)
+        {
+            return KeyWrapping.Unwrap(wrapped, key);
+        }
     }
 
     /// <summary>Whether a pack is sealed for another escrow key than this: then nothing of it is fetched.</summary>
     private bool IsOfAnother(FoundPack pack, ClinicId? clinic, WrappedContentKey wrapped)
     {
-        if (wrapped.KeyId != _keyId)
+        lock (_noting)
         {
-            _others.Add((pack, clinic, wrapped.KeyId));
-            return true;
-        }
+            if (wrapped.KeyId != _keyId)
+            {
+                _others.Add((pack, clinic, wrapped.KeyId));
+                return true;
+            }
 
-        _opened = true;
-        if (clinic is { } ours)
-        {
-            _clinics.Add(ours);
-        }
+            _opened = true;
+            if (clinic is { } ours)
+            {
+                _clinics.Add(ours);
+            }
 
-        return false;
+            return false;
+        }
     }
 
     /// <summary>Other clinics' packs are left alone. One of this clinic that says another key is a fault; and where no pack is this key's, it is the wrong key.</summary>

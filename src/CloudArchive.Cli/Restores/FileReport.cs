@@ -29,9 +29,10 @@ public enum FileOutcome
 /// <param name="Integrity">Whether what is wrong is the archive's content rather than the target.</param>
 public sealed record FileReport(PackId Pack, FileOutcome Outcome, string? Path, Uid? Instance, long Bytes, string? Why = null, bool Integrity = false);
 
-/// <summary>Adds the files' reports up and tells them.</summary>
+/// <summary>Adds the files' reports up and tells them. Reports may come from several packs at once; what is added up is read when all are in.</summary>
 public sealed class RestoreTally(IProgressView view)
 {
+    private readonly Lock _gate = new();
     private readonly List<FileReport> _files = [];
     private readonly int[] _counts = new int[Enum.GetValues<FileOutcome>().Length];
     private long _bytes;
@@ -66,8 +67,19 @@ public sealed class RestoreTally(IProgressView view)
     /// <summary>For <c>--json</c>: what failed first, so that it is among those that are listed.</summary>
     public IEnumerable<FileReport> Listed => _files.OrderByDescending(file => file.Outcome).Take(CommonOptions.MostListed);
 
-    /// <summary>Takes a file's report, and tells it.</summary>
-    public void Add(FileReport file)
+    /// <summary>Takes the reports of a pack's files, and tells them one after the other.</summary>
+    public void Add(params IEnumerable<FileReport> files)
+    {
+        lock (_gate)
+        {
+            foreach (FileReport file in files)
+            {
+                AddOne(file);
+            }
+        }
+    }
+
+    private void AddOne(FileReport file)
     {
         _files.Add(file);
         _counts[(int)file.Outcome]++;

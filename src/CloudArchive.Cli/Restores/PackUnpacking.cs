@@ -21,45 +21,43 @@ public static class PackUnpacking
         Stream ciphertext, Func<ContentKey> unwrap, PackIdentity expected, IReadOnlyList<Sha256Digest>? wanted, TargetFolder target, Placement placement, RestoreTally tally, CancellationToken cancellationToken)
     {
         PackId pack = expected.Pack!.Value;
-        List<FileReport> reports = [];
-        void Add(FileReport report)
-        {
-            reports.Add(report);
-            tally.Add(report);
-        }
-
         try
         {
             using ContentKey key = unwrap();
             await using PackReader reader = await PackReader.OpenAsync(ciphertext, key, expected, cancellationToken);
+            using StagedPack staged = target.Stage(pack);
             HashSet<Sha256Digest>? missing = wanted is null ? null : [.. wanted];
             foreach (ManifestInstance entry in reader.Manifest.Instances)
             {
-                if ((missing is not null && !missing.Remove(entry.Instance.Sha256)) || entry.Instance.Kind == FileKind.Snapshot) continue;
+                if ((missing is not null && !missing.Remove(entry.Instance.Sha256)) || entry.Instance.Kind == FileKind.Snapshot)
+                {
+                    continue;
+                }
+
                 foreach (Place place in placement.PlacesOf(reader.Manifest, entry))
                 {
                     ManifestInstance placed = entry with { Entry = place.Path, ModifiedAt = place.ModifiedAt };
-                    Add(await target.WriteAsync(pack, placed, (destination, cancellation) => reader.ExtractAsync(entry, destination, cancellation), cancellationToken));
+                    await staged.AddAsync(placed, (destination, cancellation) => reader.ExtractAsync(entry, destination, cancellation), cancellationToken);
                 }
             }
 
-            foreach (Sha256Digest _ in missing ?? []) Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, "the catalogue lists an instance that its pack does not hold", Integrity: true));
+            List<FileReport> reports = [.. await staged.PlaceAsync(cancellationToken)];
+            reports.AddRange((missing ?? []).Select(_ => new FileReport(pack, FileOutcome.Failed, null, null, 0, "the catalogue lists an instance that its pack does not hold", Integrity: true)));
+            tally.Add(reports);
+            return reports;
         }
         catch (PackException error)
         {
-            reports.Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, error.Message, Integrity: true));
             if (!placement.NoteFailed(pack, $"{error.Fault}: {error.Message}", integrity: true))
             {
                 Fail(pack, wanted?.Count ?? 1, $"{error.Fault}: {error.Message}", tally);
             }
-        }
 
-        return reports;
+            return [new FileReport(pack, FileOutcome.Failed, null, null, 0, error.Message, Integrity: true)];
+        }
     }
 
     /// <summary>Reports a pack that cannot be opened: once for each file that was wanted of it.</summary>
-    public static void Fail(PackId pack, int files, string why, RestoreTally tally, bool integrity = true)
-    {
-        for (int i = 0; i < files; i++) tally.Add(new FileReport(pack, FileOutcome.Failed, null, null, 0, why, integrity));
-    }
+    public static void Fail(PackId pack, int files, string why, RestoreTally tally, bool integrity = true) =>
+        tally.Add(Enumerable.Repeat(new FileReport(pack, FileOutcome.Failed, null, null, 0, why, integrity), files));
 }

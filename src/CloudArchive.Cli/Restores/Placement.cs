@@ -10,7 +10,7 @@ namespace CloudArchive.Cli.Restores;
 /// <param name="ModifiedAt">Its last write time.</param>
 public readonly record struct Place(string Path, DateTimeOffset ModifiedAt);
 
-/// <summary>Says where restored files go. What a pack says of itself is not trusted: <see cref="TargetFolder"/> checks each name once more.</summary>
+/// <summary>Says where restored files go. Several packs may ask and tell at once. What a pack says of itself is not trusted: <see cref="TargetFolder"/> checks each name once more.</summary>
 public abstract class Placement
 {
     /// <summary>Whether a pack holds anything that is wanted, as far as that is known without opening it.</summary>
@@ -133,17 +133,31 @@ public sealed class SnapshotPlacement : Placement
     public override bool Wants(PackId pack) => _packs.ContainsKey(pack);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<Place> PlacesOf(Manifest manifest, ManifestInstance file) =>
-        _byContent.TryGetValue(file.Instance.Sha256, out List<Wanted>? places) && _came.Add(file.Instance.Sha256) ? [.. places.Select(place => place.Place)] : [];
+    public override IReadOnlyList<Place> PlacesOf(Manifest manifest, ManifestInstance file)
+    {
+        lock (_came)
+        {
+            return _byContent.TryGetValue(file.Instance.Sha256, out List<Wanted>? places) && _came.Add(file.Instance.Sha256) ? [.. places.Select(place => place.Place)] : [];
+        }
+    }
 
     /// <inheritdoc/>
-    public override void NoteDone(PackId pack) => _came.UnionWith(_packs.GetValueOrDefault(pack) ?? []);
+    public override void NoteDone(PackId pack)
+    {
+        lock (_came)
+        {
+            _came.UnionWith(_packs.GetValueOrDefault(pack) ?? []);
+        }
+    }
 
     /// <inheritdoc/>
     public override bool NoteFailed(PackId pack, string why, bool integrity)
     {
-        _failed[pack] = (why, integrity);
-        return true;
+        lock (_came)
+        {
+            _failed[pack] = (why, integrity);
+            return true;
+        }
     }
 
     /// <inheritdoc/>

@@ -24,7 +24,7 @@ public sealed record EarlierRuns(int Packs, int Restored, int There, long Bytes,
 /// (docs/decisions, 51). It is named by what was asked for, so that the same command in the same target finds it, and it goes when the restore is complete.
 /// </summary>
 /// <remarks>
-/// A pack is noted after each of its files was written through to the disk. What is noted is not believed blindly: a pack of which a file is not there as it
+/// A pack is noted after its files and their names were written through to the disk. Several packs may be noted at a time. What is noted is not believed blindly: a pack of which a file is not there as it
 /// was left, by size and time, is fetched again.
 /// </remarks>
 public sealed class RestoreJournal : IDisposable
@@ -33,6 +33,7 @@ public sealed class RestoreJournal : IDisposable
     private readonly TargetFolder _target;
     private readonly string _folder;
     private readonly HashSet<string> _done = new(StringComparer.Ordinal);
+    private readonly Lock _writing = new();
     private FileStream? _file;
 
     private RestoreJournal(TargetFolder target, string folder) => (_target, _folder) = (target, folder);
@@ -163,20 +164,25 @@ public sealed class RestoreJournal : IDisposable
 
     private void Append(object line)
     {
-        if (_file is null)
+        byte[] written = [.. JsonSerializer.SerializeToUtf8Bytes(line, FormatJson.Options), (byte)'\n'];
+        lock (_writing)
         {
-            FileStreamOptions options = new() { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write, Share = FileShare.Read };
-            if (!OperatingSystem.IsWindows())
-            {
-                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-            }
+            (_file ??= OpenLog()).Write(written);
+            _file.Flush(flushToDisk: true);
+        }
+    }
 
-            _file = new FileStream(LogFile, options);
-            _file.Seek(0, SeekOrigin.End);
+    private FileStream OpenLog()
+    {
+        FileStreamOptions options = new() { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write, Share = FileShare.Read };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         }
 
-        _file.Write([.. JsonSerializer.SerializeToUtf8Bytes(line, FormatJson.Options), (byte)'\n']);
-        _file.Flush(flushToDisk: true);
+        FileStream file = new(LogFile, options);
+        file.Seek(0, SeekOrigin.End);
+        return file;
     }
 
     private void Load()

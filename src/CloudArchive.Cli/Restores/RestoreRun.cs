@@ -19,13 +19,18 @@ namespace CloudArchive.Cli.Restores;
 internal sealed record RestoreEnd(RestoreTally Tally, int Packs, bool MayPass, IReadOnlyList<PackId> Damaged);
 
 /// <summary>
-/// Brings down and unpacks what a restore that is ready holds, page by page: several packs come down at once, one is unpacked at a time, and each that is done
-/// is noted before the next. A pack that fails is its own failure.
+/// Brings down and unpacks what a restore that is ready holds, page by page: several packs come down at once, several are unpacked meanwhile, and each is noted
+/// when its files are on the disk. A pack that fails is its own failure.
 /// </summary>
 internal sealed class RestoreRun(RestoreListing listing, Network network, RestoreResponse restore, RSA key, RestoreJournal journal, Placement placement, IProgressView view)
 {
     /// <summary>Packs that come down at once.</summary>
     private const int PacksAtOnce = 4;
+
+    /// <summary>
+    /// Packs that are unpacked at once: a core each, and one that waits for the disk meanwhile. Each holds two regions and a chunk of pixels, some 20 MB.
+    /// </summary>
+    public static int UnpackedAtOnce { get; } = Math.Min(Environment.ProcessorCount + 1, 5);
 
     /// <summary>Sealed bytes that lie in the target at once, but for one pack that is larger.</summary>
     public const long SealedAtOnce = 256L * 1024 * 1024;
@@ -40,6 +45,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
     private ServiceUnreachableException? _lastUnreachable;
     private bool _mayPass;
     private readonly List<PackId> _damaged = [];
+    private readonly Lock _noting = new();
 
     /// <summary>Restores into the folder.</summary>
     /// <param name="target">Where to.</param>
@@ -51,24 +57,18 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
         RangedDownload download = new(network);
         Channel<Listed> listed = Channel.CreateBounded<Listed>(PacksAtOnce);
         Channel<Fetched> fetched = Channel.CreateBounded<Fetched>(1);
-        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task reading = ListAsync(listed.Writer, fetched.Writer, waits, stop.Token);
-        Task[] fetching = [.. Enumerable.Range(0, PacksAtOnce).Select(_ => FetchAsync(listed.Reader, download, target, fetched.Writer, stop.Token))];
-        Task all = CompleteAsync([reading, .. fetching], fetched.Writer, stop);
+        // What is fetched is unpacked, also where a later pack stops the fetching; a full disk stops both.
+        using CancellationTokenSource unpacking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using CancellationTokenSource fetching = CancellationTokenSource.CreateLinkedTokenSource(unpacking.Token);
+        Task handedOver = HandOverAsync(
+            [ListAsync(listed.Writer, fetched.Writer, waits, fetching.Token), .. Enumerable.Range(0, PacksAtOnce).Select(_ => FetchAsync(listed.Reader, download, target, fetched.Writer, fetching.Token))],
+            fetched.Writer,
+            fetching);
         try
         {
-            await foreach (Fetched pack in fetched.Reader.ReadAllAsync(cancellationToken))
-            {
-                await UnpackAsync(pack, target, cancellationToken);
-                step.Add(pack.Length);
-            }
-
-            await all;
-            foreach (FileReport missing in placement.Missing())
-            {
-                _tally.Add(missing);
-            }
-
+            await FirstFailure.WhenAllAsync([.. Enumerable.Range(0, UnpackedAtOnce).Select(_ => UnpackAsync(fetched.Reader, target, step, unpacking.Token))], unpacking);
+            await handedOver;
+            _tally.Add(placement.Missing());
             if (_fetched == 0 && _lastUnreachable is { } nothing)
             {
                 throw nothing; // Not a pack's fault: storage gave none.
@@ -76,8 +76,8 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
         }
         finally
         {
-            await stop.CancelAsync();
-            await all.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            await fetching.CancelAsync();
+            await Task.WhenAny(handedOver);
             while (fetched.Reader.TryRead(out Fetched? left))
             {
                 left.File?.Dispose();
@@ -210,9 +210,29 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
 
     private static ValueTask DisposeAsync(FileStream? file) => file?.DisposeAsync() ?? ValueTask.CompletedTask;
 
+    private static async Task HandOverAsync(IReadOnlyList<Task> fetching, ChannelWriter<Fetched> fetched, CancellationTokenSource stop)
+    {
+        try
+        {
+            await FirstFailure.WhenAllAsync(fetching, stop);
+        }
+        finally
+        {
+            fetched.TryComplete();
+        }
+    }
+
+    private async Task UnpackAsync(ChannelReader<Fetched> fetched, TargetFolder target, IProgressStep step, CancellationToken cancellationToken)
+    {
+        await foreach (Fetched pack in fetched.ReadAllAsync(cancellationToken))
+        {
+            await UnpackAsync(pack, target, cancellationToken);
+            step.Add(pack.Length);
+        }
+    }
+
     private async Task UnpackAsync(Fetched fetched, TargetFolder target, CancellationToken cancellationToken)
     {
-        Interlocked.Increment(ref _accounted);
         if (fetched.File is not { } file)
         {
             if (!placement.NoteFailed(fetched.Id, fetched.Why!, fetched.Integrity))
@@ -220,8 +240,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
                 PackUnpacking.Fail(fetched.Id, fetched.Files, fetched.Why!, _tally, fetched.Integrity);
             }
 
-            _mayPass |= fetched.MayPass;
-            Note(fetched.Pack, fetched.Integrity);
+            Note(fetched.Pack, fetched.Integrity, fetched.MayPass);
             _budget.Give(fetched.Pack?.Length ?? 0);
             return;
         }
@@ -231,41 +250,37 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
         await using (file)
         {
             PackIdentity expected = new(restore.Clinic, pack.Pack, pack.Study, pack.Length, pack.Sha256);
-            files = await PackUnpacking.RunAsync(file, () => KeyWrapping.Unwrap(pack.ContentKey, key), expected, pack.Wanted, target, placement, _tally, cancellationToken);
+            files = await PackUnpacking.RunAsync(file, () => Unwrap(pack), expected, pack.Wanted, target, placement, _tally, cancellationToken);
         }
 
         _budget.Give(pack.Length);
-        _mayPass |= files.Any(one => one.Outcome is FileOutcome.Failed or FileOutcome.Exists && !one.Integrity);
-        Note(pack, files.Any(one => one is { Outcome: FileOutcome.Failed, Integrity: true }));
+        Note(
+            pack,
+            damaged: files.Any(one => one is { Outcome: FileOutcome.Failed, Integrity: true }),
+            mayPass: files.Any(one => one.Outcome is FileOutcome.Failed or FileOutcome.Exists && !one.Integrity));
         journal.NoteDone(pack.Pack, pack.Length, files);
     }
 
-    /// <summary>The archive is told, looks for itself, and has the pack uploaded again where it is so.</summary>
-    private void Note(RestorePack? pack, bool damaged)
+    private ContentKey Unwrap(RestorePack pack)
     {
-        if (damaged && pack is not null && _damaged.Count < RestoreReport.MaxDamaged)
+        lock (_noting)
         {
-            _damaged.Add(pack.Pack);
+            return KeyWrapping.Unwrap(pack.ContentKey, key);
         }
     }
 
-    /// <summary>Ends what is handed over when everybody who hands over has ended; with the first error, of which all the others stop.</summary>
-    private static async Task CompleteAsync(Task[] tasks, ChannelWriter<Fetched> fetched, CancellationTokenSource stop)
+    /// <summary>A pack is accounted for. Of one that is damaged the archive is told, looks for itself, and has it uploaded again where it is so.</summary>
+    private void Note(RestorePack? pack, bool damaged, bool mayPass)
     {
-        Exception? first = null;
-        List<Task> left = [.. tasks];
-        while (left.Count > 0)
+        Interlocked.Increment(ref _accounted);
+        lock (_noting)
         {
-            Task ended = await Task.WhenAny(left);
-            left.Remove(ended);
-            if (ended.IsFaulted && first is null)
+            _mayPass |= mayPass;
+            if (damaged && pack is not null && _damaged.Count < RestoreReport.MaxDamaged)
             {
-                first = ended.Exception.GetBaseException();
-                await stop.CancelAsync();
+                _damaged.Add(pack.Pack);
             }
         }
-
-        fetched.TryComplete(first);
     }
 
     /// <summary>A pack that is to be fetched.</summary>

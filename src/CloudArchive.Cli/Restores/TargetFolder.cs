@@ -30,6 +30,7 @@ public sealed class TargetFolder : IDisposable
     private readonly Dictionary<UInt128, int> _owners = [];
     private readonly Dictionary<string, int> _numbers = new(StringComparer.Ordinal);
     private readonly List<string> _packs = [];
+    private readonly SemaphoreSlim _naming = new(1);
     private RunLock? _lock;
     private bool? _takesEveryName;
 
@@ -55,7 +56,16 @@ public sealed class TargetFolder : IDisposable
     public string Work => Path.Combine(_root, WorkName);
 
     /// <summary>Whether names may differ in case alone here, and hold what Windows refuses: tried out, for a stick in a Linux computer takes neither.</summary>
-    public bool TakesEveryName => _takesEveryName ??= TryNames();
+    public bool TakesEveryName
+    {
+        get
+        {
+            lock (_owners)
+            {
+                return _takesEveryName ??= TryNames();
+            }
+        }
+    }
 
     /// <summary>Told when a file gave up its plain name to a newer version: whose, and both names below the folder.</summary>
     public Action<PackId, string, string>? SteppedAside { get; set; }
@@ -118,82 +128,141 @@ public sealed class TargetFolder : IDisposable
     /// <summary>The file at a path below the folder; null where the name is none, or leads out.</summary>
     public FileInfo? Find(string shown) => Locate(shown) is { } path ? new FileInfo(path) : null;
 
-    /// <summary>Writes a file of a pack.</summary>
-    /// <param name="pack">The pack.</param>
-    /// <param name="entry">The file, as the manifest has it.</param>
-    /// <param name="extract">Writes its bytes, and throws <see cref="PackException"/> where they are not what was captured.</param>
-    /// <param name="cancellationToken">Stops.</param>
-    public async Task<FileReport> WriteAsync(PackId pack, ManifestInstance entry, Func<Stream, CancellationToken, Task> extract, CancellationToken cancellationToken)
+    /// <summary>Begins to bring a pack's files in.</summary>
+    public StagedPack Stage(PackId pack) => new(this, pack);
+
+    /// <summary>Waits for the turn to give names; disposing passes it on.</summary>
+    internal async Task<IDisposable> EnterAsync(CancellationToken cancellationToken)
     {
-        SidecarInstance instance = entry.Instance;
-        string shown = entry.Entry;
-        FileReport Report(FileOutcome outcome, string? why = null, bool integrity = false) => new(pack, outcome, shown, instance.SopInstance, instance.Length, why, integrity);
+        await _naming.WaitAsync(cancellationToken);
+        return new Turn(_naming);
+    }
+
+    /// <summary>
+    /// Whether the target has a file already, or another of its name that must not be replaced: then its bytes need not be written. A guess, because other packs may
+    /// be giving names meanwhile; <see cref="PlaceAsync"/> decides, and writes them then where that was wrong.
+    /// </summary>
+    internal async Task<bool> SeemsDoneAsync(ManifestInstance entry, CancellationToken cancellationToken)
+    {
+        if (Locate(entry.Entry) is not { } plain)
+        {
+            return true;
+        }
+
+        if (!Exists(plain))
+        {
+            return false;
+        }
+
+        return (OwnerOf(plain) is null && !_overwrite) || await IsSameAsync(plain, entry.Instance, cancellationToken) || await IsSameAsync(VersionName(plain, entry.Instance.Sha256), entry.Instance, cancellationToken);
+    }
+
+    /// <summary>Writes a file's bytes under a name of their own, with its time.</summary>
+    internal async Task WritePartAsync(StagedFile file, CancellationToken cancellationToken)
+    {
+        Make(Work);
+        file.Part = Path.Combine(Work, TemporaryName());
         try
         {
-            if (Locate(entry.Entry) is not { } target)
-            {
-                return Report(FileOutcome.Failed, "its name leaves the target folder", integrity: true);
-            }
+            FileStreamOptions options = Own(new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0, Options = FileOptions.Asynchronous });
+            await using FileStream part = new(file.Part, options);
+            await file.Extract(part, cancellationToken);
+            File.SetLastWriteTimeUtc(part.SafeFileHandle, file.Entry.ModifiedAt.UtcDateTime);
+        }
+        catch
+        {
+            DeletePart(file);
+            throw;
+        }
+    }
 
-            if (FindObstacle(target) is { } obstacle)
-            {
-                return Report(FileOutcome.Failed, obstacle);
-            }
+    /// <summary>Deletes what was written and got no name.</summary>
+    internal static void DeletePart(StagedFile file)
+    {
+        if (file.Part is { } part)
+        {
+            File.Delete(part);
+            file.Part = null;
+        }
+    }
 
-            string plain = target;
-            bool older = false;
-            if (OwnerOf(plain) is { } owner && !await IsSameAsync(plain, instance, cancellationToken))
+    /// <summary>Gives a file its name. Its bytes are on the disk; its name is when the folders are.</summary>
+    /// <param name="pack">Whose it is.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="folders">Takes the folders in which names changed.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    internal async Task<FileReport> PlaceAsync(PackId pack, StagedFile file, HashSet<string> folders, CancellationToken cancellationToken)
+    {
+        SidecarInstance instance = file.Entry.Instance;
+        string shown = file.Entry.Entry;
+        FileReport Report(FileOutcome outcome, string? why = null, bool integrity = false) => new(pack, outcome, shown, instance.SopInstance, instance.Length, why, integrity);
+        if (Locate(file.Entry.Entry) is not { } target)
+        {
+            return Report(FileOutcome.Failed, "its name leaves the target folder", integrity: true);
+        }
+
+        if (FindObstacle(target, folders) is { } obstacle)
+        {
+            return Report(FileOutcome.Failed, obstacle);
+        }
+
+        string plain = target, folder = Path.GetDirectoryName(plain)!;
+        bool older = false;
+        if (OwnerOf(plain) is { } owner && !await IsSameAsync(plain, instance, cancellationToken))
+        {
+            older = string.CompareOrdinal(owner.ToString(), pack.ToString()) >= 0; // of one pack, the first has the name
+            if (older)
             {
-                older = string.CompareOrdinal(owner.ToString(), pack.ToString()) >= 0; // of one pack, the first has the name
-                if (older)
+                target = VersionName(plain, instance.Sha256);
+                shown = Shown(target);
+            }
+            else
+            {
+                await StepAsideAsync(plain, owner, cancellationToken);
+                folders.Add(folder);
+
+                // X, Y, X: what is to stand here now may be what stepped aside before.
+                string version = VersionName(plain, instance.Sha256);
+                if (!Exists(plain) && await IsSameAsync(version, instance, cancellationToken))
                 {
-                    target = VersionName(plain, instance.Sha256);
-                    shown = Shown(target);
-                }
-                else
-                {
-                    await StepAsideAsync(plain, owner, cancellationToken);
-
-                    // X, Y, X: what is to stand here now may be what stepped aside before.
-                    string version = VersionName(plain, instance.Sha256);
-                    if (!Exists(plain) && await IsSameAsync(version, instance, cancellationToken))
-                    {
-                        File.Move(version, plain);
-                    }
+                    File.Move(version, plain);
                 }
             }
+        }
 
-            if (Exists(target) && await IsSameAsync(target, instance, cancellationToken))
-            {
-                if (!older)
-                {
-                    Own(plain, pack);
-                }
-
-                return Report(FileOutcome.AlreadyThere);
-            }
-
-            if (Exists(target) && !_overwrite)
-            {
-                return Report(FileOutcome.Exists, "the target has another file of that name; --overwrite replaces it");
-            }
-
-            await WriteAsync(target, entry.ModifiedAt, extract, cancellationToken);
+        if (Exists(target) && await IsSameAsync(target, instance, cancellationToken))
+        {
             if (!older)
             {
                 Own(plain, pack);
             }
 
-            return Report(FileOutcome.Restored);
+            return Report(FileOutcome.AlreadyThere);
         }
-        catch (PackException error)
+
+        if (Exists(target) && !_overwrite)
         {
-            return Report(FileOutcome.Failed, $"{error.Fault}: {error.Message}", integrity: true);
+            return Report(FileOutcome.Exists, "the target has another file of that name; --overwrite replaces it");
         }
-        catch (Exception error) when (error is UnauthorizedAccessException or IOException or NotSupportedException && !IsFull(error))
+
+        if (file.Part is null)
         {
-            return Report(FileOutcome.Failed, error.Message);
+            await WritePartAsync(file, cancellationToken);
+            if ((await DiskFlush.FilesAsync([file.Part!]))[0] is { } failure)
+            {
+                throw failure;
+            }
         }
+
+        File.Move(file.Part!, target, _overwrite);
+        file.Part = null;
+        folders.Add(folder);
+        if (!older)
+        {
+            Own(plain, pack);
+        }
+
+        return Report(FileOutcome.Restored);
     }
 
     /// <summary>A file in the folder for sealed bytes, which goes when it is closed.</summary>
@@ -265,7 +334,7 @@ public sealed class TargetFolder : IDisposable
     }
 
     /// <summary>What stands in the way on the path from the root to the file; makes the folders that are missing.</summary>
-    private string? FindObstacle(string target)
+    private string? FindObstacle(string target, HashSet<string> changed)
     {
         string current = _root;
         string[] parts = Path.GetRelativePath(_root, target).Split(Path.DirectorySeparatorChar);
@@ -286,6 +355,7 @@ public sealed class TargetFolder : IDisposable
             if (!folder.Exists)
             {
                 Make(current);
+                changed.Add(Path.GetDirectoryName(current)!);
             }
         }
 
@@ -311,29 +381,6 @@ public sealed class TargetFolder : IDisposable
         SteppedAside?.Invoke(owner, Shown(plain), Shown(aside));
     }
 
-    private async Task WriteAsync(string target, DateTimeOffset modifiedAt, Func<Stream, CancellationToken, Task> extract, CancellationToken cancellationToken)
-    {
-        Make(Work);
-        string temporary = Path.Combine(Work, TemporaryName());
-        try
-        {
-            FileStreamOptions options = Own(new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, Options = FileOptions.Asynchronous });
-            await using (FileStream file = new(temporary, options))
-            {
-                await extract(file, cancellationToken);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.SetLastWriteTimeUtc(temporary, modifiedAt.UtcDateTime);
-            File.Move(temporary, target, _overwrite);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
-    }
-
     private static async Task<bool> IsSameAsync(string path, SidecarInstance instance, CancellationToken cancellationToken)
     {
         FileInfo file = new(path);
@@ -346,21 +393,30 @@ public sealed class TargetFolder : IDisposable
         return Sha256Digest.FromBytes(await SHA256.HashDataAsync(stream, cancellationToken)) == instance.Sha256;
     }
 
-    private PackId? OwnerOf(string path) => _owners.TryGetValue(Hash(path), out int number) ? PackId.Parse(_packs[number]) : null;
+    private PackId? OwnerOf(string path)
+    {
+        lock (_owners)
+        {
+            return _owners.TryGetValue(Hash(path), out int number) ? PackId.Parse(_packs[number]) : null;
+        }
+    }
 
     private void Own(string path, PackId pack)
     {
         string id = pack.ToString();
-        if (!_numbers.TryGetValue(id, out int number))
-        {
-            _numbers[id] = number = _packs.Count;
-            _packs.Add(id);
-        }
-
         UInt128 key = Hash(path);
-        if (!_owners.TryGetValue(key, out int before) || string.CompareOrdinal(_packs[before], id) < 0)
+        lock (_owners)
         {
-            _owners[key] = number;
+            if (!_numbers.TryGetValue(id, out int number))
+            {
+                _numbers[id] = number = _packs.Count;
+                _packs.Add(id);
+            }
+
+            if (!_owners.TryGetValue(key, out int before) || string.CompareOrdinal(_packs[before], id) < 0)
+            {
+                _owners[key] = number;
+            }
         }
     }
 
@@ -368,6 +424,11 @@ public sealed class TargetFolder : IDisposable
         Path.Combine(Path.GetDirectoryName(path)!, $"{Path.GetFileNameWithoutExtension(path)}~{sha256.Hex[..8]}{Path.GetExtension(path)}");
 
     private static string TemporaryName() => $"{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}.part";
+
+    private sealed class Turn(SemaphoreSlim naming) : IDisposable
+    {
+        public void Dispose() => naming.Release();
+    }
 
     private static UInt128 Hash(string path)
     {

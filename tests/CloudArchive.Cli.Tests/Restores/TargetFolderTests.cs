@@ -96,11 +96,11 @@ public sealed class TargetFolderTests : IDisposable
     public async Task Bytes_that_are_not_what_was_captured_never_get_the_files_name()
     {
         TargetFolder target = new(Target, overwrite: false);
-        FileReport report = await target.WriteAsync(_pack, Entry("file", "content"), async (stream, cancellation) =>
+        FileReport report = await WriteAsync(target, _pack, Entry("file", "content"), async (stream, cancellation) =>
         {
             await stream.WriteAsync(Packs.Bytes("cont"), cancellation);
             throw new PackException(PackFault.InstanceMismatch, "Instance has fewer bytes.");
-        }, TestContext.Current.CancellationToken);
+        });
         Assert.Equal(FileOutcome.Failed, report.Outcome);
         Assert.True(report.Integrity);
         Assert.Empty(Directory.GetFiles(Target, "*", SearchOption.AllDirectories));
@@ -110,7 +110,7 @@ public sealed class TargetFolderTests : IDisposable
     public async Task An_interrupted_write_leaves_nothing()
     {
         TargetFolder target = new(Target, overwrite: false);
-        await Assert.ThrowsAsync<OperationCanceledException>(() => target.WriteAsync(_pack, Entry("file", "content"), (_, _) => throw new OperationCanceledException(), TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<OperationCanceledException>(() => WriteAsync(target, _pack, Entry("file", "content"), (_, _) => throw new OperationCanceledException()));
         Assert.Empty(Directory.GetFiles(Target, "*", SearchOption.AllDirectories));
     }
 
@@ -130,6 +130,91 @@ public sealed class TargetFolderTests : IDisposable
         TargetFolder again = new(Target, overwrite: false);
         Assert.Equal(FileOutcome.AlreadyThere, (await WriteAsync(again, "a/file.dcm", "newer")).Outcome);
         Assert.Equal(FileOutcome.AlreadyThere, (await WriteAsync(again, "a/file.dcm", "older")).Outcome);
+    }
+
+    [Fact]
+    public async Task No_file_of_a_pack_has_its_name_before_all_of_them_are_whole()
+    {
+        using TargetFolder target = new(Target, overwrite: false);
+        using (StagedPack staged = target.Stage(_pack))
+        {
+            await staged.AddAsync(Entry("a/1.dcm", "one"), Content("one"), TestContext.Current.CancellationToken);
+            await staged.AddAsync(Entry("a/2.dcm", "two"), (_, _) => throw new PackException(PackFault.InstanceMismatch, "x"), TestContext.Current.CancellationToken);
+            await staged.AddAsync(Entry("b/3.dcm", "three"), Content("three"), TestContext.Current.CancellationToken);
+            Assert.All(Directory.GetFiles(Target, "*", SearchOption.AllDirectories), file => Assert.EndsWith(".part", file, StringComparison.Ordinal));
+            FileOutcome[] outcomes = [.. (await staged.PlaceAsync(TestContext.Current.CancellationToken)).Select(report => report.Outcome)];
+            Assert.Equal([FileOutcome.Restored, FileOutcome.Failed, FileOutcome.Restored], outcomes);
+        }
+
+        Assert.Equal(["1.dcm", "3.dcm"], Directory.GetFiles(Target, "*", SearchOption.AllDirectories).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_pack_that_is_given_up_leaves_nothing_of_what_was_staged()
+    {
+        using TargetFolder target = new(Target, overwrite: false);
+        using (StagedPack staged = target.Stage(_pack))
+        {
+            await staged.AddAsync(Entry("file", "content"), Content("content"), TestContext.Current.CancellationToken);
+        }
+
+        Assert.Empty(Directory.GetFiles(Target, "*", SearchOption.AllDirectories));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Of_versions_that_are_staged_side_by_side_the_newest_has_the_name_in_whatever_order_they_are_placed(bool newestFirst)
+    {
+        PackId[] packs = [.. Enumerable.Range(0, 3).Select(_ => PackId.New(TimeProvider.System)).OrderBy(pack => pack.ToString(), StringComparer.Ordinal)];
+        using TargetFolder target = new(Target, overwrite: false);
+        List<StagedPack> staged = [];
+        for (int i = 0; i < packs.Length; i++)
+        {
+            staged.Add(target.Stage(packs[i]));
+            await staged[i].AddAsync(Entry("file.dcm", $"version {i}"), Content($"version {i}"), TestContext.Current.CancellationToken);
+        }
+
+        foreach (StagedPack one in newestFirst ? Enumerable.Reverse(staged) : staged)
+        {
+            Assert.Equal(FileOutcome.Restored, Assert.Single(await one.PlaceAsync(TestContext.Current.CancellationToken)).Outcome);
+            one.Dispose();
+        }
+
+        Assert.Equal("version 2", File.ReadAllText(Path.Combine(Target, "file.dcm")));
+        Assert.Equal(["version 0", "version 1"], Directory.GetFiles(Target, "file~*.dcm").Select(File.ReadAllText).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_file_that_was_there_when_it_was_looked_for_and_is_gone_when_it_is_placed_is_written_then()
+    {
+        await WriteAsync("file", "content");
+        using TargetFolder target = new(Target, overwrite: false);
+        using StagedPack staged = target.Stage(_pack);
+        await staged.AddAsync(Entry("file", "content"), Content("content"), TestContext.Current.CancellationToken);
+        File.Delete(Path.Combine(Target, "file"));
+        Assert.Equal(FileOutcome.Restored, Assert.Single(await staged.PlaceAsync(TestContext.Current.CancellationToken)).Outcome);
+        Assert.Equal("content", File.ReadAllText(Path.Combine(Target, "file")));
+    }
+
+    [Fact]
+    public async Task A_file_that_cannot_be_flushed_to_the_disk_is_not_reported_as_restored_and_keeps_none_from_it()
+    {
+        using TargetFolder target = new(Target, overwrite: false);
+        using StagedPack staged = target.Stage(_pack);
+        await staged.AddAsync(Entry("1", "one"), Content("one"), TestContext.Current.CancellationToken);
+        File.Delete(Assert.Single(Directory.GetFiles(Target, "*.part", SearchOption.AllDirectories)));
+        await staged.AddAsync(Entry("2", "two"), Content("two"), TestContext.Current.CancellationToken);
+        FileOutcome[] outcomes = [.. (await staged.PlaceAsync(TestContext.Current.CancellationToken)).Select(report => report.Outcome)];
+        Assert.Equal([FileOutcome.Failed, FileOutcome.Restored], outcomes);
+    }
+
+    [Fact]
+    public async Task A_folder_that_is_not_there_any_more_cannot_be_flushed_and_that_is_told()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has renames in its journal.");
+        Assert.Null(await DiskFlush.FoldersAsync([_folder.Path]));
+        Assert.NotNull(await DiskFlush.FoldersAsync([_folder.Path, _folder["gone"]]));
     }
 
     [Fact]
@@ -159,8 +244,18 @@ public sealed class TargetFolderTests : IDisposable
 
     private Task<FileReport> WriteAsync(string name, string content, bool overwrite = false) => WriteAsync(new TargetFolder(Target, overwrite), name, content);
 
-    private Task<FileReport> WriteAsync(TargetFolder target, string name, string content) =>
-        target.WriteAsync(_pack, Entry(name, content), (stream, cancellation) => stream.WriteAsync(Packs.Bytes(content), cancellation).AsTask(), TestContext.Current.CancellationToken);
+    private Task<FileReport> WriteAsync(TargetFolder target, string name, string content) => WriteAsync(target, _pack, name, content);
+
+    private static Task<FileReport> WriteAsync(TargetFolder target, PackId pack, string name, string content) => WriteAsync(target, pack, Entry(name, content), Content(content));
+
+    private static async Task<FileReport> WriteAsync(TargetFolder target, PackId pack, ManifestInstance entry, Func<Stream, CancellationToken, Task> extract)
+    {
+        using StagedPack staged = target.Stage(pack);
+        await staged.AddAsync(entry, extract, TestContext.Current.CancellationToken);
+        return Assert.Single(await staged.PlaceAsync(TestContext.Current.CancellationToken));
+    }
+
+    private static Func<Stream, CancellationToken, Task> Content(string content) => (stream, cancellation) => stream.WriteAsync(Packs.Bytes(content), cancellation).AsTask();
 
     private static ManifestInstance Entry(string name, string content) => new(name, name, Packs.Modified(0), Packs.Instance("1.2", Packs.Bytes(content)));
 }
