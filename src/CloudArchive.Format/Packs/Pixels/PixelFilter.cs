@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace CloudArchive.Format.Packs.Pixels;
@@ -229,6 +230,7 @@ public static class PixelFilter
         return best.Mode;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static long Measure(PixelLayout layout, PixelMode mode, ReadOnlySpan<byte> source, int rows)
     {
         ushort[] residuals = ArrayPool<ushort>.Shared.Rent(PixelRows.Room(layout));

@@ -60,6 +60,10 @@ internal readonly record struct PixelMode(Predictor Predictor, FrameUse Frames =
 /// Turns rows of pixels into residuals and back, one after another. Bytes become values (byte order, <see cref="PixelMode.Green"/>,
 /// <see cref="PixelMode.Flip"/>, difference of frames), values residuals (prediction, modulo 2^bits), residuals unsigned ones (zigzag).
 /// </summary>
+/// <remarks>
+/// Loops over pixels are compiled for speed at once: code with wide vectors is not compiled ahead (ReadyToRun), and what the quick compiler makes of it, a call
+/// for each operation, is what a short backup or restore would run on to its end.
+/// </remarks>
 internal sealed class PixelRows : IDisposable
 {
     // Before a row, the pixel that is left of its first: the first of the row above. Behind it, what is right of the last pixel of the row above:
@@ -102,6 +106,7 @@ internal sealed class PixelRows : IDisposable
     /// <param name="chunk">The whole chunk.</param>
     /// <param name="row">Counted from the chunk's first.</param>
     /// <param name="residuals">With <see cref="Room"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Predict(ReadOnlySpan<byte> chunk, int row, Span<ushort> residuals)
     {
         (bool first, bool framed) = Begin(row);
@@ -248,6 +253,7 @@ internal sealed class PixelRows : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Load(ReadOnlySpan<byte> chunk, int row, Span<ushort> values)
     {
         ReadOnlySpan<byte> bytes = chunk.Slice(row * _layout.RowLength, _layout.RowLength);
@@ -290,6 +296,7 @@ internal sealed class PixelRows : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Store(Span<byte> chunk, int row, bool framed)
     {
         Span<ushort> values = _rented.AsSpan(_current + Before, _samples + Behind);
@@ -355,18 +362,20 @@ internal sealed class PixelRows : IDisposable
     /// Subtracts the second of three samples from the first and the third and inverts their highest bit, as differences lie around zero; or the inverse.
     /// The second stays, so that vectors may overlap.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AddGreen(Span<ushort> values, bool subtract)
     {
         // The other buffers end with room for a vector; one before the first value there is the row's left pixel, which its mask leaves out.
         ref ushort at = ref MemoryMarshal.GetReference(values);
+        (Vector256<ushort>[] firsts, Vector256<ushort>[] thirds) = (s_firsts, s_thirds);
         Vector256<ushort> mask = Vector256.Create(_mask);
         int phase = 0;
         for (int i = 0; i < _samples; i += Vector256<ushort>.Count)
         {
             Vector256<ushort> x = Vector256.LoadUnsafe(ref at, (nuint)i);
-            Vector256<ushort> green = (Vector256.LoadUnsafe(ref at, (nuint)i + 1) & s_firsts[phase])
-                | (Vector256.LoadUnsafe(ref Unsafe.Add(ref at, i - 1)) & s_thirds[phase]);
-            Vector256<ushort> flip = Vector256.Create(_flip) & (s_firsts[phase] | s_thirds[phase]);
+            Vector256<ushort> green = (Vector256.LoadUnsafe(ref at, (nuint)i + 1) & firsts[phase])
+                | (Vector256.LoadUnsafe(ref Unsafe.Add(ref at, i - 1)) & thirds[phase]);
+            Vector256<ushort> flip = Vector256.Create(_flip) & (firsts[phase] | thirds[phase]);
             ((subtract ? (x - green) ^ flip : (x ^ flip) + green) & mask).StoreUnsafe(ref at, (nuint)i);
             phase = phase == 2 ? 0 : phase + 1;
         }
@@ -388,6 +397,7 @@ internal sealed class PixelRows : IDisposable
     /// A pixel at a time: its samples in the lanes of a vector, of which four are loaded and stored. What is too much is overwritten by the next pixel.
     /// Of 8 bits, lanes of bytes make the sums modulo 2^8; the high byte of each value is zero all the time.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void RestoreValues<T>(Span<ushort> residuals, Predictor predictor)
     {
         ref ushort current = ref _rented[_current + Before];
@@ -437,6 +447,7 @@ internal sealed class PixelRows : IDisposable
     }
 
     /// <summary>With the mean of the prediction and the frame before.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void RestoreBlended<T>(Span<ushort> residuals, Predictor predictor, Span<ushort> frame)
     {
         ref ushort current = ref _rented[_current + Before];

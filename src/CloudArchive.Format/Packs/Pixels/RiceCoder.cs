@@ -119,6 +119,7 @@ internal ref struct RiceEncoder
     }
 
     /// <summary>Whole blocks.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Write(ReadOnlySpan<ushort> values)
     {
         for (; values.Length >= Rice.Block && !IsFull; values = values[Rice.Block..])
@@ -165,6 +166,7 @@ internal ref struct RiceEncoder
         BinaryPrimitives.WriteUInt64LittleEndian(to[(k >> 1)..], (k & 1) == 0 ? b : (b << 4) | (a >> ((4 * k) - 4)));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PutQuotients(Vector256<ushort> quotients)
     {
         Span<ushort> zeros = stackalloc ushort[Rice.Block];
@@ -249,6 +251,7 @@ internal ref struct RiceDecoder
     }
 
     /// <summary>Whole blocks, as residuals: what the zigzag was of, modulo 2^bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Read(Span<ushort> residuals)
     {
         Vector256<ushort> mask = Vector256.Create((ushort)((1 << _bits) - 1));
@@ -315,6 +318,7 @@ internal ref struct RiceDecoder
     }
 
     /// <summary>Puts the places of more ones behind those that are left, as far as there are any.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void FindOnes()
     {
         _ones[_start.._end].CopyTo(_ones);
@@ -348,6 +352,7 @@ internal ref struct RiceDecoder
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Vector256<ulong> GetLows(int k)
     {
         if (2 * k > _lowsEnd - _low)
@@ -362,7 +367,13 @@ internal ref struct RiceDecoder
             return Unpack(from, k);
         }
 
-        // Near the end: eight bytes at a time would reach beyond it.
+        return GetLastLows(from, k);
+    }
+
+    /// <summary>Near the end: eight bytes at a time would reach beyond it.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector256<ulong> GetLastLows(ReadOnlySpan<byte> from, int k)
+    {
         Span<byte> rest = stackalloc byte[32 + Rice.Slack];
         from[..(2 * k)].CopyTo(rest);
         return Unpack(rest, k);
