@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Pipelines;
 using System.Xml.Linq;
 
 namespace CloudArchive.LocalHost.Worm;
@@ -50,7 +51,18 @@ internal sealed class WormLayer(WormAuthorization authorization, PolicyStore pol
     private static async Task RelayAsync(HttpContext context, HttpResponseMessage answer)
     {
         WormHeaders.CopyTo(context.Response, answer);
-        await answer.Content.CopyToAsync(context.Response.Body, context.RequestAborted);
+
+        // From the emulator's socket into the block that goes to the client's: no buffer in between.
+        PipeWriter to = context.Response.BodyWriter;
+        await using Stream from = await answer.Content.ReadAsStreamAsync(context.RequestAborted);
+        while (await from.ReadAsync(to.GetMemory(LargeBlocks.BlockLength), context.RequestAborted) is > 0 and int read)
+        {
+            to.Advance(read);
+            if ((await to.FlushAsync(context.RequestAborted)).IsCompleted)
+            {
+                return; // the client is gone
+            }
+        }
     }
 
     private async Task ReadAsync(HttpContext context, WormRequest request)

@@ -1,5 +1,7 @@
 using CloudArchive.LocalHost.Hosting;
 using CloudArchive.LocalHost.Storage;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace CloudArchive.LocalHost.Worm;
 
@@ -29,6 +31,7 @@ internal sealed class WormServer : IAsyncDisposable
 
             // An instance has up to some gigabytes.
             builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = null);
+            builder.Services.Replace(ServiceDescriptor.Singleton<IMemoryPoolFactory<byte>>(new LargeBlocks()));
             WebApplication app = builder.Build();
             WormLayer layer = new(new WormAuthorization(account, clock), policies, upstream, clock, account.Name);
             app.Run(layer.HandleAsync);
