@@ -11,6 +11,11 @@ if (args is ["pixels"])
     return PixelFilterSpeed.Run();
 }
 
+if (args is ["header"])
+{
+    return await HeaderSpeed.RunAsync();
+}
+
 if (args is ["localhost", ..])
 {
     return await LocalHostScale.RunAsync(Number(1, 10_000));

@@ -95,6 +95,40 @@ public sealed class HeaderTests
         Assert.InRange(stream.BytesRead, 1, 32 << 10);
     }
 
+    /// <summary>A scan must not cost what the images weigh: issue 14 allows 64 KB for a file of 500 MB.</summary>
+    [Theory]
+    [InlineData(200)]
+    [InlineData(1000)]
+    public async Task Of_a_file_of_500_MB_no_more_than_64_KB_are_read_for_its_header(int elements)
+    {
+        byte[] start = Files.Write(TransferSyntaxes.ExplicitVrLittleEndian, dataSet =>
+        {
+            dataSet.Text(0x0008_0018, "UI", Files.Instance);
+            for (uint i = 0; i < elements; i++)
+            {
+                dataSet.Text(0x0009_1000 + i, "LO", "a private value");
+            }
+
+            dataSet.Text(0x0020_000D, "UI", Files.Study);
+            dataSet.Text(0x0020_000E, "UI", "1.2.3.1");
+            dataSet.Bytes(0x7FE0_0010, "OW", new byte[16]);
+        });
+        using TemporaryFolder folder = new();
+        using (FileStream whole = File.Create(folder["volume.dcm"]))
+        {
+            // The pixels are a hole; their length is the last four bytes before the 16.
+            whole.Write(start.AsSpan(0, start.Length - 20));
+            whole.Write(BitConverter.GetBytes(500_000_000));
+            whole.SetLength(start.Length - 16 + 500_000_000L);
+        }
+
+        using CountedFile file = new(folder["volume.dcm"]);
+        DicomHeader header = await DicomReader.ReadHeaderAsync(file, TestContext.Current.CancellationToken);
+
+        Assert.Equal((Files.Study, null), (header.StudyInstanceUid, header.Damage));
+        Assert.InRange(file.BytesRead, 1, 64 << 10);
+    }
+
     [Fact]
     public async Task Reading_begins_where_the_stream_stands_and_leaves_it_open()
     {
@@ -283,6 +317,18 @@ public sealed class HeaderTests
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
             DicomReader.WalkAsync(new MemoryStream(Files.Whole(TransferSyntaxes.ExplicitVrLittleEndian)), source.Token).AsTask());
+    }
+
+    private sealed class CountedFile(string path) : FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, useAsync: true)
+    {
+        public long BytesRead { get; private set; }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            int read = await base.ReadAsync(buffer, cancellationToken);
+            BytesRead += read;
+            return read;
+        }
     }
 
     private sealed class SeekCounter(byte[] bytes) : MemoryStream(bytes)

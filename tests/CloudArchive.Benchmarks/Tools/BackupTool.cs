@@ -32,12 +32,16 @@ internal abstract class BackupTool(string work) : IAsyncDisposable
     public virtual bool LooksForChanges => true;
 
     /// <summary>Starts the storage of a tool, and makes what is made once: an enrolled agent, a repository. That is not measured.</summary>
-    public static async Task<BackupTool> StartAsync(string name, string work, CancellationToken cancellationToken)
+    /// <param name="name">The tool.</param>
+    /// <param name="work">A folder of its own.</param>
+    /// <param name="published">Where ours is as releases have it; null: as it was built.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    public static async Task<BackupTool> StartAsync(string name, string work, string? published, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(work);
         if (name == "ours")
         {
-            return await Ours.StartAsync(work, cancellationToken);
+            return await Ours.StartAsync(work, published, cancellationToken);
         }
 
         Azurite azurite = await Azurite.StartAsync(Path.Combine(work, "azurite"), cancellationToken);
@@ -214,9 +218,10 @@ internal abstract class BackupTool(string work) : IAsyncDisposable
         private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
         private readonly Process _host;
         private readonly JsonObject _ready;
+        private readonly string? _published;
 
-        private Ours(string work, Process host, JsonObject ready)
-            : base(work) => (_host, _ready) = (host, ready);
+        private Ours(string work, string? published, Process host, JsonObject ready)
+            : base(work) => (_published, _host, _ready) = (published, host, ready);
 
         protected override IReadOnlyList<int> ServerIds => [ProcessIds[0]];
 
@@ -240,12 +245,12 @@ internal abstract class BackupTool(string work) : IAsyncDisposable
             ["CLOUDARCHIVE_TOKEN"] = (string)_ready["tokens"]!["admin"]!,
         };
 
-        public static async Task<BackupTool> StartAsync(string work, CancellationToken cancellationToken)
+        public static async Task<BackupTool> StartAsync(string work, string? published, CancellationToken cancellationToken)
         {
             string ready = Path.Combine(work, "ready.json");
             ProcessStartInfo info = new("dotnet",
             [
-                Built("CloudArchive.LocalHost"), "--data", Path.Combine(work, "archive"), "--port", "0", "--ready-file", ready, "--log-file", Path.Combine(work, "localhost.log"), "--stop-with-stdin",
+                published is null ? Built("CloudArchive.LocalHost") : Path.Combine(published, "localhost", "CloudArchive.LocalHost.dll"), "--data", Path.Combine(work, "archive"), "--port", "0", "--ready-file", ready, "--log-file", Path.Combine(work, "localhost.log"), "--stop-with-stdin",
             ])
             {
                 UseShellExecute = false,
@@ -273,7 +278,7 @@ internal abstract class BackupTool(string work) : IAsyncDisposable
                     }
                 }
 
-                Ours ours = new(work, host, JsonNode.Parse(await File.ReadAllTextAsync(ready, cancellationToken))!.AsObject());
+                Ours ours = new(work, published, host, JsonNode.Parse(await File.ReadAllTextAsync(ready, cancellationToken))!.AsObject());
                 await ours.EnrollAsync(cancellationToken);
                 return ours;
             }
@@ -293,13 +298,13 @@ internal abstract class BackupTool(string work) : IAsyncDisposable
 
         private static string Built(string name) => Path.Combine(AppContext.BaseDirectory, name + ".dll");
 
-        private static Task<ProcessUse> RunAsync(Dictionary<string, string> environment, IReadOnlyDictionary<int, int> proxies, CancellationToken cancellationToken, params string[] arguments) => MeasuredProcess.RunAsync(
-            "dotnet",
-            proxies.Count == 0
-                ? [Built("cloudarchive"), .. arguments]
-                : [typeof(RoutedAgent).Assembly.Location, "routed", string.Join(',', proxies.Select(proxy => $"{proxy.Key}={proxy.Value}")), .. arguments],
-            environment,
-            cancellationToken);
+        /// <summary>Through proxies it is a program of this assembly, which is not compiled ahead: there the line decides.</summary>
+        private Task<ProcessUse> RunAsync(Dictionary<string, string> environment, IReadOnlyDictionary<int, int> proxies, CancellationToken cancellationToken, params string[] arguments) => proxies.Count > 0
+            ? MeasuredProcess.RunAsync(
+                "dotnet", [typeof(RoutedAgent).Assembly.Location, "routed", string.Join(',', proxies.Select(proxy => $"{proxy.Key}={proxy.Value}")), .. arguments], environment, cancellationToken)
+            : _published is null
+                ? MeasuredProcess.RunAsync("dotnet", [Built("cloudarchive"), .. arguments], environment, cancellationToken)
+                : MeasuredProcess.RunAsync(Path.Combine(_published, "cli", "cloudarchive"), arguments, environment, cancellationToken);
 
         private async Task EnrollAsync(CancellationToken cancellationToken)
         {

@@ -151,7 +151,7 @@ internal sealed class Comparison(ComparisonOptions options, TemporaryFolder fold
                 Tell($"{set}, round {round + 1} of {options.Rounds}: {name}");
                 try
                 {
-                    await using BackupTool tool = await BackupTool.StartAsync(name, work, cancellationToken);
+                    await using BackupTool tool = await BackupTool.StartAsync(name, work, options.Published, cancellationToken);
                     DropCaches();
                     T result = await run(tool);
                     (results.TryGetValue(name, out List<T>? before) ? before : results[name] = []).Add(result);

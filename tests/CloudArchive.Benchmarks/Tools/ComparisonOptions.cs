@@ -8,14 +8,15 @@ namespace CloudArchive.Benchmarks.Tools;
 /// <param name="Uplink">Bytes a second of the slow line; 0 to leave it out.</param>
 /// <param name="Cold">Page caches are dropped before each backup and each restore.</param>
 /// <param name="Write">Into docs/benchmarks.md.</param>
-/// <param name="Words">As they were given.</param>
-internal sealed record ComparisonOptions(IReadOnlyList<ImageSet> Sets, int Rounds, double Scale, int Uplink, bool Cold, bool Write, IReadOnlyList<string> Words)
+/// <param name="Published">A folder with <c>cli</c> and <c>localhost</c> as releases have them, compiled ahead; null: as they were built here.</param>
+/// <param name="Words">As they were given, but for the folder.</param>
+internal sealed record ComparisonOptions(IReadOnlyList<ImageSet> Sets, int Rounds, double Scale, int Uplink, bool Cold, bool Write, string? Published, IReadOnlyList<string> Words)
 {
-    private const string Usage = "Usage: tools [--sets ct intraoral cbct photos jpeg small | none] [--rounds 3] [--scale 1] [--uplink 2000000 | 0] [--cold] [--write]";
+    private const string Usage = "Usage: tools [--sets ct intraoral cbct photos jpeg small | none] [--rounds 3] [--scale 1] [--uplink 2000000 | 0] [--cold] [--write] [--published folder]";
 
     public static ComparisonOptions Parse(string[] words)
     {
-        ComparisonOptions options = new(ImageSet.All, 3, 1, 2_000_000, false, false, words);
+        ComparisonOptions options = new(ImageSet.All, 3, 1, 2_000_000, false, false, null, words);
         for (int at = 0; at < words.Length; at++)
         {
             switch (words[at])
@@ -38,6 +39,10 @@ internal sealed record ComparisonOptions(IReadOnlyList<ImageSet> Sets, int Round
                 case "--uplink": options = options with { Uplink = (int)Number(words, ++at, 0, 1_000_000_000) }; break;
                 case "--cold": options = options with { Cold = Machine.MayDropCaches ? true : throw new ToolFailedException("--cold: only root may drop page caches.") }; break;
                 case "--write": options = options with { Write = true }; break;
+                case "--published" when at + 1 < words.Length:
+                    options = options with { Published = words[at + 1], Words = [.. words[..at], .. words[(at + 2)..]] };
+                    at++;
+                    break;
                 default: throw new ToolFailedException($"'{words[at]}' is not an option. {Usage}");
             }
         }
