@@ -27,7 +27,7 @@ internal static class HeaderSpeed
             await using (CountedFile file = new(path))
             {
                 DicomHeader header = await DicomReader.ReadHeaderAsync(file);
-                read = header.StudyInstanceUid.Length > 0 ? file.BytesRead : throw new InvalidDataException("no study");
+                read = header.StudyInstanceUid is { Length: > 0 } ? file.BytesRead : throw new InvalidDataException("no study");
             }
 
             if (i >= Warm)
