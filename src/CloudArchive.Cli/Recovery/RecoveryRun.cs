@@ -53,6 +53,13 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
             {
                 SnapshotPlacement placement = await snapshots.PlaceAsync(snapshot, byId, key, filter, target, byRoot: chosen.Count > 1, cancellationToken);
                 await RecoverAsync([.. placement.Packs.Select(byId.GetValueOrDefault).OfType<FoundPack>()], placement, cancellationToken);
+                if (placement.Missing().Any())
+                {
+                    // What a lost pack held was uploaded again, if it was, into another, which the snapshot does not name.
+                    await RecoverAsync([.. packs.Where(pack => !placement.Wants(pack.Pack) && pack is { HasBlob: true, SidecarName: not null })], placement, cancellationToken);
+                }
+
+                _tally.Add(placement.Missing());
             }
 
             return _tally;
@@ -69,7 +76,6 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         ConcurrentQueue<FoundPack> left = new(packs);
         await FirstFailure.WhenAllAsync([.. Enumerable.Range(0, RestoreRun.UnpackedAtOnce).Select(_ => Task.Run(RecoverLeftAsync, stop.Token))], stop);
-        _tally.Add(placement.Missing());
 
         async Task RecoverLeftAsync()
         {
@@ -152,9 +158,9 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
             return;
         }
 
-        if (sidecar?.Set == SetKind.Snapshot)
+        if (sidecar?.Set == SetKind.Snapshot || sidecar?.Instances.Any(file => placement.Wants(file.Sha256)) == false)
         {
-            return; // a list of files and no file
+            return; // a list of files and no file; or nothing that is wanted
         }
 
         PackIdentity expected = sidecar is null ? new PackIdentity(Pack: pack.Pack) : PackIdentity.Of(sidecar) with { Pack = pack.Pack };

@@ -16,6 +16,9 @@ public abstract class Placement
     /// <summary>Whether a pack holds anything that is wanted, as far as that is known without opening it.</summary>
     public virtual bool Wants(PackId pack) => true;
 
+    /// <summary>Whether a content is wanted and did not come yet.</summary>
+    public virtual bool Wants(Sha256Digest content) => true;
+
     /// <summary>Where a file goes: to one place as a rule; to none where it is not wanted; to several where the same bytes stood in several.</summary>
     public abstract IReadOnlyList<Place> PlacesOf(Manifest manifest, ManifestInstance file);
 
@@ -131,6 +134,15 @@ public sealed class SnapshotPlacement : Placement
 
     /// <inheritdoc/>
     public override bool Wants(PackId pack) => _packs.ContainsKey(pack);
+
+    /// <inheritdoc/>
+    public override bool Wants(Sha256Digest content)
+    {
+        lock (_came)
+        {
+            return _byContent.ContainsKey(content) && !_came.Contains(content);
+        }
+    }
 
     /// <inheritdoc/>
     public override IReadOnlyList<Place> PlacesOf(Manifest manifest, ManifestInstance file)

@@ -93,6 +93,8 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
         try
         {
             List<(string? After, RestorePackFailure Failure)> passing = [];
+            List<Listed> others = [];
+            HashSet<Uid?> lost = [];
             string? after = null;
             do
             {
@@ -105,7 +107,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
                     }
                     else if (!placement.Wants(pack.Pack))
                     {
-                        Interlocked.Increment(ref _accounted);
+                        others.Add(new Listed(page, pack));
                     }
                     else
                     {
@@ -127,6 +129,7 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
                         continue;
                     }
 
+                    lost.Add(failure.Study);
                     if (failure.Passing)
                     {
                         passing.Add((after, failure));
@@ -140,6 +143,20 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
                 after = page.Page.Next;
             }
             while (after is not null);
+
+            // What a lost pack held was uploaded again, if it was, into another of its set, which the snapshot does not name.
+            foreach (Listed other in others)
+            {
+                if (lost.Contains(other.Pack.Study) || lost.Contains(null))
+                {
+                    await listed.WriteAsync(other, cancellationToken);
+                }
+                else
+                {
+                    Interlocked.Increment(ref _accounted);
+                }
+            }
+
             await AskAgainAsync(passing, listed, fetched, waits, cancellationToken);
         }
         finally
