@@ -8,7 +8,7 @@ namespace CloudArchive.Cli.Restores;
 /// <summary>Which snapshots a time means: of each computer the newest that was taken by then.</summary>
 internal static class SnapshotChoice
 {
-    /// <summary>A time as a person says it, in this computer's zone where none is said; a day means its end.</summary>
+    /// <summary>A time as a person says it, in this computer's zone where none is said; a day, a minute, a second mean their end: who copies a time from a list gets what is listed.</summary>
     public static DateTimeOffset ParseTime(string text, TimeProvider clock)
     {
         if (text is "latest" or "now")
@@ -22,14 +22,15 @@ internal static class SnapshotChoice
             return new DateTimeOffset(end, clock.LocalTimeZone.GetUtcOffset(end)).AddTicks(-1);
         }
 
+        TimeSpan precision = text.Count(c => c == ':') - (text.Contains('+', StringComparison.Ordinal) ? 1 : 0) < 2 ? TimeSpan.FromMinutes(1) : text.Contains('.', StringComparison.Ordinal) ? TimeSpan.FromTicks(1) : TimeSpan.FromSeconds(1);
         string[] forms = ["yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd HH:mm", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd HH:mm:ss"];
         if (DateTime.TryParseExact(text, forms, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTime local))
         {
-            return new DateTimeOffset(local, clock.LocalTimeZone.GetUtcOffset(local));
+            return new DateTimeOffset(local, clock.LocalTimeZone.GetUtcOffset(local)) + precision - TimeSpan.FromTicks(1);
         }
 
         return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time) && text.Contains('T', StringComparison.Ordinal)
-            ? time
+            ? time + precision - TimeSpan.FromTicks(1)
             : throw new UsageException($"\"{text}\" is no time. Examples: latest, 2026-11-24 (the end of that day), \"2026-11-24 18:00\", 2026-11-24T17:00:00Z.");
     }
 
