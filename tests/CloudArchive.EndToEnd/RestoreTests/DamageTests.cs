@@ -25,12 +25,15 @@ public sealed class DamageTests
     public async Task A_run_over_all_packs_names_every_kind_of_damage_and_calls_nothing_else_damaged()
     {
         await using TamperedArchive archive = await TamperedArchive.CreateAsync();
-        IReadOnlyList<PackId> underOldKey = await archive.BackUpAsync("old", studies: 2);
+        IReadOnlyList<PackId> underOldKey = [.. await archive.BackUpAsync("old", studies: 2), .. await archive.SnapshotsAsync()];
         await archive.RotateKeyAsync();
         SampleStudies.WriteClinic(archive["clinic"], cbctSide: 170);
         IReadOnlyList<PackId> clinic = await archive.BackUpAsync("clinic");
         PackId large = PackId.Parse((await archive.CatalogueAsync("p:")).MaxBy(row => row.Number("length"))!.Key[2..]);
         Damages damages = new(await archive.BackUpAsync("many", studies: Studies));
+
+        int snapshots = (await archive.SnapshotsAsync()).Count;
+        Assert.Equal(3, snapshots);
 
         await AlterCatalogueAsync(archive, damages);
         await using (TamperedStorage storage = await archive.StopAsync())
@@ -47,7 +50,7 @@ public sealed class DamageTests
         JsonObject run = (await archive.RunAsync("admin", "restore-test", "run", "--clinic", TamperedArchive.Clinic, "--packs", "10000", "--bytes", "100000000000", "--json")).Expect(ExitCode.Integrity).Json;
 
         Dictionary<PackId, string> found = run["packs"]!.AsArray().ToDictionary(pack => PackId.Parse((string)pack!["pack"]!), pack => (string?)pack!["result"]!["cause"] ?? (string)pack["result"]!["outcome"]!);
-        Assert.Equal(underOldKey.Count + clinic.Count + Studies, found.Count);
+        Assert.Equal(underOldKey.Count + clinic.Count + Studies + snapshots - 1, found.Count); // the first snapshot is under the old key
         Assert.True(damages.Left >= 10, "Some packs must stay whole.");
         Assert.Empty(found.Where(pack => pack.Value != damages.Expected(pack.Key)).Select(pack => $"{damages.What(pack.Key)}: {pack.Value}, not {damages.Expected(pack.Key)}"));
         Assert.All(run["canaries"]!.AsArray(), canary => Assert.Equal((string?)canary!["expected"], (string?)canary["cause"]));

@@ -144,7 +144,11 @@ internal sealed partial class TamperedArchive : IAsyncDisposable
 
     private string Token() => Running.Issuer.Issue("admin-1", "admin", TimeSpan.FromHours(1));
 
-    private async Task<IReadOnlyList<PackId>> PacksAsync() => [.. (await CatalogueAsync("p:")).Select(row => PackId.Parse(row.Key[2..]))];
+    /// <summary>Packs of snapshots.</summary>
+    public async Task<IReadOnlyList<PackId>> SnapshotsAsync() => [.. (await CatalogueAsync("p:")).Where(row => row.Text("set") == "Snapshot").Select(row => PackId.Parse(row.Key[2..]))];
+
+    /// <summary>Packs with files: none of a snapshot.</summary>
+    private async Task<IReadOnlyList<PackId>> PacksAsync() => [.. (await CatalogueAsync("p:")).Where(row => row.Text("set") != "Snapshot").Select(row => PackId.Parse(row.Key[2..]))];
 
     private async Task EnrollAsync()
     {
