@@ -275,10 +275,15 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
     /// <summary>A snapshot says what stood where when everything was archived: after part of the folders, or while something is held back, it would say less.</summary>
     private async Task<BackupOutcome> WithSnapshotAsync(BackupOutcome outcome, BackupScope scope, CancellationToken cancellationToken)
     {
-        bool isComplete = scope.IsWhole && !options.DryRun && outcome.FailedPacks.Count == 0 && outcome.UnreadableFolders.Count == 0 && outcome.Unsettled.Count == 0
+        if (!scope.IsWhole || options.DryRun || !session.State.IsSnapshotDue)
+        {
+            return outcome; // asked first: the rest counts every file
+        }
+
+        bool isComplete = outcome.FailedPacks.Count == 0 && outcome.UnreadableFolders.Count == 0 && outcome.Unsettled.Count == 0
             && FileCounts.Sum(session.State.Count().Values).LeftBehind == 0
             && session.State.FolderRecords().All(folder => folder is { HeldSince: null, IsEmptied: false, IsMoved: false });
-        if (!isComplete || !session.State.IsSnapshotDue)
+        if (!isComplete)
         {
             return outcome;
         }

@@ -211,6 +211,8 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         await using PackWriter writer = new(blob, header, key);
         long told = 0;
         bool empty = true;
+        Dictionary<string, ManifestRoot> roots = files.Select(file => file.Folder).Distinct(StringComparer.Ordinal)
+            .ToDictionary(folder => folder, folder => new ManifestRoot(session.Identity.Computer, session.State.FindFolder(folder)?.Label ?? ""), StringComparer.Ordinal);
         foreach (PendingFile file in files)
         {
             if (TryOpen(file) is not { } source) continue;
@@ -221,7 +223,7 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
             });
             try
             {
-                await AddAsync(writer, file, counted, cancellationToken);
+                await AddAsync(writer, file, roots[file.Folder], counted, cancellationToken);
                 empty = false;
             }
             catch (Exception error) when (error is SourceChangedException or IOException or UnauthorizedAccessException)
@@ -236,9 +238,8 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
         return empty ? null : await writer.CompleteAsync(cancellationToken);
     }
 
-    private async Task AddAsync(PackWriter writer, PendingFile file, Stream source, CancellationToken cancellationToken)
+    private static async Task AddAsync(PackWriter writer, PendingFile file, ManifestRoot root, Stream source, CancellationToken cancellationToken)
     {
-        ManifestRoot root = new(session.Identity.Computer, session.State.FindFolder(file.Folder)?.Label ?? "");
         if (file.Instance.Kind is not null)
         {
             await writer.AddAsync(PackEntries.Of(file, root), source, cancellationToken);

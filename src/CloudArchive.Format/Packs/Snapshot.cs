@@ -79,8 +79,8 @@ public static class Snapshots
     /// <summary>Packs that one snapshot's pack names, so that its sidecar fits a request.</summary>
     public const int NeedsPerPack = 10_000;
 
-    /// <summary>Snapshots in a chain before a whole list begins a new one.</summary>
-    public const int LongestChain = 64;
+    /// <summary>Snapshots in a chain before a whole list begins a new one: a clinic that changes all day takes some dozens a day, and each whole list is locked for years.</summary>
+    public const int LongestChain = 256;
 
     /// <summary>Reads <c>snapshot.json</c>.</summary>
     /// <exception cref="PackException"><see cref="PackFault.ManifestInvalid"/>.</exception>

@@ -110,17 +110,12 @@ public sealed class SnapshotRunTests : IDisposable
         Assert.Empty(_computer.Snapshots[^1].Sidecar.Snapshot!.Chain);
         Assert.Equal(2, read.Files.Count);
 
-        int before = _computer.Snapshots.Count;
-        for (int i = 0; i <= Snapshots.LongestChain; i++)
-        {
-            Write("b.txt", $"version {i}");
-            await BackUpAsync();
-        }
-
-        Assert.Equal(Snapshots.LongestChain + 1, _computer.Snapshots.Count - before);
-        Assert.All(_computer.Snapshots, s => Assert.InRange(s.Sidecar.Snapshot!.Chain.Count, 0, Snapshots.LongestChain - 1));
-        Assert.Equal(2, _computer.Snapshots.Skip(before - 1).Count(s => s.Sidecar.Snapshot!.Chain.Count == 0));
-        Assert.True((await ReadAsync(_computer.Snapshots[^1].Sidecar)).IsWhole);
+        Write("b.txt", "two and more");
+        await _computer.RunAsync();
+        _computer.Archive();
+        AgentState state = _computer.State;
+        Assert.Equal((false, 1, 1L), state.LineUpSnapshot(longestChain: 2) is var goesOn ? (goesOn.IsWhole, goesOn.Chain.Count, goesOn.Lines) : default);
+        Assert.Equal((true, 0, 2L), state.LineUpSnapshot(longestChain: 1) is var anew ? (anew.IsWhole, anew.Chain.Count, anew.Lines) : default);
     }
 
     [Fact]
