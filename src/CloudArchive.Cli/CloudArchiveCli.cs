@@ -69,6 +69,7 @@ public static class CloudArchiveCli
             DisclosuresCommand.Create(environment),
             new Command("restores", "Restores that were asked for (admin).") { RestoresListCommand.Create(environment), RestoresApproveCommand.Create(environment), RestoresFetchCommand.Create(environment) },
             RecoverCommand.Create(environment),
+            DiffCommand.Create(environment),
             new Command("access", "Who can act: people and agents (admin, compliance).")
             {
                 AccessReviewCommand.Create(environment),

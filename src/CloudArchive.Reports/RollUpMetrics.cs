@@ -54,7 +54,7 @@ internal static class RollUpMetrics
         new("destroyed-bytes", "bytes", "Their bytes of ciphertext.", f => f.Destructions.Bytes),
         new("disclosures", "restores", "Restores of which something was handed out for the first time in the span. Of whom and to whom is in the accounting of disclosures, not here.", f => f.Disclosures.Restores),
         new("disclosed-packs", Packs, "Packs that restores handed out, each once a restore.", f => f.Disclosures.Packs),
-        new("disclosed-files", Files, "Instances that were asked for of those packs.", f => f.Disclosures.Instances),
+        new("disclosed-files", Files, "Instances and plain files that were asked for of those packs.", f => f.Disclosures.Instances),
         new("rows-damaged", Rows, "Rows of agents, staff, holds and what was handed out that say what cannot be, at the time of the report: changed past the service, and counted in none of the other figures. Must be 0.", f => f.RowsUnreadable),
     ];
 }

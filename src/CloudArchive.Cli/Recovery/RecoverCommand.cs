@@ -52,7 +52,7 @@ internal sealed class RecoverCommand
         bool json = parsed.GetValue(_json);
         RestoreTally tally = await ProgressViews.RunAsync(_environment, json, async view =>
         {
-            IRecoverySource source = OpenSource(parsed.GetValue(_from)!, view);
+            IRecoverySource source = OpenSource(parsed.GetValue(_from)!, _environment, view);
             using IDisposable? owned = source as IDisposable;
             RecoveryRun run = new(source, key, studies, target, view);
             RestoreTally all = await run.RunAsync(asOf, filter, cancellationToken);
@@ -78,9 +78,10 @@ internal sealed class RecoverCommand
         return (int)ExitCode.NothingFound;
     }
 
-    private IRecoverySource OpenSource(string from, IProgressView view)
+    /// <summary>Where packs lie: a folder, or a container.</summary>
+    internal static IRecoverySource OpenSource(string from, CliEnvironment environment, IProgressView view)
     {
-        if (Uri.TryCreate(from, UriKind.Absolute, out Uri? url) && url.Scheme is "https" or "http") return new ContainerSource(url!, _environment);
+        if (Uri.TryCreate(from, UriKind.Absolute, out Uri? url) && url.Scheme is "https" or "http") return new ContainerSource(url!, environment);
         return new FolderSource(Backup.FolderScan.ResolveAll([from], static _ => false)[0], view.Note);
     }
 }

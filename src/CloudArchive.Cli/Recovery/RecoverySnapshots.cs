@@ -51,6 +51,9 @@ internal sealed class RecoverySnapshots
             ? "There is no snapshot among these packs, or none that this key opens. Without --as-of every file is recovered."
             : $"The oldest snapshot is of {_sidecars.Min(s => s.Snapshot!.TakenAt).ToLocalTime():yyyy-MM-dd HH:mm}: name that time or a later one.");
 
+    /// <summary>A computer's newest snapshot that was taken by a time; null: there is none.</summary>
+    public Sidecar? Of(ClinicId clinic, Uid set, DateTimeOffset time) => Newest(time).FirstOrDefault(snapshot => snapshot.Clinic == clinic && snapshot.Study == set);
+
     /// <summary>Reads a snapshot with its chain, and says where its files go.</summary>
     /// <exception cref="IntegrityException">A part of it is missing or not what was archived.</exception>
     public async Task<SnapshotPlacement> PlaceAsync(

@@ -1,5 +1,6 @@
 using System.Globalization;
 using CloudArchive.Cli.Backup;
+using CloudArchive.Cli.Restores;
 using CloudArchive.Cli.State;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
@@ -33,13 +34,23 @@ public sealed class SnapshotRunTests : IDisposable
         stood[3] = await BackUpAsync();
 
         Assert.Equal(4, _computer.Snapshots.Count);
+        List<SnapshotReader> all = [];
         for (int i = 0; i < 4; i++)
         {
             SnapshotReader read = await ReadAsync(_computer.Snapshots[i].Sidecar);
+            all.Add(read);
             Assert.Equal(stood[i], read.Files.ToDictionary(f => f.Key.Path, f => $"{f.Value.Sha256} {f.Value.Length} {f.Value.ModifiedAt.UtcTicks}"));
             Assert.Equal((_computer.Session.Identity.Computer, "images"), (read.Document!.Computer, read.Document.Roots.Single().Label));
             Assert.All(read.Files.Values, file => Assert.Contains(file.Pack, (IEnumerable<PackId>)[.. _computer.State.Receipts().Select(r => r.Pack)]));
         }
+
+        // What happened between two of them.
+        SnapshotDifference difference = SnapshotDifference.Between(all[0], all[1]);
+        Assert.Equal("images/a.txt", Assert.Single(difference.Changed));
+        Assert.Equal(new MovedFile("images/sub/b.txt", "images/sub/c.txt"), Assert.Single(difference.Moved));
+        Assert.Equal((0, 0, 2L), (difference.Appeared.Count, difference.Vanished.Count, difference.Same));
+        Assert.Equal(["images/sub/c.txt", "images/sub/copy of b.txt"], SnapshotDifference.Between(all[1], all[2]).Vanished);
+        Assert.Equal(4, SnapshotDifference.Between(null, all[0]).Appeared.Count);
 
         // Outside the seal: packs and counts. No path, no name.
         foreach ((Sidecar sidecar, _) in _computer.Snapshots)

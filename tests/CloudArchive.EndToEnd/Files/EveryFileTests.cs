@@ -47,7 +47,7 @@ public sealed class EveryFileTests
         await practice.BackUpAsync(clinic);
         await File.WriteAllTextAsync(Path.Combine(clinic, "letters", "new letter.txt"), "Dear colleague", TestContext.Current.CancellationToken);
         await practice.BackUpAsync(clinic);
-        File.Delete(Path.Combine(clinic, "letters", "letter 1.txt"));
+        File.Delete(Path.Combine(clinic, "letters", "letter 3.txt"));
         SampleStudies.WriteOne(Path.Combine(clinic, "today.dcm"), "today");
         await practice.BackUpAsync(clinic);
         CopyTree(clinic, practice["before"]);
@@ -60,6 +60,15 @@ public sealed class EveryFileTests
             await File.WriteAllBytesAsync(file, noise[..(1000 + (file.Length % 1000))], TestContext.Current.CancellationToken);
             File.Move(file, file + ".locked");
         }
+
+        // What had happened in between, through the service.
+        string first = JsonNode.Parse((await practice.Admin.RunAsync("snapshots", "--clinic", practice.Clinic, "--json")).Expect(0).Output)!.AsArray().Min(s => DateTimeOffset.Parse((string)s!["takenAt"]!, null))
+            .UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fffffff'Z'", System.Globalization.CultureInfo.InvariantCulture);
+        JsonNode diff = JsonNode.Parse((await practice.Admin.RunAsync("diff", first, "latest", "--clinic", practice.Clinic, "--purpose", "test", "--recipient", "test", "--json")).Expect(0).Output)!.AsArray().Single()!;
+        Assert.Equal(["clinic/letters/new letter.txt", "clinic/today.dcm"], diff["appearedFiles"]!.AsArray().Select(path => (string)path!));
+        Assert.Equal("clinic/letters/letter 3.txt", (string)Assert.Single(diff["vanishedFiles"]!.AsArray())!);
+        Assert.Equal((0, 0), ((int)diff["changed"]!, (int)diff["moved"]!));
+        Assert.True((int)diff["same"]! > 100);
 
         CliRun attacked = await practice.Agent.RunAsync("backup", clinic, "--json");
         Assert.Equal(4, attacked.ExitCode);
