@@ -18,7 +18,7 @@ public sealed class ProtectionTests
         await practice.BackUpAsync(practice["clinic"]);
         BlobContainerClient packs = StoredArchive.Service(practice.Archive.BlobUrl).GetBlobContainerClient("packs");
         string[] names = [.. packs.GetBlobs(cancellationToken: cancellationToken).Select(b => b.Name)];
-        Assert.Equal(3, names.Length);
+        Assert.Equal(6, names.Length); // of the study and of the snapshot
 
         foreach (string name in names)
         {
