@@ -13,7 +13,8 @@ namespace CloudArchive.EndToEnd.RestoreTests;
 /// <summary>From a real run to files that an auditor checks without the archive, and what they say when somebody improved on them.</summary>
 public sealed class EvidenceTests(AuditedArchive fixture)
 {
-    private const int Packs = 12;
+    private const int Studies = 12;
+    private const int Packs = Studies + 1; // and the snapshot
 
     private static readonly string[] s_files = [EvidenceFiles.Document, EvidenceFiles.Signature, EvidenceFiles.Report, EvidenceFiles.ReportSignature, EvidenceFiles.Keys];
 
@@ -111,7 +112,7 @@ public sealed class EvidenceTests(AuditedArchive fixture)
     private async Task<AuditedClinic> BackedUpAsync()
     {
         AuditedClinic clinic = await AuditedClinic.CreateAsync(fixture, enrolled: true);
-        for (int i = 0; i < Packs; i++) SampleStudies.WriteOne(Path.Combine(clinic["files"], $"{i:D2}.dcm"), $"{clinic.Name} {i}");
+        for (int i = 0; i < Studies; i++) SampleStudies.WriteOne(Path.Combine(clinic["files"], $"{i:D2}.dcm"), $"{clinic.Name} {i}");
         (await clinic.RunAsync("agent", "backup", clinic["files"])).Expect(ExitCode.Ok);
         return clinic;
     }
