@@ -55,7 +55,7 @@ public sealed class LossTests
         await practice.BackUpAsync(practice["clinic"]);
         await practice.StopArchiveAsync();
         Directory.Delete(practice.Agent.Home, recursive: true);
-        await CopyContainerAsync(practice, practice["copy"]);
+        await practice.CopyPacksAsync(practice["copy"]);
 
         Cli stranger = new(practice["stranger"]);
         CliRun recover = (await stranger.RunAsync("recover", "--from", practice["copy"], "--escrow-key", practice.EscrowKey, "--escrow-passphrase-file", practice.PassphraseFile, "--out", practice["recovered"], "--json")).Expect(0);
@@ -71,7 +71,7 @@ public sealed class LossTests
         SampleStudies.WriteMixed(practice["clinic"], 50);
         await practice.BackUpAsync(practice["clinic"]);
         await practice.StopArchiveAsync();
-        await using LocalStorage storage = await StorageAloneAsync(practice);
+        await using LocalStorage storage = await practice.StorageAloneAsync();
         BlobContainerClient packs = StoredArchive.Service(storage.BlobUrl.ToString()).GetBlobContainerClient("packs");
         Uri container = packs.GenerateSasUri(BlobContainerSasPermissions.Read | BlobContainerSasPermissions.List, TimeProvider.System.GetUtcNow().AddHours(1));
 
@@ -89,7 +89,7 @@ public sealed class LossTests
         SampleStudies.WriteOne(Path.Combine(practice["clinic"], "one.dcm"), "one");
         await practice.BackUpAsync(practice["clinic"]);
         await practice.StopArchiveAsync();
-        await using LocalStorage storage = await StorageAloneAsync(practice);
+        await using LocalStorage storage = await practice.StorageAloneAsync();
         BlobContainerClient packs = StoredArchive.Service(storage.BlobUrl.ToString()).GetBlobContainerClient("packs");
         string name = packs.GetBlobs(cancellationToken: cancellationToken).Select(b => b.Name).Single(n => !n.EndsWith(".json", StringComparison.Ordinal) && !n.EndsWith(".jws", StringComparison.Ordinal));
 
@@ -130,22 +130,6 @@ public sealed class LossTests
         using HttpClient client = practice.Archive.Client(practice.Archive.AdminToken);
         JsonNode page = JsonNode.Parse(await client.GetStringAsync($"/v1/clinics/{practice.Clinic}/receipts?take=1000", TestContext.Current.CancellationToken))!;
         return [.. page["items"]!.AsArray().Select(r => (string)r!["receipt"]!).Order(StringComparer.Ordinal)];
-    }
-
-    /// <summary>What is stored, without the service: no keys, no API.</summary>
-    private static Task<LocalStorage> StorageAloneAsync(Practice practice) =>
-        LocalStorage.StartAsync(practice.Archive.Data, TestContext.Current.CancellationToken);
-
-    private static async Task CopyContainerAsync(Practice practice, string target)
-    {
-        await using LocalStorage storage = await StorageAloneAsync(practice);
-        BlobContainerClient packs = StoredArchive.Service(storage.BlobUrl.ToString()).GetBlobContainerClient("packs");
-        foreach (BlobItem blob in packs.GetBlobs())
-        {
-            string path = Path.Combine(target, blob.Name);
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            await packs.GetBlobClient(blob.Name).DownloadToAsync(path);
-        }
     }
 
     private sealed class EscrowResolver(JsonWebKey key) : IKeyEncryptionKeyResolver

@@ -1,4 +1,7 @@
 using System.Security.Cryptography;
+using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
+using CloudArchive.LocalHost.Storage;
 using CloudArchive.Testing;
 
 namespace CloudArchive.EndToEnd;
@@ -53,6 +56,22 @@ public sealed class Practice : IAsyncDisposable
 
     /// <summary>The service goes away; what is stored stays.</summary>
     public Task StopArchiveAsync() => Archive.StopAsync();
+
+    /// <summary>What is stored, without the service, which must have stopped: no keys, no API.</summary>
+    public Task<LocalStorage> StorageAloneAsync() => LocalStorage.StartAsync(Archive.Data, TestContext.Current.CancellationToken);
+
+    /// <summary>Copies the packs of a stopped archive, with all that lies beside them.</summary>
+    public async Task CopyPacksAsync(string target)
+    {
+        await using LocalStorage storage = await StorageAloneAsync();
+        BlobContainerClient packs = StoredArchive.Service(storage.BlobUrl.ToString()).GetBlobContainerClient("packs");
+        foreach (BlobItem blob in packs.GetBlobs())
+        {
+            string path = Path.Combine(target, blob.Name);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            await packs.GetBlobClient(blob.Name).DownloadToAsync(path);
+        }
+    }
 
     /// <summary>Starts the service again on the same data.</summary>
     public async Task RestartArchiveAsync()

@@ -37,7 +37,7 @@ internal static class BackupReport
         planNotListed = dryRun ? (long?)(outcome.PlannedPacks - outcome.Plan.Count) : null,
         skipped = outcome.Counts.SkippedFiles,
         skippedByReason = outcome.Counts.Skipped.ToDictionary(s => SkipReasons.Name(s.Key), s => s.Value.Files),
-        skippedFiles = Skipped(state, outcome).Take(CommonOptions.MostListed).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason!.Value), f.Detail }),
+        skippedFiles = Skipped(state, outcome).Take(CommonOptions.MostListed).Select(f => new { f.Path, reason = SkipReasons.Name(f.Reason), f.Detail }),
         skippedNotListed = CommonOptions.NotListed(outcome.Counts.SkippedFiles),
         unreadableFolders = outcome.UnreadableFolders.Take(CommonOptions.MostListed),
         unreadableNotListed = CommonOptions.NotListed(outcome.UnreadableFolders.Count),
@@ -220,7 +220,7 @@ internal static class BackupReport
     private static void WritePaths(TextWriter output, AgentState state, BackupOutcome outcome, bool verbose)
     {
         int told = 0;
-        foreach (SkippedFile file in Skipped(state, outcome).Where(f => verbose || SkipReasons.IsGrave(f.Reason!.Value)))
+        foreach (SkippedFile file in Skipped(state, outcome).Where(f => verbose || SkipReasons.IsGrave(f.Reason)))
         {
             if (!verbose && told++ == MostPaths)
             {
@@ -228,7 +228,7 @@ internal static class BackupReport
                 break;
             }
 
-            output.WriteLine($"  {Texts.Printable(file.Path)}: {SkipReasons.Describe(file.Reason!.Value)}{(file.Detail is null ? "" : $" ({Texts.Printable(file.Detail)})")}");
+            output.WriteLine($"  {Texts.Printable(file.Path)}: {SkipReasons.Describe(file.Reason)}{(file.Detail is null ? "" : $" ({Texts.Printable(file.Detail)})")}");
         }
     }
 
@@ -243,9 +243,9 @@ internal static class BackupReport
         }
 
         output.WriteLine($"{Texts.Count(remarks, "file is", "files are")} archived as {(remarks == 1 ? "a plain file" : "plain files")}, with a remark{(verbose ? ":" : " (--verbose lists them).")}");
-        foreach (SkippedFile file in verbose ? state.Remarks(folders) : [])
+        foreach (RemarkedFile file in verbose ? state.Remarks(folders) : [])
         {
-            output.WriteLine($"  {Texts.Printable(file.Path)}: {Texts.Printable(file.Detail!)}");
+            output.WriteLine($"  {Texts.Printable(file.Path)}: {Texts.Printable(file.Remark)}");
         }
     }
 

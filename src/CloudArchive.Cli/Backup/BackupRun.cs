@@ -255,7 +255,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             }
 
             bool isWhole = scope.IsWhole && !_scan.Unsettled.Any(f => FolderScan.IsBelow(f.Path, folder.Path)) && !_scan.Unreadable.Any(u => u.Path == folder.Path || FolderScan.IsBelow(u.Path, folder.Path));
-            if (!options.DryRun && isWhole && count.LeftBehind == 0 && folder is { HeldSince: null, IsEmptied: false, IsMoved: false })
+            if (!options.DryRun && isWhole && IsComplete(folder, count))
             {
                 session.State.NoteComplete(folder.Id, environment.Clock.GetUtcNow());
             }
@@ -280,9 +280,9 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             return outcome; // asked first: the rest counts every file
         }
 
+        IReadOnlyDictionary<long, FileCounts> counts = session.State.Count();
         bool isComplete = outcome.FailedPacks.Count == 0 && outcome.UnreadableFolders.Count == 0 && outcome.Unsettled.Count == 0
-            && FileCounts.Sum(session.State.Count().Values).LeftBehind == 0
-            && session.State.FolderRecords().All(folder => folder is { HeldSince: null, IsEmptied: false, IsMoved: false });
+            && session.State.FolderRecords().All(folder => IsComplete(folder, counts[folder.Id]));
         if (!isComplete)
         {
             return outcome;
@@ -299,6 +299,9 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             return outcome with { SnapshotFailed = Failures.Describe(error).Message };
         }
     }
+
+    /// <summary>Whether nothing of a folder is left behind that could be archived, and nobody has to look at it.</summary>
+    private static bool IsComplete(FolderRecord folder, FileCounts count) => count.LeftBehind == 0 && folder is { HeldSince: null, IsEmptied: false, IsMoved: false };
 
     private void Note(UploadedPack done)
     {

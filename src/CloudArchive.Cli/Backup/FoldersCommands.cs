@@ -4,6 +4,7 @@ using CloudArchive.Cli.State;
 using CloudArchive.Cli.Status;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Format;
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Cli.Backup;
@@ -119,9 +120,9 @@ internal static class FoldersCommands
             using OpenState open = OpenState.ToWrite(environment);
             FolderRecord known = Known(open.State, parsed.GetValue(folder)!);
             string to = parsed.GetValue(label)!.Trim();
-            if (to.Length is 0 or > 80 || to.IndexOfAny(['/', '\\', ':', '*', '?', '"', '<', '>', '|']) >= 0 || to.Any(char.IsControl) || to.Trim('.').Length == 0)
+            if (to.Length is 0 or > AgentState.LongestLabel || to.Contains('/', StringComparison.Ordinal) || new EntryNames().Add(to) != to)
             {
-                throw new UsageException("A label has 1 to 80 characters, and none of / \\ : * ? \" < > |: restores make a folder of it.");
+                throw new UsageException($"A label has 1 to {AgentState.LongestLabel} characters, none of / \\ : * ? \" < > | and no dot at its end: restores make a folder of it, on whatever system.");
             }
 
             if (!open.State.Relabel(known.Path, to))

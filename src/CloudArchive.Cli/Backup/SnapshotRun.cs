@@ -29,16 +29,11 @@ public sealed class SnapshotRun(AgentSession session, Uplink uplink)
     /// <summary>Takes one; null where nothing differs from the last, or there is nothing.</summary>
     public async Task<TakenSnapshot?> TakeAsync(CancellationToken cancellationToken)
     {
-        if (!State.IsSnapshotDue)
-        {
-            return null;
-        }
-
         DateTimeOffset takenAt = session.Network.Clock.GetUtcNow().ToUniversalTime();
         SnapshotPlan plan = State.LineUpSnapshot(Snapshots.LongestChain);
         if (plan.Lines == 0)
         {
-            State.NoteSnapshot(plan with { IsWhole = false }, [], takenAt);
+            State.NoteSnapshot(plan with { IsWhole = false }, []);
             return null;
         }
 
@@ -51,7 +46,7 @@ public sealed class SnapshotRun(AgentSession session, Uplink uplink)
             after = last;
         }
 
-        State.NoteSnapshot(plan, packs, takenAt);
+        State.NoteSnapshot(plan, packs);
         return new TakenSnapshot(packs[^1], takenAt, plan.Files, plan.Lines);
     }
 

@@ -49,13 +49,8 @@ internal static class ReceiptsVerifyCommand
             if (receipt.Pack != stored.Pack || receipt.Clinic != identity.Clinic) return "it is of another pack or clinic";
             IReadOnlyList<SidecarInstance> instances = state.InstancesOf(stored.Pack);
 
-            // Of a snapshot the state keeps what its parts are, and not their order.
-            if (instances.Any(instance => instance.Kind == FileKind.Snapshot))
-            {
-                return null;
-            }
-
-            // The same bytes may have gone into two packs (from two computers): then the state keeps them under one, and this root cannot be remade.
+            // The same bytes may have gone into two packs (from two computers): then the state keeps them under one, and this root cannot be remade. Of a
+            // snapshot it keeps none.
             return instances.Count == receipt.InstanceCount && InstancesRoot.Of(instances) != receipt.InstancesRoot ? "it covers other instances than those that this computer noted for the pack" : null;
         }
         catch (IntegrityException error)

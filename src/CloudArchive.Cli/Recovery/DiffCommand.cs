@@ -81,7 +81,7 @@ internal sealed class DiffCommand
             Dictionary<PackId, FoundPack> byId = packs.ToDictionary(pack => pack.Pack);
             RecoverySnapshots snapshots = await RecoverySnapshots.FindAsync(source, packs, JwkKeys.Thumbprint(JwkKeys.FromRsa(key)), view, cancellationToken);
             List<SnapshotDifference> differences = [];
-            foreach (Sidecar to in snapshots.At(later).Where(s => IsAsked(parsed, s.Study)))
+            foreach (Sidecar to in snapshots.At(later).Where(s => SnapshotChoice.IsOf(s.Study, parsed.GetValue(_computers) ?? [])))
             {
                 Sidecar? before = snapshots.Of(to.Clinic, to.Study, earlier);
                 SnapshotReader? old = before is null ? null : await snapshots.ReadAsync(before, byId, key, work, cancellationToken);
@@ -101,8 +101,8 @@ internal sealed class DiffCommand
         using Network network = new(_environment, _environment.Network.RunPatience);
         using ArchiveClient client = _connection.Connect(parsed, network);
         ClinicId clinic = _connection.Clinic(parsed);
-        IReadOnlyList<SnapshotResponse> to = SnapshotChoice.Of(await SnapshotChoice.AtAsync(client, clinic, later, [], isNeeded: true, cancellationToken), parsed.GetValue(_computers) ?? [], later);
-        IReadOnlyList<SnapshotResponse> before = await SnapshotChoice.AtAsync(client, clinic, earlier, [.. to.Select(snapshot => snapshot.Set)], isNeeded: true, cancellationToken);
+        IReadOnlyList<SnapshotResponse> to = SnapshotChoice.Of(await SnapshotChoice.AtAsync(client, clinic, later, isNeeded: true, cancellationToken), parsed.GetValue(_computers) ?? [], later);
+        IReadOnlyList<SnapshotResponse> before = await SnapshotChoice.AtAsync(client, clinic, earlier, isNeeded: true, cancellationToken);
         List<(SnapshotReader? Before, SnapshotReader After)> read = [];
         foreach (SnapshotResponse snapshot in to)
         {
@@ -144,9 +144,6 @@ internal sealed class DiffCommand
             return reader;
         }
     }
-
-    private bool IsAsked(ParseResult parsed, Uid set) =>
-        parsed.GetValue(_computers) is not { Length: > 0 } computers || computers.Any(computer => set.Value.StartsWith(computer, StringComparison.Ordinal));
 
     private void Tell(IReadOnlyList<SnapshotDifference> differences, bool json)
     {

@@ -51,7 +51,7 @@ public sealed class RecoveryRun(IRecoverySource source, RSA key, IReadOnlySet<Ui
             Dictionary<PackId, FoundPack> byId = packs.ToDictionary(pack => pack.Pack);
             foreach (Sidecar snapshot in chosen)
             {
-                SnapshotPlacement placement = await snapshots.PlaceAsync(snapshot, byId, key, filter, target, byRoot: chosen.Count > 1, cancellationToken);
+                SnapshotPlacement placement = new(await snapshots.ReadAsync(snapshot, byId, key, target, cancellationToken), filter, target, byRoot: chosen.Count > 1, view);
                 await RecoverAsync([.. placement.Packs.Select(byId.GetValueOrDefault).OfType<FoundPack>()], placement, cancellationToken);
                 if (placement.Missing().Any())
                 {

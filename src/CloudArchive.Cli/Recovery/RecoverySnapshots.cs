@@ -12,9 +12,8 @@ internal sealed class RecoverySnapshots
 {
     private readonly IRecoverySource _source;
     private readonly IReadOnlyList<Sidecar> _sidecars;
-    private readonly IProgressView _view;
 
-    private RecoverySnapshots(IRecoverySource source, IReadOnlyList<Sidecar> sidecars, IProgressView view) => (_source, _sidecars, _view) = (source, sidecars, view);
+    private RecoverySnapshots(IRecoverySource source, IReadOnlyList<Sidecar> sidecars) => (_source, _sidecars) = (source, sidecars);
 
     /// <summary>How many folders the newest snapshots of all computers have.</summary>
     public int Roots => Newest(DateTimeOffset.MaxValue).Sum(sidecar => sidecar.Snapshot!.Roots);
@@ -41,7 +40,7 @@ internal sealed class RecoverySnapshots
             }
         }
 
-        return new RecoverySnapshots(source, snapshots, view);
+        return new RecoverySnapshots(source, snapshots);
     }
 
     /// <summary>Of each computer the newest snapshot that was taken by a time; throws where there is none.</summary>
@@ -54,18 +53,8 @@ internal sealed class RecoverySnapshots
     /// <summary>A computer's newest snapshot that was taken by a time; null: there is none.</summary>
     public Sidecar? Of(ClinicId clinic, Uid set, DateTimeOffset time) => Newest(time).FirstOrDefault(snapshot => snapshot.Clinic == clinic && snapshot.Study == set);
 
-    /// <summary>Reads a snapshot with its chain, and says where its files go.</summary>
-    /// <exception cref="IntegrityException">A part of it is missing or not what was archived.</exception>
-    public async Task<SnapshotPlacement> PlaceAsync(
-        Sidecar snapshot, IReadOnlyDictionary<PackId, FoundPack> packs, RSA key, SnapshotFilter filter, TargetFolder target, bool byRoot, CancellationToken cancellationToken)
-    {
-        SnapshotReader reader = await ReadAsync(snapshot, packs, key, target, cancellationToken);
-        SnapshotPlacement placement = new(reader, filter, target, byRoot, (was, now) => _view.Note($"renamed        {Texts.Printable(was)} is called {Texts.Printable(now)} here"));
-        _view.Note($"snapshot       of {Texts.Printable(reader.Document!.Computer)}, {reader.Document.TakenAt.ToLocalTime():yyyy-MM-dd HH:mm}: {Texts.Count(reader.Files.Count, "file")}");
-        return placement;
-    }
-
     /// <summary>Reads a snapshot with its chain.</summary>
+    /// <exception cref="IntegrityException">A part of it is missing or not what was archived.</exception>
     public async Task<SnapshotReader> ReadAsync(Sidecar snapshot, IReadOnlyDictionary<PackId, FoundPack> packs, RSA key, TargetFolder target, CancellationToken cancellationToken)
     {
         SnapshotReader reader = new();

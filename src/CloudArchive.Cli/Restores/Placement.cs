@@ -1,5 +1,6 @@
 using System.Text;
 using CloudArchive.Cli.Backup;
+using CloudArchive.Cli.Terminal;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 
@@ -80,8 +81,8 @@ public sealed class SnapshotPlacement : Placement
     /// <param name="filter">What of it is wanted.</param>
     /// <param name="target">Where to.</param>
     /// <param name="byRoot">Whether other computers' folders are restored too: else each folder has one of its own only where this snapshot has several.</param>
-    /// <param name="renamed">Told of each path that cannot be here as it was: the path, and what it is called here.</param>
-    public SnapshotPlacement(SnapshotReader snapshot, SnapshotFilter filter, TargetFolder target, bool byRoot, Action<string, string> renamed)
+    /// <param name="view">Told which snapshot it is, and of each path that cannot be here as it was.</param>
+    public SnapshotPlacement(SnapshotReader snapshot, SnapshotFilter filter, TargetFolder target, bool byRoot, IProgressView view)
     {
         Snapshot document = snapshot.Document ?? throw new ArgumentException("Nothing was read.", nameof(snapshot));
         HashSet<long> wantedRoots = [.. document.Roots.Where(root => filter.Roots.Count == 0 || filter.Roots.Contains(root.Label, StringComparer.OrdinalIgnoreCase)).Select(root => root.Id)];
@@ -89,6 +90,7 @@ public sealed class SnapshotPlacement : Placement
         Dictionary<long, string> labels = document.Roots.ToDictionary(root => root.Id, root => root.Label);
         Exclusions paths = Exclusions.Of(filter.Paths);
         EntryNames names = new();
+        int files = 0;
 
         // In one order whatever the pack, so that a restore that goes on gives the same names again.
         foreach (((long root, string path), SnapshotFile file) in snapshot.Files.OrderBy(f => f.Key.Root).ThenBy(f => f.Key.Path, StringComparer.Ordinal))
@@ -103,7 +105,7 @@ public sealed class SnapshotPlacement : Placement
             string here = target.TakesEveryName && IsPath(wanted) ? wanted : names.Add(wanted);
             if (here != wanted)
             {
-                renamed(wanted, here);
+                view.Note($"renamed        {Texts.Printable(wanted)} is called {Texts.Printable(here)} here");
             }
 
             if (!_byContent.TryGetValue(file.Sha256, out List<Wanted>? places))
@@ -118,19 +120,16 @@ public sealed class SnapshotPlacement : Placement
             }
 
             contents.Add(file.Sha256);
-            Files++;
-            Bytes += file.Length;
+            files++;
         }
+
+        view.Note(
+            $"snapshot       of {Texts.Printable(document.Computer)}, {document.TakenAt.ToLocalTime():yyyy-MM-dd HH:mm}: {Texts.Count(snapshot.Files.Count, "file")}"
+            + (files == snapshot.Files.Count ? "" : $", {files:N0} of them wanted"));
     }
 
     /// <summary>The packs that hold what is wanted.</summary>
     public IReadOnlyCollection<PackId> Packs => _packs.Keys;
-
-    /// <summary>How many files are wanted.</summary>
-    public long Files { get; private set; }
-
-    /// <summary>Their bytes.</summary>
-    public long Bytes { get; private set; }
 
     /// <inheritdoc/>
     public override bool Wants(PackId pack) => _packs.ContainsKey(pack);

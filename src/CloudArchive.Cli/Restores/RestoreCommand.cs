@@ -61,18 +61,17 @@ internal sealed class RestoreCommand
         ClinicId clinic = _connection.Clinic(parsed);
         using TargetFolder target = new(parsed.GetValue(_out)!, parsed.GetValue(_overwrite));
         target.Lock();
-        IReadOnlyList<SnapshotResponse> latest = await SnapshotChoice.AtAsync(client, clinic, asOf ?? _environment.Clock.GetUtcNow(), [], isNeeded: asOf is not null, cancellationToken);
+        IReadOnlyList<SnapshotResponse> latest = await SnapshotChoice.AtAsync(client, clinic, asOf ?? _environment.Clock.GetUtcNow(), isNeeded: asOf is not null, cancellationToken);
         if (asOf is null)
         {
-            return (int)await RunAsync(parsed, client, network, clinic, target, request, SnapshotWanted.None(latest.Sum(snapshot => snapshot.Roots) > 1), cancellationToken);
+            return (int)await RunAsync(parsed, client, network, clinic, target, request, filter, byRoot: latest.Sum(snapshot => snapshot.Roots) > 1, cancellationToken);
         }
 
         IReadOnlyList<SnapshotResponse> chosen = SnapshotChoice.Of(latest, parsed.GetValue(_computers) ?? [], asOf.Value);
-        SnapshotWanted wanted = new(true, filter, ByRoot: chosen.Count > 1);
         ExitCode code = ExitCode.Ok;
         foreach (SnapshotResponse snapshot in chosen)
         {
-            ExitCode one = await RunAsync(parsed, client, network, clinic, target, key => request(key) with { Snapshot = snapshot.Pack }, wanted, cancellationToken);
+            ExitCode one = await RunAsync(parsed, client, network, clinic, target, key => request(key) with { Snapshot = snapshot.Pack }, filter, byRoot: chosen.Count > 1, cancellationToken);
             code = code == ExitCode.Ok || one == ExitCode.Integrity ? one : code;
         }
 
@@ -80,10 +79,10 @@ internal sealed class RestoreCommand
     }
 
     private async Task<ExitCode> RunAsync(
-        ParseResult parsed, ArchiveClient client, Network network, ClinicId clinic, TargetFolder target, Func<Jwk, RestoreRequest> request, SnapshotWanted wanted, CancellationToken cancellationToken)
+        ParseResult parsed, ArchiveClient client, Network network, ClinicId clinic, TargetFolder target, Func<Jwk, RestoreRequest> request, SnapshotFilter filter, bool byRoot, CancellationToken cancellationToken)
     {
         bool json = parsed.GetValue(_json);
-        using RestoreJournal journal = RestoreJournal.Open(target, RestoreJournal.Describe(client.Service, clinic, request(new Jwk("RSA")), wanted.Filter));
+        using RestoreJournal journal = RestoreJournal.Open(target, RestoreJournal.Describe(client.Service, clinic, request(new Jwk("RSA")), filter));
         (RestoreResponse restore, RSA key) = await AskAsync(client, clinic, request, target, journal, json, cancellationToken);
         using (key)
         {
@@ -101,7 +100,7 @@ internal sealed class RestoreCommand
                 throw new ServiceRefusedException(409, "restore-over", $"Restore {restore.Id} is over before it began. Run the command again to ask for another.", null);
             }
 
-            return await new RestoreFetch(_environment, client, network, wait).RunAsync(restore, key, target, journal, wanted, json, cancellationToken);
+            return await new RestoreFetch(_environment, client, network, wait).RunAsync(restore, key, target, journal, filter, byRoot, json, cancellationToken);
         }
     }
 

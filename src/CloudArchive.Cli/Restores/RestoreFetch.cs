@@ -20,10 +20,11 @@ internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient cli
     /// <param name="key">Its private key.</param>
     /// <param name="target">Where to.</param>
     /// <param name="journal">What earlier runs did.</param>
-    /// <param name="wanted">What of a snapshot is wanted.</param>
+    /// <param name="filter">What of a snapshot is wanted.</param>
+    /// <param name="byRoot">Whether more than one folder comes back: then each has a folder of its own in the target. A snapshot knows its own.</param>
     /// <param name="json">Whether the result is told as JSON.</param>
     /// <param name="cancellationToken">Stops.</param>
-    public async Task<ExitCode> RunAsync(RestoreResponse restore, RSA key, TargetFolder target, RestoreJournal journal, SnapshotWanted wanted, bool json, CancellationToken cancellationToken)
+    public async Task<ExitCode> RunAsync(RestoreResponse restore, RSA key, TargetFolder target, RestoreJournal journal, SnapshotFilter filter, bool byRoot, bool json, CancellationToken cancellationToken)
     {
         TextWriter notes = json ? environment.Error : environment.Out;
         if (journal.Earlier.Packs > 0)
@@ -41,9 +42,10 @@ internal sealed class RestoreFetch(CliEnvironment environment, ArchiveClient cli
                 json,
                 async view =>
                 {
-                    Placement placement = wanted.IsSnapshot
-                        ? await new SnapshotFetch(listing, network, restore, key, view).PlaceAsync(target, wanted, cancellation => WaitsAsync(notes, cancellation), cancellationToken)
-                        : Placement.AsFound(target, wanted.ByRoot);
+                    Placement placement = restore.Snapshot is null
+                        ? Placement.AsFound(target, byRoot)
+                        : new SnapshotPlacement(
+                            await new SnapshotFetch(listing, network, restore, key, view).ReadAsync(target, cancellation => WaitsAsync(notes, cancellation), cancellationToken), filter, target, byRoot, view);
                     return await new RestoreRun(listing, network, restore, key, journal, placement, view).RunAsync(target, cancellation => WaitsAsync(notes, cancellation), cancellationToken);
                 });
         }

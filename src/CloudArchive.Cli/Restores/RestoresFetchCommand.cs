@@ -38,7 +38,7 @@ internal static class RestoresFetchCommand
             folder.Lock();
             using RestoreJournal journal = RestoreJournal.Open(folder, $"{client.Service} {restore.Clinic} {restore.Id}");
             return (int)await new RestoreFetch(environment, client, network, TimeSpan.Zero).RunAsync(
-                restore, rsa, folder, journal, restore.Snapshot is null ? SnapshotWanted.None(byRoot: false) : new SnapshotWanted(true, SnapshotFilter.All, ByRoot: false), parsed.GetValue(json), cancellationToken);
+                restore, rsa, folder, journal, SnapshotFilter.All, byRoot: false, parsed.GetValue(json), cancellationToken);
         });
         return command;
     }

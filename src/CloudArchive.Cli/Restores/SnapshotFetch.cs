@@ -8,30 +8,9 @@ using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Cli.Restores;
 
-/// <summary>How the files of a restore are placed.</summary>
-/// <param name="IsSnapshot">Whether it is of a snapshot.</param>
-/// <param name="Filter">What of it is wanted.</param>
-/// <param name="ByRoot">Whether more than one folder comes back: then each has a folder of its own in the target. A snapshot knows its own.</param>
-internal sealed record SnapshotWanted(bool IsSnapshot, SnapshotFilter Filter, bool ByRoot)
-{
-    /// <summary>Packs, as they are.</summary>
-    public static SnapshotWanted None(bool byRoot) => new(false, SnapshotFilter.All, byRoot);
-}
-
 /// <summary>Brings down a snapshot's own packs, which the service lists before those that it needs, and reads them.</summary>
 internal sealed class SnapshotFetch(RestoreListing listing, Network network, RestoreResponse restore, RSA key, IProgressView view)
 {
-    /// <summary>Where the snapshot's files go.</summary>
-    public async Task<SnapshotPlacement> PlaceAsync(TargetFolder target, SnapshotWanted wanted, Func<CancellationToken, Task<bool>> waits, CancellationToken cancellationToken)
-    {
-        SnapshotReader snapshot = await ReadAsync(target, waits, cancellationToken);
-        SnapshotPlacement placement = new(snapshot, wanted.Filter, target, wanted.ByRoot, (was, now) => view.Note($"renamed        {Texts.Printable(was)} is called {Texts.Printable(now)} here"));
-        view.Note(
-            $"snapshot       of {Texts.Printable(snapshot.Document!.Computer)}, {snapshot.Document.TakenAt.ToLocalTime():yyyy-MM-dd HH:mm}: {Texts.Count(snapshot.Files.Count, "file")}"
-            + (placement.Files == snapshot.Files.Count ? "" : $", {placement.Files:N0} of them wanted"));
-        return placement;
-    }
-
     /// <summary>The snapshot, all of its chain.</summary>
     /// <exception cref="IntegrityException">A part of it is not there or not what was archived.</exception>
     public async Task<SnapshotReader> ReadAsync(TargetFolder target, Func<CancellationToken, Task<bool>> waits, CancellationToken cancellationToken)

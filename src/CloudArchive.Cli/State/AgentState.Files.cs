@@ -91,12 +91,12 @@ public readonly record struct FileNote(FoundFile Found, KnownFile? Known, FileCh
 /// <summary>A file that must be read.</summary>
 /// <param name="Id">Its row.</param>
 /// <param name="Path">Absolute.</param>
+/// <param name="Folder">The backed-up folder that it is in.</param>
 /// <param name="Length">As the scan saw it.</param>
 /// <param name="ModifiedTicks">As the scan saw it, UTC ticks.</param>
 /// <param name="WasDicom">Whether it held an instance when it was read last.</param>
 /// <param name="IsCheck">Whether it is read only to make sure that it is what it was.</param>
-/// <param name="Folder">The backed-up folder that it is in.</param>
-public sealed record FileToRead(long Id, string Path, long Length, long ModifiedTicks, bool WasDicom, bool IsCheck = false, string Folder = "");
+public sealed record FileToRead(long Id, string Path, string Folder, long Length, long ModifiedTicks, bool WasDicom, bool IsCheck = false);
 
 /// <summary>What was found in a file, as far as the catalogue may know it.</summary>
 /// <param name="Instance">The instance or plain file.</param>
@@ -104,11 +104,16 @@ public sealed record FileToRead(long Id, string Path, long Length, long Modified
 /// <param name="Remark">Why it is no instance, where it looks like one.</param>
 public sealed record FileContent(SidecarInstance Instance, StudyKey Study, string? Remark = null);
 
-/// <summary>A file that is not in the archive, and why; or one that is, with a remark.</summary>
+/// <summary>A file that is not in the archive, and why.</summary>
 /// <param name="Path">Absolute.</param>
-/// <param name="Reason">The kind of reason; null: it is archived.</param>
+/// <param name="Reason">The kind of reason.</param>
 /// <param name="Detail">What the system or the reader said of it.</param>
-public sealed record SkippedFile(string Path, SkipReason? Reason, string? Detail);
+public sealed record SkippedFile(string Path, SkipReason Reason, string? Detail);
+
+/// <summary>An archived file that looks like DICOM and is none that could be filed under a study.</summary>
+/// <param name="Path">Absolute.</param>
+/// <param name="Remark">Why it could not be.</param>
+public sealed record RemarkedFile(string Path, string Remark);
 
 /// <summary>What reading a file changed.</summary>
 public enum ReadResult
@@ -377,14 +382,15 @@ public sealed partial class AgentState
     }
 
     /// <summary>The skipped files of some folders, a page at a time.</summary>
-    public IEnumerable<SkippedFile> SkippedFiles(IReadOnlyCollection<long> folders) => FilesWith("f.state = 2", folders);
+    public IEnumerable<SkippedFile> SkippedFiles(IReadOnlyCollection<long> folders) =>
+        FilesWith("f.state = 2", folders, row => new SkippedFile(FullPath(row, 1), SkipReasons.Parse(row.GetString(4)), Text(row, 5)));
 
-    private IEnumerable<SkippedFile> FilesWith(string what, IReadOnlyCollection<long> folders)
+    private IEnumerable<T> FilesWith<T>(string what, IReadOnlyCollection<long> folders, Func<SqliteDataReader, T> read)
     {
         long last = 0;
         while (true)
         {
-            List<SkippedFile> page = [];
+            List<T> page = [];
             lock (_gate)
             {
                 using SqliteCommand command = Command(
@@ -397,7 +403,7 @@ public sealed partial class AgentState
                 while (row.Read())
                 {
                     last = row.GetInt64(0);
-                    page.Add(new SkippedFile(FullPath(row, 1), row.IsDBNull(4) ? null : SkipReasons.Parse(row.GetString(4)), Text(row, 5)));
+                    page.Add(read(row));
                 }
             }
 
@@ -406,7 +412,7 @@ public sealed partial class AgentState
                 yield break;
             }
 
-            foreach (SkippedFile file in page)
+            foreach (T file in page)
             {
                 yield return file;
             }
@@ -418,12 +424,14 @@ public sealed partial class AgentState
     {
         lock (_gate)
         {
-            return Scalar<long>($"SELECT count(*) FROM files f JOIN directories r ON r.id = f.directory WHERE f.state = 1 AND f.detail IS NOT NULL AND r.folder IN ({string.Join(',', folders)})");
+            return Scalar<long>($"SELECT count(*) FROM files f JOIN directories r ON r.id = f.directory WHERE f.{HasRemark} AND r.folder IN ({string.Join(',', folders)})");
         }
     }
 
     /// <summary>Those files, a page at a time.</summary>
-    public IEnumerable<SkippedFile> Remarks(IReadOnlyCollection<long> folders) => FilesWith("f.state = 1 AND f.detail IS NOT NULL", folders);
+    public IEnumerable<RemarkedFile> Remarks(IReadOnlyCollection<long> folders) => FilesWith($"f.{HasRemark}", folders, row => new RemarkedFile(FullPath(row, 1), row.GetString(5)));
+
+    private const string HasRemark = "state = 1 AND f.detail IS NOT NULL";
 
     /// <summary>How many files changed of late, and were not accepted: what <see cref="MassChange"/> looks at.</summary>
     /// <param name="folder">In this folder.</param>

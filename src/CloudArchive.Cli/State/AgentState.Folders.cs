@@ -1,3 +1,4 @@
+using CloudArchive.Format.Packs;
 using CloudArchive.Format.Verdicts;
 using Microsoft.Data.Sqlite;
 
@@ -56,6 +57,9 @@ public sealed record ScannedFolder(string? Volume, bool IsMoved, bool IsEmptied,
 
 public sealed partial class AgentState
 {
+    /// <summary>Characters of a label.</summary>
+    public const int LongestLabel = 80;
+
     private const string FolderColumns = "id, path, scanned, complete, volume, moved, held_files, emptied, unreadable, held, label";
 
     /// <summary>The folder's row; made where missing.</summary>
@@ -252,7 +256,7 @@ public sealed partial class AgentState
     {
         lock (_gate)
         {
-            if (Scalar<long>("SELECT count(*) FROM folders WHERE label = $label COLLATE NOCASE AND path <> $path", ("$label", label), ("$path", path)) > 0)
+            if (IsLabelTaken(label, path))
             {
                 return false;
             }
@@ -266,17 +270,20 @@ public sealed partial class AgentState
     /// <summary>A label for a folder: its name, with a number where another has it.</summary>
     private string LabelFor(string path)
     {
-        string name = new([.. Path.GetFileName(Path.TrimEndingDirectorySeparator(path)).Select(c => char.IsControl(c) || "\"*:<>?|/\\".Contains(c, StringComparison.Ordinal) ? '_' : c)]);
-        name = name.Trim(' ', '.') is { Length: > 0 } usable ? usable : Path.GetPathRoot(path) is { Length: > 0 } drive && char.IsAsciiLetter(drive[0]) ? $"drive {drive[0]}" : "files";
-        name = name.Length > 80 ? name[..80] : name;
+        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(path)).Trim(' ', '.') is { Length: > 0 } own ? own
+            : Path.GetPathRoot(path) is { Length: > 0 } drive && char.IsAsciiLetter(drive[0]) ? $"drive {drive[0]}" : "files";
+        name = new EntryNames().Add(name.Length > LongestLabel ? name[..LongestLabel] : name);
         string label = name;
-        for (int n = 2; Scalar<long>("SELECT count(*) FROM folders WHERE label = $label COLLATE NOCASE AND path <> $path", ("$label", label), ("$path", path)) > 0; n++)
+        for (int n = 2; IsLabelTaken(label, path); n++)
         {
             label = $"{name}~{n}";
         }
 
         return label;
     }
+
+    private bool IsLabelTaken(string label, string path) =>
+        Scalar<long>("SELECT count(*) FROM folders WHERE label = $label COLLATE NOCASE AND path <> $path", ("$label", label), ("$path", path)) > 0;
 
     private FolderRecord? Find(string path) => ReadFolders(Command($"SELECT {FolderColumns} FROM folders WHERE path = $path", ("$path", path))).FirstOrDefault();
 

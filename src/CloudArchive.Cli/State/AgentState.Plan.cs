@@ -127,7 +127,7 @@ public sealed partial class AgentState
                     all.Add(last);
                     if ((FileState)row.GetInt64(8) is var state and (FileState.ToRead or FileState.ToCheck))
                     {
-                        toRead.Add(new FileToRead(last, FullPath(row, 2), row.GetInt64(5), row.GetInt64(6), row.GetBoolean(7), state == FileState.ToCheck, row.GetString(2)));
+                        toRead.Add(new FileToRead(last, FullPath(row, 2), row.GetString(2), row.GetInt64(5), row.GetInt64(6), row.GetBoolean(7), state == FileState.ToCheck));
                     }
                 }
             }
@@ -158,7 +158,7 @@ public sealed partial class AgentState
                 using SqliteDataReader row = command.ExecuteReader();
                 if (row.Read())
                 {
-                    toRead.Add(new FileToRead(file, FullPath(row, 1), row.GetInt64(4), row.GetInt64(5), row.GetBoolean(6), row.GetBoolean(7), row.GetString(1)));
+                    toRead.Add(new FileToRead(file, FullPath(row, 1), row.GetString(1), row.GetInt64(4), row.GetInt64(5), row.GetBoolean(6), row.GetBoolean(7)));
                 }
             }
         }

@@ -245,7 +245,7 @@ public sealed partial class AgentState
             ON CONFLICT(sha256) DO UPDATE SET pack = excluded.pack, lost = NULL, lost_pack = NULL
             """,
             ("$sha256", null), ("$sop", ""), ("$class", ""), ("$series", null), ("$modality", null), ("$syntax", ""), ("$length", 0L), ("$study", receipt.Study.Value), ("$pack", pack), ("$kind", null));
-        foreach (SidecarInstance instance in instances)
+        foreach (SidecarInstance instance in instances.Where(instance => instance.Kind != FileKind.Snapshot)) // whose parts are nobody's files
         {
             Bind(set, instance);
             set.ExecuteNonQuery();

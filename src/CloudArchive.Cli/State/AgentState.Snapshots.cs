@@ -135,7 +135,7 @@ public sealed partial class AgentState
     }
 
     /// <summary>A snapshot is archived, all of its packs: the next says what differs from it.</summary>
-    public void NoteSnapshot(SnapshotPlan plan, IReadOnlyList<PackId> packs, DateTimeOffset takenAt)
+    public void NoteSnapshot(SnapshotPlan plan, IReadOnlyList<PackId> packs)
     {
         lock (_gate)
         {
@@ -155,7 +155,7 @@ public sealed partial class AgentState
                     """);
                 foreach (PackId pack in packs)
                 {
-                    Execute("INSERT OR IGNORE INTO snapshots(pack, taken) VALUES ($pack, $taken)", ("$pack", pack.ToString()), ("$taken", Text(takenAt)));
+                    Execute("INSERT OR IGNORE INTO snapshots(pack) VALUES ($pack)", ("$pack", pack.ToString()));
                 }
             });
         }

@@ -65,7 +65,7 @@ public sealed partial class AgentState : IDisposable
         CREATE TABLE listed(
             root INTEGER NOT NULL, directory TEXT NOT NULL, name TEXT NOT NULL, length INTEGER NOT NULL, modified INTEGER NOT NULL, sha256 BLOB NOT NULL, pack TEXT NOT NULL,
             PRIMARY KEY (root, directory, name)) WITHOUT ROWID;
-        CREATE TABLE snapshots(seq INTEGER PRIMARY KEY AUTOINCREMENT, pack TEXT NOT NULL UNIQUE, taken TEXT NOT NULL);
+        CREATE TABLE snapshots(seq INTEGER PRIMARY KEY AUTOINCREMENT, pack TEXT NOT NULL UNIQUE);
         CREATE INDEX files_with_remark ON files(id) WHERE state = 1 AND detail IS NOT NULL;
         CREATE TABLE snapshot_due(due INTEGER NOT NULL);
         INSERT INTO snapshot_due VALUES (1);
@@ -73,7 +73,9 @@ public sealed partial class AgentState : IDisposable
             UPDATE snapshot_due SET due = 1 WHERE due = 0; END;
         CREATE TRIGGER due_by_loss AFTER DELETE ON files WHEN old.sha256 IS NOT NULL BEGIN UPDATE snapshot_due SET due = 1 WHERE due = 0; END;
         CREATE TRIGGER due_by_pack AFTER UPDATE OF pack ON contents WHEN new.pack IS NOT old.pack BEGIN UPDATE snapshot_due SET due = 1 WHERE due = 0; END;
-        UPDATE files SET state = 0, reason = NULL, detail = NULL WHERE state = 2 AND reason IN ('not-dicom', 'dicomdir', 'no-identity', 'damaged', 'empty');
+        CREATE TRIGGER due_by_receipt AFTER DELETE ON receipts WHEN old.pack IN (SELECT pack FROM snapshots) BEGIN UPDATE snapshot_due SET due = 1 WHERE due = 0; END;
+        UPDATE files SET state = 0, reason = NULL, detail = NULL WHERE state = 2 AND reason IN ('not-dicom', 'dicomdir', 'no-identity', 'damaged');
+        UPDATE files SET reason = 'special' WHERE state = 2 AND reason = 'empty';
         PRAGMA user_version = 4;
         """;
 

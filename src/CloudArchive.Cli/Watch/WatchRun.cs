@@ -302,8 +302,8 @@ public sealed class WatchRun(AgentSession session, CliEnvironment environment, I
         }
 
         IEnumerable<string> news = BackupReport.Warnings(outcome).Select(warning => $"WARNING: {warning}")
-            .Concat(session.State.SkippedFiles([.. outcome.Folders.Select(folder => folder.Id)]).Where(f => SkipReasons.IsGrave(f.Reason!.Value))
-                .Select(f => $"Not backed up: {Texts.Printable(f.Path)} ({SkipReasons.Describe(f.Reason!.Value)})"))
+            .Concat(session.State.SkippedFiles([.. outcome.Folders.Select(folder => folder.Id)]).Where(f => SkipReasons.IsGrave(f.Reason))
+                .Select(f => $"Not backed up: {Texts.Printable(f.Path)} ({SkipReasons.Describe(f.Reason)})"))
             .Concat(outcome.FailedPacks.Select(f => $"Not uploaded: {Texts.Count(f.Files, "instance")} of study {f.Study}. {f.Why}"))
             .Concat(outcome.UnreadableFolders.Select(f => $"Folder cannot be listed: {Texts.Printable(f.Path)} ({f.Why})"));
         string[] now = [.. news.Take(40)];

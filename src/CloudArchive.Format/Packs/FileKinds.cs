@@ -37,7 +37,7 @@ public static class FileKinds
     private static readonly HashSet<string> s_compressed = new(StringComparer.OrdinalIgnoreCase)
     {
         ".jpg", ".jpeg", ".jpe", ".jp2", ".j2k", ".jxl", ".png", ".gif", ".webp", ".heic", ".heif", ".avif", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mp3", ".m4a",
-        ".aac", ".ogg", ".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".cab", ".docx", ".xlsx", ".pptx", ".3mf", ".dcmz",
+        ".aac", ".ogg", ".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".cab", ".docx", ".xlsx", ".pptx", ".3mf",
     };
 
     static FileKinds()
@@ -45,7 +45,7 @@ public static class FileKinds
         Add(FileKind.Dicom, ".dcm .dicom .dic .ima .acr");
         Add(FileKind.Photo, ".jpg .jpeg .jpe .jp2 .j2k .jxl .png .gif .webp .heic .heif .avif .tif .tiff .bmp .raw .cr2 .cr3 .nef .arw .dng .svg");
         Add(FileKind.Video, ".mp4 .m4v .mov .mkv .webm .mpg .mpeg .avi .wmv .mp3 .m4a .aac .ogg .wav");
-        Add(FileKind.Surface, ".stl .ply .obj .mtl .3mf .off .dcm3d .3oxz .xyz");
+        Add(FileKind.Surface, ".stl .ply .obj .mtl .3mf .off .xyz");
         Add(FileKind.Document, ".pdf .txt .rtf .doc .docx .xls .xlsx .ppt .pptx .odt .ods .htm .html .xml .json .csv .md .log");
         Add(FileKind.Archive, ".zip .7z .rar .gz .tgz .bz2 .xz .zst .cab .tar .iso .bak");
     }

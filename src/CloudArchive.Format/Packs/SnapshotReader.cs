@@ -13,9 +13,6 @@ public readonly record struct SnapshotFile(long Length, DateTimeOffset ModifiedA
 /// </summary>
 public sealed class SnapshotReader
 {
-    /// <summary>A part as a writer makes it, and room for a last line.</summary>
-    private const long LongestPart = Snapshots.PartBytes + (1L << 20);
-
     private readonly Dictionary<(long Root, string Path), SnapshotFile> _files = [];
 
     /// <summary>The newest document that was read; null: none was.</summary>
@@ -34,7 +31,7 @@ public sealed class SnapshotReader
         Snapshot? document = null;
         foreach (ManifestInstance file in pack.Manifest.Instances)
         {
-            if (file.Instance.Kind != FileKind.Snapshot || file.Instance.Length > Math.Max(LongestPart, PackLimits.ManifestLength))
+            if (file.Instance.Kind != FileKind.Snapshot || file.Instance.Length > PackLimits.ManifestLength)
             {
                 throw Invalid("holds other files than a snapshot's");
             }

@@ -193,7 +193,7 @@ public sealed class FileInspectionTests : IDisposable
     private FileToRead Seen(bool wasDicom = false)
     {
         (long length, long modified) = FileInspection.Stat(File);
-        return new FileToRead(1, File, length, modified, wasDicom, Folder: _folder.Path);
+        return new FileToRead(1, File, _folder.Path, length, modified, wasDicom);
     }
 
     private Task<Inspection> ReadAsync(bool wasDicom = false) => FileInspection.ReadAsync(Seen(wasDicom), _secret, Computer, _ => { }, TestContext.Current.CancellationToken);

@@ -33,7 +33,7 @@ public sealed class EveryFileTests
 
         // Without the service: from the escrow key alone.
         await practice.StopArchiveAsync();
-        await CopyContainerAsync(practice, practice["copy"]);
+        await practice.CopyPacksAsync(practice["copy"]);
         (await RecoverAsOfAsync(practice, "latest", practice["recovered"])).Expect(0);
         AssertSameTree(clinic, practice["recovered"]);
     }
@@ -295,16 +295,4 @@ public sealed class EveryFileTests
 
     private static void AssertNone(string[] secrets, string text, string where) =>
         Assert.All(secrets, secret => Assert.False(text.Contains(secret, StringComparison.OrdinalIgnoreCase), $"{secret} in {where}"));
-
-    private static async Task CopyContainerAsync(Practice practice, string target)
-    {
-        await using CloudArchive.LocalHost.Storage.LocalStorage storage = await CloudArchive.LocalHost.Storage.LocalStorage.StartAsync(practice.Archive.Data, TestContext.Current.CancellationToken);
-        BlobContainerClient packs = StoredArchive.Service(storage.BlobUrl.ToString()).GetBlobContainerClient("packs");
-        foreach (BlobItem blob in packs.GetBlobs())
-        {
-            string path = Path.Combine(target, blob.Name);
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            await packs.GetBlobClient(blob.Name).DownloadToAsync(path);
-        }
-    }
 }
