@@ -34,7 +34,7 @@ public sealed class StagedPack(TargetFolder target, PackId pack) : IDisposable
         _files.Add(file);
         await TryAsync(file, async () =>
         {
-            if (!await target.SeemsDoneAsync(entry, cancellationToken))
+            if (!target.SeemsDone(entry))
             {
                 await target.WritePartAsync(file, cancellationToken);
             }

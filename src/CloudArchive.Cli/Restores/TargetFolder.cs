@@ -140,9 +140,9 @@ public sealed class TargetFolder : IDisposable
 
     /// <summary>
     /// Whether the target has a file already, or another of its name that must not be replaced: then its bytes need not be written. A guess, because other packs may
-    /// be giving names meanwhile; <see cref="PlaceAsync"/> decides, and writes them then where that was wrong.
+    /// be giving names meanwhile, and by length and time alone: <see cref="PlaceAsync"/> hashes and decides, and writes them then where that was wrong.
     /// </summary>
-    internal async Task<bool> SeemsDoneAsync(ManifestInstance entry, CancellationToken cancellationToken)
+    internal bool SeemsDone(ManifestInstance entry)
     {
         if (Locate(entry.Entry) is not { } plain)
         {
@@ -154,7 +154,9 @@ public sealed class TargetFolder : IDisposable
             return false;
         }
 
-        return (OwnerOf(plain) is null && !_overwrite) || await IsSameAsync(plain, entry.Instance, cancellationToken) || await IsSameAsync(VersionName(plain, entry.Instance.Sha256), entry.Instance, cancellationToken);
+        return (OwnerOf(plain) is null && !_overwrite) || Looks(plain) || Looks(VersionName(plain, entry.Instance.Sha256));
+
+        bool Looks(string path) => new FileInfo(path) is { Exists: true, LinkTarget: null } file && file.Length == entry.Instance.Length && file.LastWriteTimeUtc == entry.ModifiedAt.UtcDateTime;
     }
 
     /// <summary>Writes a file's bytes under a name of their own, with its time.</summary>

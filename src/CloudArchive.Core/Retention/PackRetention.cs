@@ -32,7 +32,7 @@ public static class PackRetention
         : null;
 
     /// <summary>
-    /// Until when a set is kept. Of plain files the service knows no date: all of the policy's years count from when they were archived, which is no earlier
+    /// Until when a set is kept. Of plain files the service knows no date: all of the policy's years count from when they were archived, as a rule no earlier
     /// than the newest of them. A snapshot is of use while what it names is there: of that, the agent's date and the plan take care.
     /// </summary>
     internal static DateTimeOffset Until(this RetentionPolicy policy, SetKind? set, string? studyDate, DateTimeOffset archivedAt, int? bornIn, string? lastTreatment = null) =>
