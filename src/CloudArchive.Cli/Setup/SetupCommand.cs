@@ -174,7 +174,7 @@ internal sealed class SetupRun(CliEnvironment environment, ParseResult parsed, S
             identity = await EnrollCommand.EnrollAsync(environment, _home, service, code, name, escrow, cancellationToken);
         }
 
-        EnrollCommand.Tell(environment, json: false, _home, identity, escrow, EnrollCommand.IsPinned(identity, escrow));
+        EnrollCommand.Tell(environment, json: false, _home, identity, escrow);
         return identity;
     }
 
