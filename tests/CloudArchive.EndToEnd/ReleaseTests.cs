@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 using CloudArchive.Testing;
@@ -84,11 +83,8 @@ public sealed class ReleaseTests
 
     private static async Task<string> RunAsync(string program, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: {output}{await error}");
+        (int exit, string output, string errors) = await Programs.RunAsync(program, arguments, TestContext.Current.CancellationToken);
+        Assert.True(exit == 0, $"{program} {string.Join(' ', arguments)}: {output}{errors}");
         return output;
     }
 }

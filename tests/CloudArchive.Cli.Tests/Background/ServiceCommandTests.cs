@@ -9,12 +9,14 @@ public sealed class ServiceCommandTests : IDisposable
 {
     private readonly Computers _computer = new();
     private readonly StandIns _programs = new();
+    private readonly Dictionary<string, string?> _variables;
 
-    public static bool IsLinux => OperatingSystem.IsLinux();
+    public ServiceCommandTests() => _variables = new() { ["PATH"] = _programs.Bin, ["XDG_CONFIG_HOME"] = _programs["config"] };
 
-    [Fact(SkipUnless = nameof(IsLinux), Skip = "systemd is Linux's")]
+    [Fact]
     public async Task The_service_is_installed_looked_after_and_removed()
     {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd is Linux's");
         _programs.Add("systemctl", """case "$*" in *is-active*) test -e "$0.up" && echo active || { echo inactive; exit 3; } ;; *restart*) touch "$0.up" ;; *disable*) rm -f "$0.up" ;; esac""");
         _programs.Add("loginctl", "exit 1");
         _computer.Write("a.dcm");
@@ -38,9 +40,10 @@ public sealed class ServiceCommandTests : IDisposable
         Assert.Equal(ExitCode.Usage, (await RunAsync("service", "uninstall", "--scope", "user")).Code);
     }
 
-    [Fact(SkipUnless = nameof(IsLinux), Skip = "systemd is Linux's")]
+    [Fact]
     public async Task Where_nothing_can_be_asked_the_answer_is_not_checked_and_where_the_system_refuses_its_words_are_told()
     {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd is Linux's");
         _computer.Write("a.dcm");
         await _computer.BackUpAsync();
         (ExitCode absent, _, string noSystemd) = await RunAsync("service", "install", "--scope", "user");
@@ -62,9 +65,10 @@ public sealed class ServiceCommandTests : IDisposable
         Assert.Contains("cloudarchive folders add", error, StringComparison.Ordinal);
     }
 
-    [Fact(SkipUnless = nameof(IsLinux), Skip = "systemd is Linux's")]
+    [Fact]
     public async Task For_the_whole_computer_it_takes_an_administrator()
     {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd is Linux's");
         (ExitCode code, _, string error) = await RunAsync("service", "install", "--scope", "system");
         Assert.Equal(ExitCode.Usage, code);
         Assert.Contains("sudo", error, StringComparison.Ordinal);
@@ -80,36 +84,14 @@ public sealed class ServiceCommandTests : IDisposable
     {
         using StringWriter output = new();
         using StringWriter error = new();
-        CliEnvironment environment = _programs.On(_computer.Environment) with { Out = output, Error = error, IsAdministrator = OperatingSystem.IsWindows() };
+        CliEnvironment environment = _computer.Environment with
+        {
+            Out = output,
+            Error = error,
+            IsAdministrator = OperatingSystem.IsWindows(),
+            Variable = name => _variables.TryGetValue(name, out string? value) ? value : _computer.Environment.Variable(name),
+        };
         int code = await CloudArchiveCli.RunAsync(arguments, environment, TestContext.Current.CancellationToken);
         return ((ExitCode)code, output.ToString(), error.ToString());
     }
-}
-
-/// <summary>Programs of the system that note what they are asked, alone on a PATH.</summary>
-internal sealed class StandIns : IDisposable
-{
-    private readonly TemporaryFolder _folder = new();
-
-    public StandIns() => Directory.CreateDirectory(_folder["bin"]);
-
-    public string this[string relative] => _folder[relative];
-
-    public void Add(string name, string script)
-    {
-        File.WriteAllText(_folder[$"bin/{name}"], $"#!/bin/sh\nPATH=/usr/bin:/bin\nfor word in \"$@\"; do printf '%s ' \"$word\"; done >> \"$0.asked\"\necho >> \"$0.asked\"\n{script}\n");
-        if (!OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(_folder[$"bin/{name}"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        }
-    }
-
-    public string[] Asked(string name) => File.Exists(_folder[$"bin/{name}.asked"]) ? [.. File.ReadLines(_folder[$"bin/{name}.asked"]).Select(line => line.TrimEnd())] : [];
-
-    public CliEnvironment On(CliEnvironment environment) => environment with
-    {
-        Variable = name => name switch { "PATH" => _folder["bin"], "XDG_CONFIG_HOME" => _folder["config"], _ => environment.Variable(name) },
-    };
-
-    public void Dispose() => _folder.Dispose();
 }
