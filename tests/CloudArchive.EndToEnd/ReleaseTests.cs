@@ -25,6 +25,8 @@ public sealed class ReleaseTests
 
         // The .deb, installed into a root of its own.
         Assert.Equal("linux-x64\n", await InstallAsync(folder, folder["out/cloudarchive_9.8.7~rc.1_amd64.deb"], "amd64"));
+        Assert.Contains("Version: 9.8.7~rc.1\n", await File.ReadAllTextAsync(folder["root/var/lib/dpkg/status"], TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("Version:        9.8.7~rc.1\n", await File.ReadAllTextAsync(folder["out/cloudarchive.spec"], TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.True(File.Exists(folder["out/cloudarchive_9.8.7~rc.1_arm64.deb"]));
 
         // What a package manager downloads has the hash that it is told.
