@@ -19,7 +19,7 @@ internal static class ServiceCommands
         ServiceOptions options = new();
         Option<string?> runAs = new("--run-as")
         {
-            Description = "The account that runs it, which must be able to read the folders [whoever installs it; on Windows one of the service's own, which is given the right to read them]",
+            Description = "The account that runs it, which has the data folder (CLOUDARCHIVE_HOME) and can read the folders [whoever installs it; on Windows one of the service's own, which is given both]",
             HelpName = "account",
         };
         Option<bool> dryRun = new("--dry-run") { Description = "Say what would be done, and do nothing" };
@@ -137,6 +137,12 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
             throw new UsageException("Windows knows services for the whole computer alone: leave --scope out.");
         }
 
+        if (runAs is not null && !OperatingSystem.IsWindows() && environment.Variable("CLOUDARCHIVE_HOME") is not { Length: > 0 })
+        {
+            // Where nothing names it, the data folder is that of whoever types this: keys that the account cannot open, or must not.
+            throw new UsageException($"The service of {runAs} needs a data folder that is {runAs}'s own: set CLOUDARCHIVE_HOME to its data folder, and give the same command.");
+        }
+
         AgentHome home = AgentHome.Of(environment);
         AgentIdentity? identity = mustBackUp ? AgentIdentity.Load(home) : AgentIdentity.TryLoad(home);
         IReadOnlyList<string> folders = [];
@@ -154,9 +160,8 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
         ServiceHost host = OperatingSystem.IsWindows() ? ServiceHost.Windows
             : OperatingSystem.IsMacOS() ? (isSystem ? ServiceHost.LaunchDaemon : ServiceHost.LaunchAgent)
             : isSystem ? ServiceHost.SystemdSystem : ServiceHost.SystemdUser;
-        string? account = runAs ?? (isSystem && !OperatingSystem.IsWindows() ? environment.Variable("SUDO_USER") : null);
         string user = host == ServiceHost.LaunchAgent ? (await OtherProgram.RunAsync(environment, "id", ["-u"], cancellationToken)).Output : "";
-        return new BackgroundService(environment, new ServiceSpec(host, OwnCommand(), home.Path, AgentHome.OfMachine, UnitFolder(environment, host), account, user, folders));
+        return new BackgroundService(environment, new ServiceSpec(host, OwnCommand(), home.Path, AgentHome.OfMachine, UnitFolder(environment, host), runAs, user, folders));
     }
 
     /// <summary>Installs it; <see cref="LocalFailureException"/> says which step failed and why.</summary>

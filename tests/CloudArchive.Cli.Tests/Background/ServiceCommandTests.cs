@@ -10,6 +10,7 @@ public sealed class ServiceCommandTests : IDisposable
     private readonly Computers _computer = new();
     private readonly StandIns _programs = new();
     private readonly Dictionary<string, string?> _variables;
+    private bool _isRoot;
 
     public ServiceCommandTests() => _variables = new() { ["PATH"] = _programs.Bin, ["XDG_CONFIG_HOME"] = _programs["config"] };
 
@@ -54,7 +55,8 @@ public sealed class ServiceCommandTests : IDisposable
         _programs.Add("systemctl", "echo 'Failed to connect to bus: No medium found' >&2; exit 1");
         (ExitCode refused, _, string error) = await RunAsync("service", "install", "--scope", "user");
         Assert.Equal(ExitCode.Local, refused);
-        Assert.Contains("No medium found", error, StringComparison.Ordinal);
+        Assert.Contains("Could not tell systemd: systemctl --user daemon-reload says: Failed to connect to bus: No medium found", error, StringComparison.Ordinal);
+        Assert.Contains("Could not tell systemd", (await RunAsync("service", "uninstall", "--scope", "user")).Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -74,6 +76,30 @@ public sealed class ServiceCommandTests : IDisposable
         Assert.Contains("sudo", error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_service_for_the_whole_computer_belongs_to_whoever_has_the_data_folder()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd is Linux's");
+        _computer.Write("a.dcm");
+        await _computer.BackUpAsync();
+        _isRoot = true;
+        _variables["SUDO_USER"] = "ann";
+        (ExitCode code, string plan, string error) = await RunAsync("service", "install", "--scope", "system", "--dry-run");
+        Assert.True(code == ExitCode.Ok, error);
+        Assert.Contains("/etc/systemd/system/cloudarchive.service", plan, StringComparison.Ordinal);
+        Assert.Contains($"CLOUDARCHIVE_HOME={AgentHome.Of(_computer.Environment).Path}", plan, StringComparison.Ordinal);
+        Assert.DoesNotContain("User=", plan, StringComparison.Ordinal); // the folder is root's, and not of whoever typed sudo
+
+        (code, plan, error) = await RunAsync("service", "install", "--scope", "system", "--run-as", "pacs", "--dry-run");
+        Assert.True(code == ExitCode.Ok, error);
+        Assert.Contains("User=pacs", plan, StringComparison.Ordinal);
+
+        _variables["CLOUDARCHIVE_HOME"] = null;
+        (code, _, error) = await RunAsync("service", "install", "--scope", "system", "--run-as", "pacs", "--dry-run");
+        Assert.Equal(ExitCode.Usage, code);
+        Assert.Contains("set CLOUDARCHIVE_HOME to its data folder", error, StringComparison.Ordinal);
+    }
+
     public void Dispose()
     {
         _computer.Dispose();
@@ -88,7 +114,7 @@ public sealed class ServiceCommandTests : IDisposable
         {
             Out = output,
             Error = error,
-            IsAdministrator = OperatingSystem.IsWindows(),
+            IsAdministrator = OperatingSystem.IsWindows() || _isRoot,
             Variable = name => _variables.TryGetValue(name, out string? value) ? value : _computer.Environment.Variable(name),
         };
         int code = await CloudArchiveCli.RunAsync(arguments, environment, TestContext.Current.CancellationToken);
