@@ -1,8 +1,14 @@
-#Requires -RunAsAdministrator
 # Installs cloudarchive {version} for everybody on this computer, or brings it up to date:
 #   irm {repository}/releases/download/v{version}/install.ps1 | iex
 # A ZIP beside this script is taken instead of the download, for computers without a way out.
 $ErrorActionPreference = 'Stop'
+
+# No #Requires: what comes through iex does not heed it.
+$me = [Security.Principal.WindowsPrincipal][Security.Principal.WindowsIdentity]::GetCurrent()
+if (-not $me.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
+    throw 'This takes an administrator: open PowerShell with "Run as administrator" and give the same command.'
+}
+
 $version = '{version}'
 $zip = "cloudarchive-$version-win-x64.zip"
 $expected = '{sha256:cloudarchive-{version}-win-x64.zip}'

@@ -19,7 +19,7 @@ return await Setup.RunAsync(async () =>
     return benchmark.ExitCode;
 });
 
-// As releases are: compiled ahead for this system. What that takes comes from NuGet, and a partial mirror may not have it.
+// Compiled ahead for this system, as releases are. What that takes comes from NuGet, and a partial mirror may not have it.
 async Task<bool> PublishAsync(string project, string name)
 {
     string target = Path.Combine(Setup.Root, "artifacts", "bench", name);

@@ -34,6 +34,9 @@ sealed record Release(string Version, IReadOnlyList<string> Runtimes, string Out
     private static readonly string[] s_all = ["win-x64", "linux-x64", "linux-arm64", "osx-arm64"];
     private static readonly DateTimeOffset s_time = DateTimeOffset.FromUnixTimeSeconds(long.TryParse(Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH"), out long epoch) ? epoch : 1_767_225_600);
 
+    /// <summary>As dpkg and rpm write it: to both, a prerelease is older than its release by a ~ alone.</summary>
+    private string PackageVersion => Version.Replace('-', '~');
+
     public static Release Of(string[] args)
     {
         ILookup<string, string> given = args.Chunk(2).ToLookup(pair => pair[0], pair => pair.Length == 2 ? pair[1] : throw new SetupException($"{pair[0]} has no value."));
@@ -123,7 +126,7 @@ sealed record Release(string Version, IReadOnlyList<string> Runtimes, string Out
             Put("usr/share/doc/cloudarchive/copyright", File.ReadAllBytes(Path.Combine(Setup.Root, "LICENSE")), executable: false);
             Put("DEBIAN/control", Encoding.UTF8.GetBytes(Fill(ReadTemplate("deb-control")).Replace("{arch}", arch, StringComparison.Ordinal)), executable: false);
             Put("DEBIAN/postinst", Encoding.UTF8.GetBytes(ReadTemplate("deb-postinst")), executable: true);
-            string deb = Path.Combine(Out, $"cloudarchive_{Version.Replace('-', '~')}_{arch}.deb");
+            string deb = Path.Combine(Out, $"cloudarchive_{PackageVersion}_{arch}.deb");
             (int code, string output) = await Setup.CaptureAsync("dpkg-deb", ["--root-owner-group", "--build", root.FullName, deb]);
             if (code != 0)
             {
@@ -180,7 +183,7 @@ sealed record Release(string Version, IReadOnlyList<string> Runtimes, string Out
 
     private string Fill(string template)
     {
-        string text = template.ReplaceLineEndings("\n").Replace("{version}", Version, StringComparison.Ordinal).Replace("{rpm-version}", Version.Replace('-', '~'), StringComparison.Ordinal).Replace("{repository}", Repository, StringComparison.Ordinal);
+        string text = template.ReplaceLineEndings("\n").Replace("{version}", Version, StringComparison.Ordinal).Replace("{package-version}", PackageVersion, StringComparison.Ordinal).Replace("{repository}", Repository, StringComparison.Ordinal);
         return Regex.Replace(text, @"\{sha256:([^{}]+)\}", match => File.Exists(Path.Combine(Out, match.Groups[1].Value)) ? HashOf(Path.Combine(Out, match.Groups[1].Value)) : match.Value);
     }
 

@@ -30,6 +30,9 @@ public sealed record CliEnvironment
     /// <summary>An environment variable's value, or null.</summary>
     public Func<string, string?> Variable { get; init; } = static _ => null;
 
+    /// <summary>The folder of whoever runs this.</summary>
+    public string Profile => Variable("HOME") is { Length: > 0 } home ? home : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+
     /// <summary>What tests put between here and the network; null: nothing.</summary>
     public Func<HttpMessageHandler>? HttpHandler { get; init; }
 

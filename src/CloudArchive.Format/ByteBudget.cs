@@ -8,7 +8,7 @@ public sealed class ByteBudget(long most)
     private readonly long _most = most;
     private long _left = most;
 
-    /// <summary>Waits for room, whoever came first first.</summary>
+    /// <summary>Waits for room, whoever came first first. A wait that is cancelled has taken nothing.</summary>
     public async Task TakeAsync(long bytes, CancellationToken cancellationToken)
     {
         TaskCompletionSource turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -18,7 +18,12 @@ public sealed class ByteBudget(long most)
         }
 
         Serve();
-        await turn.Task.WaitAsync(cancellationToken);
+        using CancellationTokenRegistration registration = cancellationToken.Register(() =>
+        {
+            turn.TrySetCanceled(cancellationToken);
+            Serve(); // those behind it need not wait for what it wanted
+        });
+        await turn.Task;
     }
 
     /// <summary>Gives back what was taken.</summary>
@@ -36,11 +41,13 @@ public sealed class ByteBudget(long most)
     {
         lock (_gate)
         {
-            while (_waiting.TryPeek(out (long Bytes, TaskCompletionSource Turn) next) && next.Bytes <= _left)
+            while (_waiting.TryPeek(out (long Bytes, TaskCompletionSource Turn) next) && (next.Turn.Task.IsCanceled || next.Bytes <= _left))
             {
                 _waiting.Dequeue();
-                _left -= next.Bytes;
-                next.Turn.SetResult();
+                if (next.Turn.TrySetResult())
+                {
+                    _left -= next.Bytes;
+                }
             }
         }
     }

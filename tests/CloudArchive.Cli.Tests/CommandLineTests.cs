@@ -30,7 +30,7 @@ public class CommandLineTests
             foreach (string example in examples)
             {
                 Assert.Contains(example, help, StringComparison.Ordinal);
-                string[] words = [.. System.CommandLine.Parsing.CommandLineParser.SplitCommandLine(example[example.IndexOf("cloudarchive", StringComparison.Ordinal)..]).Skip(1)];
+                string[] words = [.. System.CommandLine.Parsing.CommandLineParser.SplitCommandLine(example[(example.IndexOf(" cloudarchive ", StringComparison.Ordinal) + 1)..]).Skip(1)];
                 System.CommandLine.ParseResult parsed = root.Parse(words);
                 Assert.True(parsed.Errors.All(error => error.Message.Contains("exist", StringComparison.Ordinal)), $"{example}: {string.Join(' ', parsed.Errors.Select(e => e.Message))}");
             }

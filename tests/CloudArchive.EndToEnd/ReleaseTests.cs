@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 using CloudArchive.Testing;
@@ -26,6 +25,8 @@ public sealed class ReleaseTests
 
         // The .deb, installed into a root of its own.
         Assert.Equal("linux-x64\n", await InstallAsync(folder, folder["out/cloudarchive_9.8.7~rc.1_amd64.deb"], "amd64"));
+        Assert.Contains("Version: 9.8.7~rc.1\n", await File.ReadAllTextAsync(folder["root/var/lib/dpkg/status"], TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("Version:        9.8.7~rc.1\n", await File.ReadAllTextAsync(folder["out/cloudarchive.spec"], TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.True(File.Exists(folder["out/cloudarchive_9.8.7~rc.1_arm64.deb"]));
 
         // What a package manager downloads has the hash that it is told.
@@ -84,11 +85,8 @@ public sealed class ReleaseTests
 
     private static async Task<string> RunAsync(string program, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: {output}{await error}");
+        (int exit, string output, string errors) = await Programs.RunAsync(program, arguments, TestContext.Current.CancellationToken);
+        Assert.True(exit == 0, $"{program} {string.Join(' ', arguments)}: {output}{errors}");
         return output;
     }
 }

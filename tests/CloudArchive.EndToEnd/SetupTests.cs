@@ -26,15 +26,16 @@ public sealed class SetupTests
         for (int i = 0; i < 3; i++)
         {
             SampleStudies.WriteOne(folder[$"person/DICOM/{i}.dcm"], $"image-{i}");
-            File.SetLastWriteTimeUtc(folder[$"person/DICOM/{i}.dcm"], DateTime.UtcNow.AddHours(-1)); // nobody is still writing it
+            File.SetLastWriteTimeUtc(folder[$"person/DICOM/{i}.dcm"], TimeProvider.System.GetUtcNow().UtcDateTime.AddHours(-1)); // nobody is still writing it
         }
 
         Directory.CreateDirectory(folder["stick"]);
-        WriteSystemctl(folder);
+        using StandIns programs = new();
+        AddStandIns(programs, folder);
         await using Terminal terminal = await Terminal.StartAsync(folder, 80, 30);
         try
         {
-            await terminal.TypeAsync($"PATH={folder["bin"]}:$PATH dotnet {ArchiveProcess.AssemblyOf("src/CloudArchive.Cli", "cloudarchive")} setup --scope user");
+            await terminal.TypeAsync($"PATH={programs.Bin}:$PATH dotnet {ArchiveProcess.AssemblyOf("src/CloudArchive.Cli", "cloudarchive")} setup --scope user");
             await terminal.AnswerAsync("The archive's address:", "archive.example");
             await terminal.AnswerAsync("is no service URL", archive.Url);
             await terminal.AnswerAsync("The code:", code);
@@ -54,11 +55,11 @@ public sealed class SetupTests
             Assert.Equal(3, (int)(await agent.RunAsync("status", "--json")).Expect(0).Json["backedUp"]!);
 
             // The service goes on where setup ended, and tells the desktop once its scan is over.
-            for (Stopwatch watch = Stopwatch.StartNew(); !File.Exists(folder["told"]) && watch.Elapsed < TimeSpan.FromSeconds(30); await Task.Delay(100, TestContext.Current.CancellationToken))
+            for (Stopwatch watch = Stopwatch.StartNew(); programs.Asked("notify-send").Length == 0 && watch.Elapsed < TimeSpan.FromSeconds(30); await Task.Delay(100, TestContext.Current.CancellationToken))
             {
             }
 
-            Assert.Contains("CloudArchive: SAFE", await File.ReadAllTextAsync(folder["told"], TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            Assert.Contains(programs.Asked("notify-send"), line => line.Contains("CloudArchive: SAFE", StringComparison.Ordinal));
         }
         finally
         {
@@ -91,11 +92,10 @@ public sealed class SetupTests
         Assert.Equal(2, (int)(await agent.RunAsync("status", "--json")).Expect(0).Json["backedUp"]!);
     }
 
-    private static void WriteSystemctl(TemporaryFolder folder)
+    private static void AddStandIns(StandIns programs, TemporaryFolder folder)
     {
-        Directory.CreateDirectory(folder["bin"]);
         string unit = folder["config/systemd/user/cloudarchive.service"];
-        Write("systemctl",
+        programs.Add("systemctl",
             $"""
             case "$*" in
               *restart*)
@@ -106,17 +106,8 @@ public sealed class SetupTests
               *is-active*) kill -0 "$(cat '{folder["service.pid"]}')" && echo active ;;
             esac
             """);
-        Write("loginctl", "");
-        Write("notify-send", $"echo \"$@\" >> '{folder["told"]}'");
-
-        void Write(string name, string script)
-        {
-            File.WriteAllText(folder[$"bin/{name}"], $"#!/bin/bash\n{script}\n");
-            if (!OperatingSystem.IsWindows())
-            {
-                File.SetUnixFileMode(folder[$"bin/{name}"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            }
-        }
+        programs.Add("loginctl", "");
+        programs.Add("notify-send", "");
     }
 
     private static void StopService(TemporaryFolder folder)
@@ -195,10 +186,8 @@ public sealed class SetupTests
 
         private async Task<string> RunAsync(string[] arguments)
         {
-            ProcessStartInfo info = new("tmux", ["-S", _socket, .. arguments]) { UseShellExecute = false, RedirectStandardOutput = true };
-            using Process process = Process.Start(info)!;
-            string output = await process.StandardOutput.ReadToEndAsync();
-            await process.WaitForExitAsync();
+            // Not the test's token: the terminal is to be closed also where the test is stopped.
+            (_, string output, _) = await Programs.RunAsync("tmux", ["-S", _socket, .. arguments], CancellationToken.None);
             return output;
         }
     }

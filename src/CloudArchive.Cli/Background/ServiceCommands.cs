@@ -19,14 +19,14 @@ internal static class ServiceCommands
         ServiceOptions options = new();
         Option<string?> runAs = new("--run-as")
         {
-            Description = "The account that runs it, which must be able to read the folders [whoever installs it; on Windows one of the service's own, which is given the right to read them]",
+            Description = "The account that runs it, which has the data folder (CLOUDARCHIVE_HOME) and can read the folders [whoever installs it; on Windows one of the service's own, which is given both]",
             HelpName = "account",
         };
         Option<bool> dryRun = new("--dry-run") { Description = "Say what would be done, and do nothing" };
         Command command = new("install", "Install the service and start it, or bring the one that is there up to date.") { options.Scope, runAs, dryRun };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            BackgroundService service = BackgroundService.Of(environment, options.ScopeOf(parsed), parsed.GetValue(runAs), mustBackUp: true);
+            BackgroundService service = await BackgroundService.OfAsync(environment, options.ScopeOf(parsed), parsed.GetValue(runAs), mustBackUp: true, cancellationToken);
             if (parsed.GetValue(dryRun))
             {
                 service.Plan.ToList().ForEach(step => environment.Out.WriteLine(Describe(step)));
@@ -46,7 +46,8 @@ internal static class ServiceCommands
         Command command = new("status", "Say whether the service is installed and runs.") { options.Scope, json };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            (ServiceState state, string told) = await BackgroundService.Of(environment, options.ScopeOf(parsed), null, mustBackUp: false).AskAsync(cancellationToken);
+            BackgroundService service = await BackgroundService.OfAsync(environment, options.ScopeOf(parsed), null, mustBackUp: false, cancellationToken);
+            (ServiceState state, string told) = await service.AskAsync(cancellationToken);
             if (parsed.GetValue(json))
             {
                 environment.WriteJson(new { state, text = told });
@@ -72,7 +73,8 @@ internal static class ServiceCommands
         Command command = new("uninstall", "Stop the service and remove it. What is archived stays archived, and this computer stays enrolled.") { options.Scope };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await BackgroundService.Of(environment, options.ScopeOf(parsed), null, mustBackUp: false).UninstallAsync(environment.Out, cancellationToken);
+            BackgroundService service = await BackgroundService.OfAsync(environment, options.ScopeOf(parsed), null, mustBackUp: false, cancellationToken);
+            await service.UninstallAsync(environment.Out, cancellationToken);
             return (int)ExitCode.Ok;
         });
         return command;
@@ -118,7 +120,8 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
     /// <param name="system">Whether for the whole computer; null: for an administrator.</param>
     /// <param name="runAs">The account, or null.</param>
     /// <param name="mustBackUp">Whether there must be something to back up.</param>
-    public static BackgroundService Of(CliEnvironment environment, bool? system, string? runAs, bool mustBackUp)
+    /// <param name="cancellationToken">Stops.</param>
+    public static async Task<BackgroundService> OfAsync(CliEnvironment environment, bool? system, string? runAs, bool mustBackUp, CancellationToken cancellationToken)
     {
         bool isAdministrator = environment.IsAdministrator;
         bool isSystem = system ?? (isAdministrator || OperatingSystem.IsWindows());
@@ -132,6 +135,12 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
         if (OperatingSystem.IsWindows() && !isSystem)
         {
             throw new UsageException("Windows knows services for the whole computer alone: leave --scope out.");
+        }
+
+        if (runAs is not null && !OperatingSystem.IsWindows() && environment.Variable("CLOUDARCHIVE_HOME") is not { Length: > 0 })
+        {
+            // Where nothing names it, the data folder is that of whoever types this: keys that the account cannot open, or must not.
+            throw new UsageException($"The service of {runAs} needs a data folder that is {runAs}'s own: set CLOUDARCHIVE_HOME to its data folder, and give the same command.");
         }
 
         AgentHome home = AgentHome.Of(environment);
@@ -151,14 +160,14 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
         ServiceHost host = OperatingSystem.IsWindows() ? ServiceHost.Windows
             : OperatingSystem.IsMacOS() ? (isSystem ? ServiceHost.LaunchDaemon : ServiceHost.LaunchAgent)
             : isSystem ? ServiceHost.SystemdSystem : ServiceHost.SystemdUser;
-        string? account = runAs ?? (isSystem && !OperatingSystem.IsWindows() ? environment.Variable("SUDO_USER") : null);
-        return new BackgroundService(environment, new ServiceSpec(host, OwnCommand(), home.Path, AgentHome.OfMachine, UnitFolder(environment, host), account, environment.Variable("UID") ?? "", folders));
+        string user = host == ServiceHost.LaunchAgent ? (await OtherProgram.RunAsync(environment, "id", ["-u"], cancellationToken)).Output : "";
+        return new BackgroundService(environment, new ServiceSpec(host, OwnCommand(), home.Path, AgentHome.OfMachine, UnitFolder(environment, host), runAs, user, folders));
     }
 
     /// <summary>Installs it; <see cref="LocalFailureException"/> says which step failed and why.</summary>
     public async Task InstallAsync(TextWriter output, CancellationToken cancellationToken)
     {
-        await DoAsync(ServicePlan.Install(await WithUserIdAsync(cancellationToken)), output, cancellationToken);
+        await DoAsync(Plan, output, cancellationToken);
         (ServiceState state, string told) = await AskAsync(cancellationToken);
         await output.WriteLineAsync(told);
         if (state == ServiceState.Stopped)
@@ -175,7 +184,7 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
             throw new UsageException($"There is no such service ({file}). {OtherScope()}");
         }
 
-        await DoAsync(ServicePlan.Uninstall(await WithUserIdAsync(cancellationToken)), output, cancellationToken);
+        await DoAsync(ServicePlan.Uninstall(spec), output, cancellationToken);
         await output.WriteLineAsync("The service is removed: nothing is backed up by itself any more.");
     }
 
@@ -187,7 +196,7 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
             return (ServiceState.NotInstalled, $"The service is not installed ({file} is not there). {OtherScope()}Install it: cloudarchive service install");
         }
 
-        RunStep ask = ServicePlan.Ask(await WithUserIdAsync(cancellationToken));
+        RunStep ask = ServicePlan.Ask(spec);
         ProgramEnd end = await OtherProgram.RunAsync(environment, ask.Program, ask.Arguments, cancellationToken);
         if (end.Code is null)
         {
@@ -225,23 +234,20 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
                     break;
                 case RunStep run:
                     ProgramEnd end = await OtherProgram.RunAsync(environment, run.Program, run.Arguments, cancellationToken);
-                    if (!end.IsGood && !run.MayFail)
+                    if (!end.IsGood && run.Otherwise is null)
                     {
-                        throw new LocalFailureException($"The service is not installed: could not {run.What}. {run.Program} {string.Join(' ', run.Arguments)} says: {end.Output}");
+                        throw new LocalFailureException($"Could not {run.What}: {run.Program} {string.Join(' ', run.Arguments)} says: {end.Output}");
                     }
 
-                    if (!end.IsGood && run.Program == "loginctl")
+                    if (!end.IsGood && run.Otherwise is { Length: > 0 } told)
                     {
-                        await output.WriteLineAsync("The service runs only while you are signed in: an administrator changes that with loginctl enable-linger, or cloudarchive service install --scope system.");
+                        await output.WriteLineAsync(told);
                     }
 
                     break;
             }
         }
     }
-
-    private async Task<ServiceSpec> WithUserIdAsync(CancellationToken cancellationToken) =>
-        spec.Host == ServiceHost.LaunchAgent && spec.UserId.Length == 0 ? spec with { UserId = (await OtherProgram.RunAsync(environment, "id", ["-u"], cancellationToken)).Output } : spec;
 
     private string LogOf() => spec.Host switch
     {
@@ -265,18 +271,14 @@ internal sealed class BackgroundService(CliEnvironment environment, ServiceSpec 
             : "";
     }
 
-    private static string UnitFolder(CliEnvironment environment, ServiceHost host)
+    private static string UnitFolder(CliEnvironment environment, ServiceHost host) => host switch
     {
-        string profile = environment.Variable("HOME") is { Length: > 0 } home ? home : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        return host switch
-        {
-            ServiceHost.SystemdUser => Path.Combine(environment.Variable("XDG_CONFIG_HOME") is { Length: > 0 } config ? config : Path.Combine(profile, ".config"), "systemd", "user"),
-            ServiceHost.SystemdSystem => "/etc/systemd/system",
-            ServiceHost.LaunchAgent => Path.Combine(profile, "Library", "LaunchAgents"),
-            ServiceHost.LaunchDaemon => "/Library/LaunchDaemons",
-            _ => "",
-        };
-    }
+        ServiceHost.SystemdUser => Path.Combine(environment.Variable("XDG_CONFIG_HOME") is { Length: > 0 } config ? config : Path.Combine(environment.Profile, ".config"), "systemd", "user"),
+        ServiceHost.SystemdSystem => "/etc/systemd/system",
+        ServiceHost.LaunchAgent => Path.Combine(environment.Profile, "Library", "LaunchAgents"),
+        ServiceHost.LaunchDaemon => "/Library/LaunchDaemons",
+        _ => "",
+    };
 
     /// <summary>What starts this very program: itself, or the runtime with it.</summary>
     private static string[] OwnCommand()

@@ -32,8 +32,8 @@ internal sealed record WriteFileStep(string Path, string Content, string What) :
 internal sealed record RemoveFileStep(string Path, string What) : ServiceStep(What);
 
 /// <summary>Runs a program.</summary>
-/// <param name="MayFail">Whether it is no harm where it fails: what it does is done already, or is told and can be done without.</param>
-internal sealed record RunStep(string Program, IReadOnlyList<string> Arguments, string What, bool MayFail = false) : ServiceStep(What);
+/// <param name="Otherwise">What is said where it fails and that is no harm; empty: nothing, what it does is done already. Null: without it there is no service.</param>
+internal sealed record RunStep(string Program, IReadOnlyList<string> Arguments, string What, string? Otherwise = null) : ServiceStep(What);
 
 /// <summary>Moves the data folder to where the service's own account can open it.</summary>
 internal sealed record MoveHomeStep(string From, string To, string What) : ServiceStep(What);
@@ -68,6 +68,9 @@ internal static class ServicePlan
     /// <summary>An account that exists for this one service: it may do nothing but what it is given here. No password, none that runs out.</summary>
     public const string WindowsAccount = @"NT SERVICE\CloudArchive";
 
+    private const string OnlySignedIn =
+        "The service runs only while you are signed in: an administrator changes that with loginctl enable-linger, or cloudarchive service install --scope system.";
+
     /// <summary>The file that tells the system of the service; none on Windows.</summary>
     public static string? FileOf(ServiceHost host, string unitFolder) => host switch
     {
@@ -89,29 +92,29 @@ internal static class ServicePlan
     {
         ServiceHost.SystemdUser or ServiceHost.SystemdSystem =>
         [
-            Systemctl(spec, "stop the service", mayFail: true, "disable", "--now", Unit),
+            Systemctl(spec, "stop the service", otherwise: "", "disable", "--now", Unit),
             new RemoveFileStep(FileOf(spec.Host, spec.UnitFolder)!, "remove the unit"),
-            Systemctl(spec, "tell systemd", mayFail: false, "daemon-reload"),
+            Systemctl(spec, "tell systemd", otherwise: null, "daemon-reload"),
         ],
         ServiceHost.LaunchAgent or ServiceHost.LaunchDaemon =>
         [
-            new RunStep("launchctl", ["bootout", $"{DomainOf(spec)}/{Label}"], "stop the service", MayFail: true),
+            new RunStep("launchctl", ["bootout", $"{DomainOf(spec)}/{Label}"], "stop the service", Otherwise: ""),
             new RemoveFileStep(FileOf(spec.Host, spec.UnitFolder)!, "remove the property list"),
         ],
         _ =>
         [
-            new RunStep("sc.exe", ["stop", WindowsName], "stop the service", MayFail: true),
+            Stop("stop the service"),
             new RunStep("sc.exe", ["delete", WindowsName], "remove the service"),
-            .. spec.Folders.Select(folder => new RunStep("icacls.exe", [folder, "/remove:g", WindowsAccount], $"take back the right to read {folder}", MayFail: true)),
+            .. spec.Folders.Select(folder => new RunStep("icacls.exe", [folder, "/remove:g", WindowsAccount], $"take back the right to read {folder}", Otherwise: "")),
         ],
     };
 
     /// <summary>What asks whether it runs.</summary>
     public static RunStep Ask(ServiceSpec spec) => spec.Host switch
     {
-        ServiceHost.SystemdUser or ServiceHost.SystemdSystem => Systemctl(spec, "ask systemd", mayFail: true, "is-active", Unit),
-        ServiceHost.LaunchAgent or ServiceHost.LaunchDaemon => new RunStep("launchctl", ["print", $"{DomainOf(spec)}/{Label}"], "ask launchd", MayFail: true),
-        _ => new RunStep("sc.exe", ["query", WindowsName], "ask Windows", MayFail: true),
+        ServiceHost.SystemdUser or ServiceHost.SystemdSystem => Systemctl(spec, "ask systemd", otherwise: "", "is-active", Unit),
+        ServiceHost.LaunchAgent or ServiceHost.LaunchDaemon => new RunStep("launchctl", ["print", $"{DomainOf(spec)}/{Label}"], "ask launchd", Otherwise: ""),
+        _ => new RunStep("sc.exe", ["query", WindowsName], "ask Windows", Otherwise: ""),
     };
 
     /// <summary>Whether the answer says that it runs. The words are the same in every language: systemd and launchd have one, and Windows a number.</summary>
@@ -139,10 +142,10 @@ internal static class ServicePlan
         return
         [
             new WriteFileStep(FileOf(spec.Host, spec.UnitFolder)!, unit.ToString(), "write the unit"),
-            Systemctl(spec, "tell systemd", mayFail: false, "daemon-reload"),
-            Systemctl(spec, "have it started with the computer", mayFail: false, "enable", Unit),
-            Systemctl(spec, "start it", mayFail: false, "restart", Unit),
-            .. isSystem ? (ServiceStep[])[] : [new RunStep("loginctl", ["enable-linger"], "have it run while nobody is signed in", MayFail: true)],
+            Systemctl(spec, "tell systemd", otherwise: null, "daemon-reload"),
+            Systemctl(spec, "have it started with the computer", otherwise: null, "enable", Unit),
+            Systemctl(spec, "start it", otherwise: null, "restart", Unit),
+            .. isSystem ? (ServiceStep[])[] : [new RunStep("loginctl", ["enable-linger"], "have it run while nobody is signed in", OnlySignedIn)],
         ];
     }
 
@@ -173,7 +176,7 @@ internal static class ServicePlan
         return
         [
             new WriteFileStep(file, content.ReplaceLineEndings("\n"), "write the property list"),
-            new RunStep("launchctl", ["bootout", $"{DomainOf(spec)}/{Label}"], "stop the one that runs", MayFail: true),
+            new RunStep("launchctl", ["bootout", $"{DomainOf(spec)}/{Label}"], "stop the one that runs", Otherwise: ""),
             new RunStep("launchctl", ["bootstrap", DomainOf(spec), file], "start it"),
         ];
     }
@@ -184,12 +187,12 @@ internal static class ServicePlan
         string command = string.Join(' ', spec.Command.Append("watch").Append("--as-service").Select(word => $"\"{word}\""));
         return
         [
-            new RunStep("sc.exe", ["stop", WindowsName], "stop the one that runs", MayFail: true),
+            Stop("stop the one that runs"),
 
             // Where it is there already, this fails and the next line sets the same.
-            new RunStep("sc.exe", ["create", WindowsName, "binPath=", command, "start=", "delayed-auto", "obj=", account, "DisplayName=", "CloudArchive"], "make the service", MayFail: true),
+            new RunStep("sc.exe", ["create", WindowsName, "binPath=", command, "start=", "delayed-auto", "obj=", account, "DisplayName=", "CloudArchive"], "make the service", Otherwise: ""),
             new RunStep("sc.exe", ["config", WindowsName, "binPath=", command, "start=", "delayed-auto", "obj=", account], "set the service up"),
-            new RunStep("sc.exe", ["description", WindowsName, "Backs up this computer's folders to the off-site archive."], "describe the service", MayFail: true),
+            new RunStep("sc.exe", ["description", WindowsName, "Backs up this computer's folders to the off-site archive."], "describe the service", Otherwise: ""),
             new RunStep("sc.exe", ["failure", WindowsName, "reset=", "86400", "actions=", "restart/60000/restart/60000/restart/600000"], "have it started again where it fails"),
             new RunStep("sc.exe", ["failureflag", WindowsName, "1"], "have it started again where it ends with an error"),
             .. spec.Home.Equals(spec.MachineHome, StringComparison.OrdinalIgnoreCase) ? (ServiceStep[])[] : [new MoveHomeStep(spec.Home, spec.MachineHome, $"move the data folder to {spec.MachineHome}")],
@@ -203,8 +206,11 @@ internal static class ServicePlan
         ];
     }
 
-    private static RunStep Systemctl(ServiceSpec spec, string what, bool mayFail, params string[] arguments) =>
-        new("systemctl", spec.Host == ServiceHost.SystemdUser ? ["--user", .. arguments] : arguments, what, mayFail);
+    private static RunStep Systemctl(ServiceSpec spec, string what, string? otherwise, params string[] arguments) =>
+        new("systemctl", spec.Host == ServiceHost.SystemdUser ? ["--user", .. arguments] : arguments, what, otherwise);
+
+    /// <summary>sc.exe only asks it to stop; net.exe waits until it has, and what follows finds its files and its name free.</summary>
+    private static RunStep Stop(string what) => new("net.exe", ["stop", WindowsName], what, Otherwise: "");
 
     private static string DomainOf(ServiceSpec spec) => spec.Host == ServiceHost.LaunchDaemon ? "system" : $"gui/{spec.UserId}";
 

@@ -10,7 +10,7 @@ internal sealed class WindowsHost : ServiceBase
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(25);
     private readonly Func<CancellationToken, Task<int>> _work;
     private readonly CancellationTokenSource _stop = new();
-    private readonly ManualResetEventSlim _workEnded = new();
+    private Task<int>? _running;
 
     private WindowsHost(Func<CancellationToken, Task<int>> work)
     {
@@ -20,6 +20,7 @@ internal sealed class WindowsHost : ServiceBase
     }
 
     /// <summary>Runs until Windows stops it. To be called by a process that Windows started as a service, and by no other.</summary>
+    /// <param name="work">Always answers with a code, and throws nothing.</param>
     public static int Run(Func<CancellationToken, Task<int>> work)
     {
         using WindowsHost host = new(work);
@@ -27,21 +28,24 @@ internal sealed class WindowsHost : ServiceBase
         return host.ExitCode;
     }
 
-    protected override void OnStart(string[] args) => ThreadPool.QueueUserWorkItem(_ => WorkAsync().GetAwaiter().GetResult());
+    protected override void OnStart(string[] args)
+    {
+        _running = Task.Run(() => _work(_stop.Token));
+        _ = EndAsync(_running);
+    }
 
     protected override void OnStop()
     {
         _stop.Cancel();
         RequestAdditionalTime(s_patience);
-        _workEnded.Wait(s_patience, CancellationToken.None);
+        _running?.Wait(s_patience, CancellationToken.None);
     }
 
     protected override void OnShutdown() => OnStop();
 
-    private async Task WorkAsync()
+    private async Task EndAsync(Task<int> running)
     {
-        int code = await _work(_stop.Token);
-        _workEnded.Set();
+        int code = await running;
         if (!_stop.IsCancellationRequested)
         {
             // It ended by itself: Windows starts it again only where it ends with an error.
@@ -55,7 +59,6 @@ internal sealed class WindowsHost : ServiceBase
         if (disposing)
         {
             _stop.Dispose();
-            _workEnded.Dispose();
         }
 
         base.Dispose(disposing);

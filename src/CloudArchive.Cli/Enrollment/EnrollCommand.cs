@@ -34,8 +34,7 @@ internal static class EnrollCommand
             home.Create();
             using RunLock held = RunLock.Take(home.BackupLock, "backup");
             AgentIdentity identity = await EnrollAsync(environment, home, service, typed, parsed.GetValue(name) ?? Environment.MachineName, escrow, cancellationToken);
-            bool pinned = IsPinned(identity, escrow);
-            Tell(environment, parsed.GetValue(json), home, identity, escrow, pinned);
+            Tell(environment, parsed.GetValue(json), home, identity, escrow);
             if (!parsed.GetValue(json))
             {
                 await environment.Out.WriteLineAsync("Next: cloudarchive backup <folder>");
@@ -100,6 +99,11 @@ internal static class EnrollCommand
         }
 
         File.Delete(home.EnrollingKey);
+        if (escrow is { Made: true } && !IsPinned(identity, escrow))
+        {
+            File.Delete(escrow.Path); // made for nothing
+        }
+
         return identity;
     }
 
@@ -161,8 +165,9 @@ internal static class EnrollCommand
         }
     }
 
-    internal static void Tell(CliEnvironment environment, bool json, AgentHome home, AgentIdentity identity, EscrowChoice? escrow, bool pinned)
+    internal static void Tell(CliEnvironment environment, bool json, AgentHome home, AgentIdentity identity, EscrowChoice? escrow)
     {
+        bool pinned = IsPinned(identity, escrow);
         if (json)
         {
             environment.WriteJson(new
@@ -197,17 +202,8 @@ internal static class EnrollCommand
         }
     }
 
-    /// <summary>Whether the clinic's escrow key is the one that was brought; one that was made for nothing is removed.</summary>
-    internal static bool IsPinned(AgentIdentity identity, EscrowChoice? escrow)
-    {
-        bool pinned = escrow is not null && JwkKeys.Thumbprint(identity.EscrowKey) == JwkKeys.Thumbprint(escrow.Key);
-        if (escrow is { Made: true } && !pinned)
-        {
-            File.Delete(escrow.Path);
-        }
-
-        return pinned;
-    }
+    /// <summary>Whether the clinic's escrow key is the one that was brought.</summary>
+    private static bool IsPinned(AgentIdentity identity, EscrowChoice? escrow) => escrow is not null && JwkKeys.Thumbprint(identity.EscrowKey) == JwkKeys.Thumbprint(escrow.Key);
 
     internal sealed record EscrowChoice(string Path, Jwk Key, bool Made);
 }

@@ -1,4 +1,5 @@
 using CloudArchive.Cli.Backup;
+using CloudArchive.Format.Packs;
 
 namespace CloudArchive.Cli.Setup;
 
@@ -89,8 +90,9 @@ internal static class ImagingFolders
             {
                 try
                 {
-                    using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-                    if (stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start[128..].SequenceEqual("DICM"u8))
+                    using FileStream stream = FileInspection.Open(file);
+                    int read = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
+                    if (FileKinds.SignatureOf(start[..read], stream.Length) == FileSignature.Dicom)
                     {
                         return true;
                     }

@@ -42,7 +42,7 @@ internal sealed class SetupOptions
 
     public Option<bool> NoService { get; } = new("--no-service") { Description = "Install no background service; the first backup is made at once" };
 
-    public Option<string?> Scope { get; } = new ServiceOptions().Scope;
+    public ServiceOptions Service { get; } = new();
 
     public Option<int> Wait { get; } = new("--wait") { Description = "Minutes to wait for the service's first backup", DefaultValueFactory = _ => 60, HelpName = "minutes" };
 
@@ -51,7 +51,7 @@ internal sealed class SetupOptions
     public void AddTo(Command command)
     {
         Wait.Validators.Add(result => { if (result.GetValue(Wait) is < 0 or > 10_080) { result.AddError("--wait is 0 to 10080 minutes."); } });
-        Option[] all = [Url, Code, Name, Folder, EscrowOut, PassphraseFile, NoService, Scope, Wait, Yes];
+        Option[] all = [Url, Code, Name, Folder, EscrowOut, PassphraseFile, NoService, Service.Scope, Wait, Yes];
         all.ToList().ForEach(command.Options.Add);
     }
 }
@@ -107,8 +107,7 @@ internal sealed class SetupRun(CliEnvironment environment, ParseResult parsed, S
         }
 
         Say("2", "What is to be backed up?", "Looking for folders with images ...");
-        string profile = environment.Variable("HOME") is { Length: > 0 } home ? home : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        IReadOnlyList<ImagingFolder> found = ImagingFolders.Find(ImagingFolders.Roots(), profile);
+        IReadOnlyList<ImagingFolder> found = ImagingFolders.Find(ImagingFolders.Roots(), environment.Profile);
         foreach ((int number, ImagingFolder folder) in found.Index())
         {
             environment.Out.WriteLine($"  {number + 1}  {Texts.Printable(folder.Path)}{(folder.HasDicom ? "  (DICOM images)" : "")}");
@@ -174,7 +173,7 @@ internal sealed class SetupRun(CliEnvironment environment, ParseResult parsed, S
             identity = await EnrollCommand.EnrollAsync(environment, _home, service, code, name, escrow, cancellationToken);
         }
 
-        EnrollCommand.Tell(environment, json: false, _home, identity, escrow, EnrollCommand.IsPinned(identity, escrow));
+        EnrollCommand.Tell(environment, json: false, _home, identity, escrow);
         return identity;
     }
 
@@ -264,7 +263,8 @@ internal sealed class SetupRun(CliEnvironment environment, ParseResult parsed, S
 
         try
         {
-            await BackgroundService.Of(environment, parsed.GetValue(options.Scope) is { } scope ? scope == "system" : null, null, mustBackUp: true).InstallAsync(environment.Out, cancellationToken);
+            BackgroundService service = await BackgroundService.OfAsync(environment, options.Service.ScopeOf(parsed), null, mustBackUp: true, cancellationToken);
+            await service.InstallAsync(environment.Out, cancellationToken);
             return true;
         }
         catch (Exception error) when (error is CliException or IOException or UnauthorizedAccessException)

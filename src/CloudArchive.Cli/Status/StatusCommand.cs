@@ -42,7 +42,7 @@ internal static class StatusCommand
                 status.Write(environment);
             }
 
-            return Task.FromResult((int)(verdict.Safe ? ExitCode.Ok : look.Facts.LogAlarm ? ExitCode.LogAlarm : ExitCode.NotSafe));
+            return Task.FromResult((int)status.Code);
         });
         return command;
     }
@@ -64,9 +64,12 @@ internal static class StatusCommand
     }
 }
 
-/// <summary>What <c>status</c> says, as text and as JSON.</summary>
+/// <summary>What <c>status</c> says: as text, as JSON, and as an exit code.</summary>
 public sealed class StatusText(AgentIdentity identity, AgentLook look, AgentVerdict verdict, AgentState? state)
 {
+    /// <summary>For whoever looks at nothing else.</summary>
+    public ExitCode Code => verdict.Safe ? ExitCode.Ok : look.Facts.LogAlarm ? ExitCode.LogAlarm : ExitCode.NotSafe;
+
     /// <summary>For people.</summary>
     public void Write(CliEnvironment environment)
     {

@@ -21,16 +21,17 @@ internal static class WhereThingsStand
         using AgentState? state = AgentState.OpenToRead(home.State(identity.Clinic));
         AgentLook look = AgentLook.Of(state, identity, null, environment.Clock.GetUtcNow());
         AgentVerdict verdict = VerdictRule.For(look.Facts);
-        new StatusText(identity, look, verdict, state).Write(environment);
+        StatusText status = new(identity, look, verdict, state);
+        status.Write(environment);
         environment.Out.WriteLine();
         environment.WriteBehind("Next: ", Next(look, verdict));
-        return verdict.Safe ? ExitCode.Ok : look.Facts.LogAlarm ? ExitCode.LogAlarm : ExitCode.NotSafe;
+        return status.Code;
     }
 
     /// <summary>What somebody at this computer should do, by the gravest cause.</summary>
     internal static string Next(AgentLook look, AgentVerdict verdict)
     {
-        HashSet<VerdictCause> causes = [.. verdict.Findings.Concat(verdict.Folders.SelectMany(folder => folder.Findings)).Where(finding => finding.NotSafe).Select(finding => finding.Cause)];
+        HashSet<VerdictCause> causes = [.. verdict.All.Where(finding => finding.NotSafe).Select(finding => finding.Cause)];
         return causes switch
         {
             _ when verdict.Safe => "nothing. Look closer with cloudarchive status; see every command with cloudarchive --help",

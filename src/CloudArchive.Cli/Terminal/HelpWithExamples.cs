@@ -27,7 +27,7 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
         ["watch"] = ["cloudarchive watch", "cloudarchive watch D:\\Images --settle 30"],
         ["status"] = ["cloudarchive status", "cloudarchive status --json"],
         ["service"] = ["cloudarchive service install", "cloudarchive service status"],
-        ["service install"] = ["cloudarchive service install", "sudo cloudarchive service install --scope system --run-as pacs"],
+        ["service install"] = ["cloudarchive service install", "sudo CLOUDARCHIVE_HOME=/home/pacs/.local/share/cloudarchive cloudarchive service install --scope system --run-as pacs"],
         ["folders"] = ["cloudarchive folders add D:\\Images", "cloudarchive folders list"],
         ["folders exclude"] = ["cloudarchive folders exclude D:\\Images \"*.tmp\" cache/"],
         ["restore"] =

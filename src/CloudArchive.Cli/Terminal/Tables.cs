@@ -1,5 +1,5 @@
-using System.Globalization;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace CloudArchive.Cli.Terminal;
 
@@ -105,16 +105,5 @@ internal static class Tables
     }
 
     /// <summary>How many places a text takes; the East Asian wide ones take two.</summary>
-    private static int Cells(string text)
-    {
-        int cells = 0;
-        TextElementEnumerator elements = StringInfo.GetTextElementEnumerator(text);
-        while (elements.MoveNext())
-        {
-            int first = elements.GetTextElement().EnumerateRunes().First().Value;
-            cells += first is >= 0x1100 and (<= 0x115F or >= 0x2E80 and <= 0xA4CF or >= 0xAC00 and <= 0xD7A3 or >= 0xF900 and <= 0xFAFF or >= 0xFF00 and <= 0xFF60) ? 2 : 1;
-        }
-
-        return cells;
-    }
+    private static int Cells(string text) => new Segment(text).CellCount();
 }

@@ -43,7 +43,7 @@ public static class NoticeRule
         }
 
         NoticeMemory next = memory with { NotSafeSince = memory.NotSafeSince ?? now };
-        VerdictFinding[] grave = VerdictRule.InOrder(verdict.Findings.Concat(verdict.Folders.SelectMany(folder => folder.Findings)).Where(finding => finding.NotSafe));
+        VerdictFinding[] grave = VerdictRule.InOrder(verdict.All.Where(finding => finding.NotSafe));
         TimeSpan patience = !grave.All(finding => s_passing.Contains(finding.Cause)) ? TimeSpan.Zero : memory.WasSafe ? Patience : Day;
         if (now - next.NotSafeSince < patience || now - next.ToldAt < Day)
         {

@@ -37,8 +37,9 @@ internal static class WatchCommand
                 {
                     return (int)await WatchAsync(unseen, () => link.Open(parsed, environment.Network.WatchPatience), named, options, stop);
                 }
-                catch (Exception error) when (!stop.IsCancellationRequested)
+                catch (Exception error)
                 {
+                    // Windows is always told how it ended.
                     (ExitCode code, string message) = Failures.Describe(error);
                     await log.WriteLineAsync(message);
                     return (int)code;

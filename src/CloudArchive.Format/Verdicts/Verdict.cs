@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CloudArchive.Format.Verdicts;
 
 /// <summary>Why a folder, a computer or a clinic is not safe, or wants attention. The kebab-case name is stable: alerts, JSON and reports carry it.</summary>
@@ -115,4 +117,8 @@ public sealed record AgentVerdict(int Version, DateTimeOffset At, bool Safe, IRe
 
     /// <summary>The version that this code writes.</summary>
     public const int CurrentVersion = 1;
+
+    /// <summary>Every finding, of the computer and of its folders. Said in them already: no part of the report.</summary>
+    [JsonIgnore]
+    public IEnumerable<VerdictFinding> All => Findings.Concat(Folders.SelectMany(folder => folder.Findings));
 }

@@ -8,7 +8,7 @@ namespace CloudArchive.Benchmarks.Tools;
 /// <param name="Uplink">Bytes a second of the slow line; 0 to leave it out.</param>
 /// <param name="Cold">Page caches are dropped before each backup and each restore.</param>
 /// <param name="Write">Into docs/benchmarks.md.</param>
-/// <param name="Published">A folder with <c>cli</c> and <c>localhost</c> as releases have them, compiled ahead; null: as they were built here.</param>
+/// <param name="Published">A folder with <c>cli</c> and <c>localhost</c> compiled ahead, as releases are; null: as they were built here.</param>
 /// <param name="Words">As they were given, but for the folder.</param>
 internal sealed record ComparisonOptions(IReadOnlyList<ImageSet> Sets, int Rounds, double Scale, int Uplink, bool Cold, bool Write, string? Published, IReadOnlyList<string> Words)
 {

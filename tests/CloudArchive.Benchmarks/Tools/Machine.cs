@@ -35,7 +35,7 @@ internal static partial class Machine
             string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():d MMMM yyyy, HH:mm} UTC; commit {commit}: `{command}`"),
             string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessorCount} cores ({model}), {gigabytes:N0} GB of memory, {disk.DriveFormat} on {disk.TotalSize / 1e9:N0} GB; load {load} when it began, so much of the machine was others'"),
             $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}, Node.js {node}, Azurite {azurite}, {restic}, {rclone}",
-            options.Published is null ? "ours: as it was built, compiled while it runs" : "ours: as releases are published, compiled ahead (ReadyToRun)",
+            options.Published is null ? "ours: as it was built, compiled while it runs" : "ours: compiled ahead (ReadyToRun), as releases are",
             string.Create(CultureInfo.InvariantCulture, $"medians of {options.Rounds} round{(options.Rounds == 1 ? "" : "s")}; page caches {(options.Cold ? "dropped before each backup and each restore" : "not dropped: what was written just before is read from memory, by every tool alike")}"),
         ];
     }

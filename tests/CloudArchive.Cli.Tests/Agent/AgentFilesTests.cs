@@ -59,6 +59,44 @@ public sealed class AgentFilesTests : IDisposable
     }
 
     [Fact]
+    public async Task A_data_folder_that_is_moved_opens_where_it_is_now_and_nowhere_else()
+    {
+        using Computers computer = new();
+        computer.Write("a.dcm");
+        await computer.BackUpAsync();
+        computer.Session.Dispose();
+        AgentHome from = AgentHome.Of(computer.Environment);
+        AgentHome to = new(computer["moved"]);
+        from.MoveTo(to);
+        using (AgentSession session = AgentSession.Open(computer.Environment with { Variable = name => name == "CLOUDARCHIVE_HOME" ? to.Path : null }))
+        {
+            Assert.Equal("agent-1", session.Identity.AgentId);
+            Assert.Equal(1, session.State.Count()[session.State.FindFolder(computer.Images)!.Id].Archived.Files);
+        }
+
+        if (!OperatingSystem.IsWindows())
+        {
+            Assert.All((string[])[to.AgentKey, to.IdentifierSecret], secret => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(secret)));
+        }
+
+        Assert.Throws<NotEnrolledException>(() => AgentSession.Open(computer.Environment));
+        Assert.Empty(Directory.EnumerateFiles(from.Path).Except([from.BackupLock, from.WatchLock]));
+    }
+
+    [Fact]
+    public void A_data_folder_whose_move_fails_is_the_data_folder_still()
+    {
+        using Computers computer = new();
+        AgentHome from = AgentHome.Of(computer.Environment);
+        AgentHome to = new(computer["moved"]);
+        Directory.CreateDirectory(to.State(Packs.Clinic)); // it stands where the state is to go
+        Assert.True(Record.Exception(() => from.MoveTo(to)) is IOException or UnauthorizedAccessException);
+        Assert.Throws<NotEnrolledException>(() => AgentIdentity.Load(to));
+        using AgentSession session = AgentSession.Open(computer.Environment);
+        Assert.Equal("agent-1", session.Identity.AgentId);
+    }
+
+    [Fact]
     public void The_data_folder_is_the_users_own()
     {
         using TestCli cli = new();

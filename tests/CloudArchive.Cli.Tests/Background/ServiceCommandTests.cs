@@ -9,12 +9,15 @@ public sealed class ServiceCommandTests : IDisposable
 {
     private readonly Computers _computer = new();
     private readonly StandIns _programs = new();
+    private readonly Dictionary<string, string?> _variables;
+    private bool _isRoot;
 
-    public static bool IsLinux => OperatingSystem.IsLinux();
+    public ServiceCommandTests() => _variables = new() { ["PATH"] = _programs.Bin, ["XDG_CONFIG_HOME"] = _programs["config"] };
 
-    [Fact(SkipUnless = nameof(IsLinux), Skip = "systemd is Linux's")]
+    [Fact]
     public async Task The_service_is_installed_looked_after_and_removed()
     {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd is Linux's");
         _programs.Add("systemctl", """case "$*" in *is-active*) test -e "$0.up" && echo active || { echo inactive; exit 3; } ;; *restart*) touch "$0.up" ;; *disable*) rm -f "$0.up" ;; esac""");
         _programs.Add("loginctl", "exit 1");
         _computer.Write("a.dcm");
@@ -38,9 +41,10 @@ public sealed class ServiceCommandTests : IDisposable
         Assert.Equal(ExitCode.Usage, (await RunAsync("service", "uninstall", "--scope", "user")).Code);
     }
 
-    [Fact(SkipUnless = nameof(IsLinux), Skip = "systemd is Linux's")]
+    [Fact]
     public async Task Where_nothing_can_be_asked_the_answer_is_not_checked_and_where_the_system_refuses_its_words_are_told()
     {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd is Linux's");
         _computer.Write("a.dcm");
         await _computer.BackUpAsync();
         (ExitCode absent, _, string noSystemd) = await RunAsync("service", "install", "--scope", "user");
@@ -51,7 +55,8 @@ public sealed class ServiceCommandTests : IDisposable
         _programs.Add("systemctl", "echo 'Failed to connect to bus: No medium found' >&2; exit 1");
         (ExitCode refused, _, string error) = await RunAsync("service", "install", "--scope", "user");
         Assert.Equal(ExitCode.Local, refused);
-        Assert.Contains("No medium found", error, StringComparison.Ordinal);
+        Assert.Contains("Could not tell systemd: systemctl --user daemon-reload says: Failed to connect to bus: No medium found", error, StringComparison.Ordinal);
+        Assert.Contains("Could not tell systemd", (await RunAsync("service", "uninstall", "--scope", "user")).Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -62,12 +67,37 @@ public sealed class ServiceCommandTests : IDisposable
         Assert.Contains("cloudarchive folders add", error, StringComparison.Ordinal);
     }
 
-    [Fact(SkipUnless = nameof(IsLinux), Skip = "systemd is Linux's")]
+    [Fact]
     public async Task For_the_whole_computer_it_takes_an_administrator()
     {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd is Linux's");
         (ExitCode code, _, string error) = await RunAsync("service", "install", "--scope", "system");
         Assert.Equal(ExitCode.Usage, code);
         Assert.Contains("sudo", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_service_for_the_whole_computer_belongs_to_whoever_has_the_data_folder()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd is Linux's");
+        _computer.Write("a.dcm");
+        await _computer.BackUpAsync();
+        _isRoot = true;
+        _variables["SUDO_USER"] = "ann";
+        (ExitCode code, string plan, string error) = await RunAsync("service", "install", "--scope", "system", "--dry-run");
+        Assert.True(code == ExitCode.Ok, error);
+        Assert.Contains("/etc/systemd/system/cloudarchive.service", plan, StringComparison.Ordinal);
+        Assert.Contains($"CLOUDARCHIVE_HOME={AgentHome.Of(_computer.Environment).Path}", plan, StringComparison.Ordinal);
+        Assert.DoesNotContain("User=", plan, StringComparison.Ordinal); // the folder is root's, and not of whoever typed sudo
+
+        (code, plan, error) = await RunAsync("service", "install", "--scope", "system", "--run-as", "pacs", "--dry-run");
+        Assert.True(code == ExitCode.Ok, error);
+        Assert.Contains("User=pacs", plan, StringComparison.Ordinal);
+
+        _variables["CLOUDARCHIVE_HOME"] = null;
+        (code, _, error) = await RunAsync("service", "install", "--scope", "system", "--run-as", "pacs", "--dry-run");
+        Assert.Equal(ExitCode.Usage, code);
+        Assert.Contains("set CLOUDARCHIVE_HOME to its data folder", error, StringComparison.Ordinal);
     }
 
     public void Dispose()
@@ -80,36 +110,14 @@ public sealed class ServiceCommandTests : IDisposable
     {
         using StringWriter output = new();
         using StringWriter error = new();
-        CliEnvironment environment = _programs.On(_computer.Environment) with { Out = output, Error = error, IsAdministrator = OperatingSystem.IsWindows() };
+        CliEnvironment environment = _computer.Environment with
+        {
+            Out = output,
+            Error = error,
+            IsAdministrator = OperatingSystem.IsWindows() || _isRoot,
+            Variable = name => _variables.TryGetValue(name, out string? value) ? value : _computer.Environment.Variable(name),
+        };
         int code = await CloudArchiveCli.RunAsync(arguments, environment, TestContext.Current.CancellationToken);
         return ((ExitCode)code, output.ToString(), error.ToString());
     }
-}
-
-/// <summary>Programs of the system that note what they are asked, alone on a PATH.</summary>
-internal sealed class StandIns : IDisposable
-{
-    private readonly TemporaryFolder _folder = new();
-
-    public StandIns() => Directory.CreateDirectory(_folder["bin"]);
-
-    public string this[string relative] => _folder[relative];
-
-    public void Add(string name, string script)
-    {
-        File.WriteAllText(_folder[$"bin/{name}"], $"#!/bin/sh\nPATH=/usr/bin:/bin\nfor word in \"$@\"; do printf '%s ' \"$word\"; done >> \"$0.asked\"\necho >> \"$0.asked\"\n{script}\n");
-        if (!OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(_folder[$"bin/{name}"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        }
-    }
-
-    public string[] Asked(string name) => File.Exists(_folder[$"bin/{name}.asked"]) ? [.. File.ReadLines(_folder[$"bin/{name}.asked"]).Select(line => line.TrimEnd())] : [];
-
-    public CliEnvironment On(CliEnvironment environment) => environment with
-    {
-        Variable = name => name switch { "PATH" => _folder["bin"], "XDG_CONFIG_HOME" => _folder["config"], _ => environment.Variable(name) },
-    };
-
-    public void Dispose() => _folder.Dispose();
 }

@@ -17,6 +17,8 @@ public class ServicePlanTests
         Assert.Contains("ExecStart=\"/opt/Cloud Archive/cloudarchive\" \"watch\"", lines);
         Assert.Contains("Environment=\"CLOUDARCHIVE_HOME=/home/ann/100%% $data\"", lines);
         Assert.Contains("WantedBy=default.target", lines);
+        Assert.Contains("Restart=always", lines);
+        Assert.Contains($"RestartPreventExitStatus={(int)ExitCode.Usage} {(int)ExitCode.NotEnrolled}", lines); // trying again mends neither
         Assert.DoesNotContain(lines, line => line.StartsWith("User=", StringComparison.Ordinal));
         Assert.All(ServicePlan.Install(s_linux).OfType<RunStep>().Where(step => step.Program == "systemctl"), step => Assert.Equal("--user", step.Arguments[0]));
     }
@@ -69,13 +71,29 @@ public class ServicePlanTests
     public void The_systems_answer_is_read_in_every_language(string host, string answer, bool runs) => Assert.Equal(runs, ServicePlan.SaysRunning(Enum.Parse<ServiceHost>(host), answer));
 
     [Fact]
-    public void What_is_installed_can_be_removed()
+    public void What_is_installed_is_stopped_before_it_is_removed()
     {
-        foreach (ServiceSpec spec in (ServiceSpec[])[s_linux, s_windows, s_linux with { Host = ServiceHost.LaunchDaemon }])
-        {
-            IReadOnlyList<ServiceStep> steps = ServicePlan.Uninstall(spec);
-            Assert.Equal(ServicePlan.FileOf(spec.Host, spec.UnitFolder), steps.OfType<RemoveFileStep>().SingleOrDefault()?.Path);
-            Assert.Equal(ServicePlan.Install(spec).OfType<RunStep>().First(step => step.Program != "loginctl").Program, steps.OfType<RunStep>().First().Program);
-        }
+        Assert.Equal(
+            ["systemctl --user disable --now cloudarchive.service", "rm /home/ann/.config/systemd/user/cloudarchive.service", "systemctl --user daemon-reload"],
+            ServicePlan.Uninstall(s_linux).Select(Line));
+        Assert.Equal(
+            ["launchctl bootout system/org.cloudarchive.watch", "rm /Library/LaunchDaemons/org.cloudarchive.watch.plist"],
+            ServicePlan.Uninstall(s_linux with { Host = ServiceHost.LaunchDaemon, UnitFolder = "/Library/LaunchDaemons" }).Select(Line));
+
+        // net.exe waits until it has stopped: sc.exe would delete one that is still at it.
+        Assert.Equal(
+            [
+                "net.exe stop CloudArchive", "sc.exe delete CloudArchive",
+                @"icacls.exe D:\Images /remove:g NT SERVICE\CloudArchive", @"icacls.exe \\nas\x /remove:g NT SERVICE\CloudArchive",
+            ],
+            ServicePlan.Uninstall(s_windows).Select(Line));
+        Assert.Equal("net.exe stop CloudArchive", Line(ServicePlan.Install(s_windows)[0]));
     }
+
+    private static string Line(ServiceStep step) => step switch
+    {
+        RunStep run => $"{run.Program} {string.Join(' ', run.Arguments)}",
+        RemoveFileStep remove => $"rm {remove.Path}",
+        _ => step.What,
+    };
 }

@@ -34,6 +34,16 @@ public sealed class SnapshotTests : IDisposable
         Compare("table", width, text);
     }
 
+    [Fact]
+    public void A_wide_character_takes_two_places()
+    {
+        string[] columns = ["歯", "ab"];
+        IReadOnlyList<string>[] rows = [["歯科歯科", "x"]];
+        Assert.Contains("歯科歯科   x", Draw(17, environment => environment.WriteTable(columns, rows, "")), StringComparison.Ordinal);
+        Assert.Equal(["歯  歯科歯科", "ab  x", ""], Draw(16, environment => environment.WriteTable(columns, rows, "")).Split(Environment.NewLine));
+        Assert.Equal(["歯  歯科", "    歯科", ""], Draw(9, environment => environment.WriteBehind("歯  ", "歯科 歯科")).Split(Environment.NewLine));
+    }
+
     [Theory]
     [MemberData(nameof(Widths))]
     public void Status_fits(int width)

@@ -1,8 +1,8 @@
 using System.Text;
 using CloudArchive.Cli.Background;
-using CloudArchive.Cli.Tests.Background;
 using CloudArchive.Cli.Watch;
 using CloudArchive.Format.Verdicts;
+using CloudArchive.Testing;
 
 namespace CloudArchive.Cli.Tests.Watch;
 
@@ -10,8 +10,6 @@ namespace CloudArchive.Cli.Tests.Watch;
 public class NoticeTests
 {
     private static readonly DateTimeOffset s_now = new(2026, 3, 4, 5, 6, 7, TimeSpan.Zero);
-
-    public static bool IsLinux => OperatingSystem.IsLinux();
 
     [Fact]
     public void What_is_grave_is_told_at_once_once_a_day_and_when_it_is_over()
@@ -63,21 +61,22 @@ public class NoticeTests
         Assert.Equal(notice.Text, Notices.Describe(notice, Desktop.Linux).Arguments[^1]);
     }
 
-    [Fact(SkipUnless = nameof(IsLinux), Skip = "notify-send is Linux's")]
+    [Fact]
     public async Task A_watch_tells_the_desktop_and_remembers_that_it_did()
     {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "notify-send is Linux's");
         using Computers computer = new();
         using StandIns programs = new();
         programs.Add("notify-send", "");
         computer.Write("a.dcm", "b.dcm");
         await computer.BackUpAsync();
-        Notices notices = new(computer.Session, programs.On(computer.Environment));
+        Notices notices = new(computer.Session, Beside(programs, computer));
         await notices.TellAsync(TestContext.Current.CancellationToken);
         Assert.Contains("CloudArchive: SAFE", Assert.Single(programs.Asked("notify-send")), StringComparison.Ordinal);
 
         Directory.Move(computer.Images, computer["elsewhere"]);
         await notices.TellAsync(TestContext.Current.CancellationToken);
-        await new Notices(computer.Session, programs.On(computer.Environment)).TellAsync(TestContext.Current.CancellationToken);
+        await new Notices(computer.Session, Beside(programs, computer)).TellAsync(TestContext.Current.CancellationToken);
         Assert.Equal(2, programs.Asked("notify-send").Length);
         Assert.Contains("--urgency=critical CloudArchive: NOT SAFE", programs.Asked("notify-send")[1], StringComparison.Ordinal);
         Assert.DoesNotContain(computer.Images, programs.Asked("notify-send")[1], StringComparison.Ordinal);
@@ -92,9 +91,12 @@ public class NoticeTests
     {
         using Computers computer = new();
         using StandIns programs = new();
-        ProgramEnd end = await Notices.ShowAsync(programs.On(computer.Environment), new Notice("a", "b"), TestContext.Current.CancellationToken);
+        ProgramEnd end = await Notices.ShowAsync(Beside(programs, computer), new Notice("a", "b"), TestContext.Current.CancellationToken);
         Assert.Null(end.Code);
     }
+
+    private static CliEnvironment Beside(StandIns programs, Computers computer) =>
+        computer.Environment with { Variable = name => name == "PATH" ? programs.Bin : computer.Environment.Variable(name) };
 
     private static Notice? Tell(ref NoticeMemory memory, DateTimeOffset now, params VerdictCause[] causes)
     {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.Json.Nodes;
 using Azure.Data.Tables;
@@ -29,13 +28,13 @@ public sealed class EveryFileTests
         File.Delete(Path.Combine(clinic, "Thumbs.db"));
         CliRun restore = (await RestoreAsOfAsync(practice, "latest", practice["restored"])).Expect(0);
         Assert.Equal(files - 1, (int)restore.Json["restored"]!);
-        AssertSameTree(clinic, practice["restored"]);
+        await AssertSameTreeAsync(clinic, practice["restored"]);
 
         // Without the service: from the escrow key alone.
         await practice.StopArchiveAsync();
         await practice.CopyPacksAsync(practice["copy"]);
         (await RecoverAsOfAsync(practice, "latest", practice["recovered"])).Expect(0);
-        AssertSameTree(clinic, practice["recovered"]);
+        await AssertSameTreeAsync(clinic, practice["recovered"]);
     }
 
     [Fact]
@@ -81,7 +80,7 @@ public sealed class EveryFileTests
         Assert.Equal(3, JsonNode.Parse(snapshots.Output)!.AsArray().Count);
         (await RestoreAsOfAsync(practice, before.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture), practice["restored"])).Expect(0);
         File.Delete(Path.Combine(practice["before"], "Thumbs.db"));
-        AssertSameTree(practice["before"], practice["restored"]);
+        await AssertSameTreeAsync(practice["before"], practice["restored"]);
     }
 
     [Fact]
@@ -108,7 +107,7 @@ public sealed class EveryFileTests
         (await practice.RestoreEverythingAsync(practice["everything"])).Expect(0);
         foreach (string place in (string[])["test-pc/x-rays", "test-pc/scans", "surgery/x-rays", "surgery/scans"])
         {
-            AssertSameTree(practice[place], practice[$"as-of/{place}"]);
+            await AssertSameTreeAsync(practice[place], practice[$"as-of/{place}"]);
 
             // Without a snapshot bytes that stood in several places come back in one.
             string[] found = ["2024/0001.dcm", "2024/note.txt"];
@@ -184,7 +183,7 @@ public sealed class EveryFileTests
         Assert.NotNull(again.Json["snapshot"]); // of a computer that it is now
         (await RestoreAsOfAsync(practice, "latest", practice["restored"])).Expect(0);
         File.Delete(Path.Combine(clinic, "Thumbs.db"));
-        AssertSameTree(clinic, practice["restored"]);
+        await AssertSameTreeAsync(clinic, practice["restored"]);
     }
 
     [Fact(Explicit = true)] // three gigabytes through one Azurite: before a release
@@ -202,7 +201,7 @@ public sealed class EveryFileTests
 
         await practice.BackUpAsync(practice["clinic"]);
         (await RestoreAsOfAsync(practice, "latest", practice["restored"])).Expect(0);
-        AssertSameTree(practice["clinic"], practice["restored"]);
+        await AssertSameTreeAsync(practice["clinic"], practice["restored"]);
     }
 
     private static Task<CliRun> RestoreAsOfAsync(Practice practice, string time, string target, params string[] more) => practice.Admin.RunAsync(
@@ -267,14 +266,12 @@ public sealed class EveryFileTests
     }
 
     /// <summary>The same names, bytes and times; as diff sees it too, where there is one.</summary>
-    private static void AssertSameTree(string expected, string actual)
+    private static async Task AssertSameTreeAsync(string expected, string actual)
     {
         if (OperatingSystem.IsLinux())
         {
-            using Process diff = Process.Start(new ProcessStartInfo("diff", ["-r", expected, actual]) { UseShellExecute = false, RedirectStandardOutput = true })!;
-            string output = diff.StandardOutput.ReadToEnd();
-            diff.WaitForExit();
-            Assert.True(diff.ExitCode == 0, output);
+            (int exit, string output, _) = await Programs.RunAsync("diff", ["-r", expected, actual], TestContext.Current.CancellationToken);
+            Assert.True(exit == 0, output);
         }
 
         Assert.Equal(Tree(expected), Tree(actual));

@@ -33,8 +33,10 @@ public sealed class IndependentScriptTests : IDisposable
 
     private async Task<(int Exit, string Output)> RunAsync(byte[] evidence)
     {
+        Assert.SkipUnless(Programs.Has("python3"), "There is no python3 on the PATH.");
         await File.WriteAllBytesAsync(_folder["evidence.json"], evidence);
-        (int exit, string output, string errors) = await Programs.RunAsync("python3", Path.Combine(Repository.Root, "docs", "redraw-sample.py"), _folder["evidence.json"]);
+        string[] script = [Path.Combine(Repository.Root, "docs", "redraw-sample.py"), _folder["evidence.json"]];
+        (int exit, string output, string errors) = await Programs.RunAsync("python3", script, TestContext.Current.CancellationToken);
         Assert.Equal("", errors);
         return (exit, output);
     }

@@ -54,12 +54,13 @@ public sealed class ZipWriterTests
     [InlineData("python3", "-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; z.extractall(sys.argv[2])", "{zip}", "{out}")]
     public async Task Other_programs_read_it(string program, params string[] arguments)
     {
+        Assert.SkipUnless(Programs.Has(program), $"There is no {program} on the PATH.");
         using TemporaryFolder folder = new();
         SamplePack sample = await SamplePack.CreateAsync(Files());
         await File.WriteAllBytesAsync(folder["pack.zip"], sample.Plaintext(), Cancellation);
         Directory.CreateDirectory(folder["out"]);
         string[] given = [.. arguments.Select(argument => argument.Replace("{zip}", folder["pack.zip"], StringComparison.Ordinal).Replace("{out}", folder["out"], StringComparison.Ordinal))];
-        (int exit, string output, string errors) = await Programs.RunAsync(program, given);
+        (int exit, string output, string errors) = await Programs.RunAsync(program, given, Cancellation);
 
         Assert.True(exit == 0, $"{program} ended with {exit}: {output}{errors}");
         foreach ((PackEntry file, byte[] content) in sample.Files)

@@ -81,7 +81,8 @@ public sealed partial class PixelVectorTests : IDisposable
 
     internal static async Task<string> RunPythonAsync(string script, params string[] arguments)
     {
-        (_, string output, string errors) = await Programs.RunAsync("python3", [script, .. arguments]);
+        Assert.SkipUnless(Programs.Has("python3"), "There is no python3 on the PATH.");
+        (_, string output, string errors) = await Programs.RunAsync("python3", [script, .. arguments], TestContext.Current.CancellationToken);
         Assert.Equal("", errors);
         return output;
     }

@@ -32,6 +32,16 @@ public class VerdictRuleTests
     }
 
     [Fact]
+    public void All_findings_are_those_of_the_computer_and_of_its_folders_and_no_part_of_the_report()
+    {
+        VerdictFinding own = new(VerdictCause.LogAlarm, NotSafe: true), ofFolder = new(VerdictCause.FilesPending, NotSafe: true);
+        AgentVerdict verdict = new(AgentVerdict.CurrentVersion, VerdictSituations.Now, false, [new FolderVerdict("f", false, 1, 0, 0, 1, null, [ofFolder])], [own]);
+        Assert.Equal([own, ofFolder], verdict.All);
+        using JsonDocument report = JsonDocument.Parse(JsonSerializer.Serialize(verdict, FormatJson.Options));
+        Assert.Equal(["version", "at", "safe", "folders", "findings"], report.RootElement.EnumerateObject().Select(member => member.Name));
+    }
+
+    [Fact]
     public void Every_file_is_counted_once_and_none_is_forgotten()
     {
         FileTally one = new(1, 10);
