@@ -132,6 +132,9 @@ public sealed record CliRun(int ExitCode, string Output, string Error, long Peak
 /// <summary>The real <c>cloudarchive</c>, as a process.</summary>
 public sealed class Cli(string home, string? url = null, string? token = null)
 {
+    // Many times what the slowest takes (files of gigabytes): a command that waits for what never comes is a failed test and not a run that hangs.
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(20);
+
     public string Home => home;
 
     /// <summary>Runs a command to its end.</summary>
@@ -178,6 +181,12 @@ public sealed class Cli(string home, string? url = null, string? token = null)
             catch (InvalidOperationException)
             {
                 // It ended between the two lines.
+            }
+
+            if (Stopwatch.GetElapsedTime(started) > s_limit)
+            {
+                process.Kill(entireProcessTree: true);
+                throw new InvalidOperationException($"cloudarchive {string.Join(' ', arguments)} had not ended after {s_limit.TotalMinutes} minutes.\n{await output}\n{await error}");
             }
 
             TimeSpan left = killAfter is { } moment ? moment - Stopwatch.GetElapsedTime(started) : TimeSpan.MaxValue;

@@ -57,8 +57,8 @@ public sealed class LostPacksTests
         // As it was before the loss: the snapshot of then names packs that are gone, and what they held is in others.
         JsonArray snapshots = JsonNode.Parse((await archive.RunAsync("admin", "snapshots", "--clinic", TamperedArchive.Clinic, "--json")).Expect(ExitCode.Ok).Output)!.AsArray();
         string before = snapshots.Select(snapshot => (string)snapshot!["takenAt"]!).Order(StringComparer.Ordinal).ElementAt(3);
-        (await archive.RunAsync(
-            "admin", "restore", "--clinic", TamperedArchive.Clinic, "--as-of", before, "--out", archive["then"], "--purpose", "test", "--recipient", "test")).Expect(ExitCode.Ok);
+        (await archive.RunApprovedAsync(
+            "restore", "--clinic", TamperedArchive.Clinic, "--as-of", before, "--out", archive["then"], "--purpose", "test", "--recipient", "test")).Expect(ExitCode.Ok);
         Assert.Equal(Practice.Contents(archive["clinic"]), Practice.Contents(archive["then"]));
     }
 

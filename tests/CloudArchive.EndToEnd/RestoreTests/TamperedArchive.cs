@@ -18,6 +18,9 @@ internal sealed partial class TamperedArchive : IAsyncDisposable
 {
     public const string Clinic = "tampered-with";
 
+    // Many times what the slowest takes: a command that waits for what never comes is a failed test and not a run that hangs.
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(5);
+
     private readonly TemporaryFolder _folder = new();
     private LocalArchive? _archive;
     private TimeProvider _clock = TimeProvider.System;
@@ -93,9 +96,28 @@ internal sealed partial class TamperedArchive : IAsyncDisposable
     /// <summary>The command line of the computer that enrolled last.</summary>
     public Task<Ran> RunAgentAsync(params string[] arguments) => RunAsync($"agent-{_agents}", arguments);
 
-    /// <summary>A command line of somebody's: <c>admin</c>, or an agent.</summary>
+    /// <summary>A command of an admin's that asks for a restore and waits: a second admin approves it meanwhile.</summary>
+    public async Task<Ran> RunApprovedAsync(params string[] arguments)
+    {
+        Task<Ran> asked = RunAsync("admin", arguments);
+        while (!asked.IsCompleted)
+        {
+            await Task.WhenAny(asked, Task.Delay(TimeSpan.FromMilliseconds(200), Cancel));
+            JsonArray pending = JsonNode.Parse((await RunAsync("second admin", "restores", "list", "--clinic", Clinic, "--json")).Expect(ExitCode.Ok).Output)!.AsArray();
+            foreach (JsonNode? restore in pending.Where(restore => (string?)restore!["status"] is "PendingApproval" or "pendingApproval"))
+            {
+                (await RunAsync("second admin", "restores", "approve", (string)restore!["id"]!, "--clinic", Clinic)).Expect(ExitCode.Ok);
+            }
+        }
+
+        return await asked;
+    }
+
+    /// <summary>A command line of somebody's: <c>admin</c>, <c>second admin</c>, or an agent. One that has not ended after <see cref="s_limit"/> is interrupted.</summary>
     public async Task<Ran> RunAsync(string who, params string[] arguments)
     {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        limit.CancelAfter(s_limit);
         using StringWriter output = new(), error = new();
         CliEnvironment environment = new()
         {
@@ -107,11 +129,11 @@ internal sealed partial class TamperedArchive : IAsyncDisposable
             {
                 "CLOUDARCHIVE_HOME" => _folder[who],
                 "CLOUDARCHIVE_URL" => Running.Url.AbsoluteUri,
-                "CLOUDARCHIVE_TOKEN" => who == "admin" ? Token() : null,
+                "CLOUDARCHIVE_TOKEN" => who switch { "admin" => Token("admin-1"), "second admin" => Token("admin-2"), _ => null },
                 _ => null,
             },
         };
-        int code = await CloudArchiveCli.RunAsync(arguments, environment, Cancel);
+        int code = await CloudArchiveCli.RunAsync(arguments, environment, limit.Token);
         return new Ran((ExitCode)code, output.ToString(), error.ToString());
     }
 
@@ -119,7 +141,7 @@ internal sealed partial class TamperedArchive : IAsyncDisposable
     public async Task<string> ReadPageAsync(string page = "")
     {
         using HttpClient browser = new(new SocketsHttpHandler { CookieContainer = new CookieContainer() }) { BaseAddress = Running.Url };
-        using FormUrlEncodedContent form = new([KeyValuePair.Create("code", Token())]);
+        using FormUrlEncodedContent form = new([KeyValuePair.Create("code", Token("admin-1"))]);
         using HttpResponseMessage signedIn = await browser.PostAsync(new Uri("/portal/sign-in", UriKind.Relative), form, Cancel);
         signedIn.EnsureSuccessStatusCode();
         return WebUtility.HtmlDecode(Tags().Replace(await browser.GetStringAsync(new Uri($"/portal/clinics/{Clinic}{page}", UriKind.Relative), Cancel), ""));
@@ -142,7 +164,7 @@ internal sealed partial class TamperedArchive : IAsyncDisposable
         _folder.Dispose();
     }
 
-    private string Token() => Running.Issuer.Issue("admin-1", "admin", TimeSpan.FromHours(1));
+    private string Token(string who) => Running.Issuer.Issue(who, "admin", TimeSpan.FromHours(1));
 
     /// <summary>Packs of snapshots.</summary>
     public async Task<IReadOnlyList<PackId>> SnapshotsAsync() => [.. (await CatalogueAsync("p:")).Where(row => row.Text("set") == "Snapshot").Select(row => PackId.Parse(row.Key[2..]))];
