@@ -104,7 +104,7 @@ internal sealed partial class TamperedArchive : IAsyncDisposable
         {
             await Task.WhenAny(asked, Task.Delay(TimeSpan.FromMilliseconds(200), Cancel));
             JsonArray pending = JsonNode.Parse((await RunAsync("second admin", "restores", "list", "--clinic", Clinic, "--json")).Expect(ExitCode.Ok).Output)!.AsArray();
-            foreach (JsonNode? restore in pending.Where(restore => (string?)restore!["status"] is "PendingApproval" or "pendingApproval"))
+            foreach (JsonNode? restore in pending.Where(restore => (string?)restore!["status"] == "pending-approval"))
             {
                 (await RunAsync("second admin", "restores", "approve", (string)restore!["id"]!, "--clinic", Clinic)).Expect(ExitCode.Ok);
             }
