@@ -73,7 +73,7 @@ param mailFrom string = ''
 @description('The operator\'s address: every alert goes there, and the weekly letter.')
 param mailOperator string = ''
 
-@description('Where links in mail lead, such as https://portal.example/: a domain of your own in front of the recovery app, or empty for the app\'s own.')
+@description('Where staff reach the portal and the recovery app, such as https://portal.example/: a domain of your own in front of it, or empty for the app\'s own. Links in mail and printed commands have it.')
 param portalUrl string = ''
 
 @minValue(1)
@@ -362,7 +362,7 @@ var settings texts = {
 }
 
 // What the recovery app alone is told: it delivers alerts and letters.
-var recoverySettings texts = union(
+var deliverySettings texts = union(
   settings,
   empty(webhookUrl)
     ? {}
@@ -378,8 +378,7 @@ var recoverySettings texts = union(
         CloudArchive__MailOperator: mailOperator
       },
   // A server that nobody signs in to has no password; one with a user has it in the vault.
-  contains(mailServer, '@') ? { CloudArchive__MailPassword: secretOf(vaultName, 'mail-password') } : {},
-  empty(portalUrl) ? {} : { CloudArchive__PortalUrl: portalUrl }
+  contains(mailServer, '@') ? { CloudArchive__MailPassword: secretOf(vaultName, 'mail-password') } : {}
 )
 
 module ingest 'modules/app.bicep' = {
@@ -390,14 +389,10 @@ module ingest 'modules/app.bicep' = {
     location: appLocation
     tags: tags
     role: 'ingest'
-    publicUrl: agentUrl
     identityId: idOf(appGroupName, 'Microsoft.ManagedIdentity/userAssignedIdentities', identityNames.ingest)
-    identityClientId: ingestIdentity.outputs.clientId
-    hostBlobEndpoint: ingestHost.outputs.blobEndpoint
-    hostQueueEndpoint: ingestHost.outputs.queueEndpoint
     packageUrl: ingestHost.outputs.packageUrl
-    insightsConnectionString: monitoring.outputs.insightsConnectionString
-    settings: settings
+    staffAuthority: settings.CloudArchive__StaffAuthority
+    staffClientId: staffClientId
     subnetId: privateNetworking ? network!.outputs.ingestSubnetId : ''
     workspaceId: monitoring.outputs.workspaceId
   }
@@ -413,18 +408,49 @@ module recovery 'modules/app.bicep' = {
     location: appLocation
     tags: tags
     role: 'recovery'
-    publicUrl: empty(agentUrl) ? ingest.outputs.url : agentUrl
     identityId: idOf(appGroupName, 'Microsoft.ManagedIdentity/userAssignedIdentities', identityNames.recovery)
-    identityClientId: recoveryIdentity.outputs.clientId
-    hostBlobEndpoint: recoveryHost.outputs.blobEndpoint
-    hostQueueEndpoint: recoveryHost.outputs.queueEndpoint
     packageUrl: recoveryHost.outputs.packageUrl
-    insightsConnectionString: monitoring.outputs.insightsConnectionString
-    settings: recoverySettings
+    staffAuthority: settings.CloudArchive__StaffAuthority
+    staffClientId: staffClientId
     subnetId: privateNetworking ? network!.outputs.recoverySubnetId : ''
     workspaceId: monitoring.outputs.workspaceId
   }
-  dependsOn: [access, appAccess, privateEndpoints, webhookSecretInVault, mailPasswordInVault]
+  dependsOn: [access, appAccess, privateEndpoints]
+}
+
+// Each app prints the other's address: what a clinic's computer enrolls with is shown in the portal, and who asks the wrong app is told the right one.
+var publicUrl = empty(agentUrl) ? ingest.outputs.url : agentUrl
+var recoveryUrl = empty(portalUrl) ? recovery.outputs.url : portalUrl
+
+module ingestSettings 'modules/settings.bicep' = {
+  scope: appGroup
+  params: {
+    name: 'func-ingest-${appToken}'
+    role: 'ingest'
+    publicUrl: publicUrl
+    recoveryUrl: recoveryUrl
+    identityClientId: ingestIdentity.outputs.clientId
+    hostBlobEndpoint: ingestHost.outputs.blobEndpoint
+    hostQueueEndpoint: ingestHost.outputs.queueEndpoint
+    insightsConnectionString: monitoring.outputs.insightsConnectionString
+    settings: settings
+  }
+}
+
+module recoverySettings 'modules/settings.bicep' = {
+  scope: appGroup
+  params: {
+    name: 'func-recovery-${appToken}'
+    role: 'recovery'
+    publicUrl: publicUrl
+    recoveryUrl: recoveryUrl
+    identityClientId: recoveryIdentity.outputs.clientId
+    hostBlobEndpoint: recoveryHost.outputs.blobEndpoint
+    hostQueueEndpoint: recoveryHost.outputs.queueEndpoint
+    insightsConnectionString: monitoring.outputs.insightsConnectionString
+    settings: deliverySettings
+  }
+  dependsOn: [webhookSecretInVault, mailPasswordInVault]
 }
 
 module alerts 'modules/alerts.bicep' = {

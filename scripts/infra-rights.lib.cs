@@ -221,7 +221,7 @@ sealed partial class InfraRules
     [GeneratedRegex(@"\bread\.\w+\(""((?!WEBSITE_)[\w:]+)""")]
     private static partial Regex SettingRead();
 
-    [GeneratedRegex("^CloudArchive__(Webhook|Mail|Portal)")]
+    [GeneratedRegex("^CloudArchive__(Webhook|Mail)")]
     private static partial Regex DeliverySetting();
 
     [GeneratedRegex(@"^AzureWebJobs\.(\w+)\.Disabled$")]

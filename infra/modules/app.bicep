@@ -1,4 +1,4 @@
-// One Functions app on Flex Consumption, and the identity that it runs as.
+// One Functions app on Flex Consumption, and the identity that it runs as. Its settings are in settings.bicep: each app is told the other's address.
 import { texts } from '../types.bicep'
 
 param name string
@@ -11,17 +11,11 @@ param tags texts
 param role string
 
 param identityId string
-param identityClientId string
-param hostBlobEndpoint string
-param hostQueueEndpoint string
 param packageUrl string
-param insightsConnectionString string
 
-@description('Settings of the service itself.')
-param settings texts
-
-@description('Where agents reach the archive: issuer and audience of their tokens. Empty: here.')
-param publicUrl string
+@description('Who signs people in, and for which application: as the service\'s own settings have it.')
+param staffAuthority string
+param staffClientId string
 
 @description('Empty where the app is in no virtual network.')
 param subnetId string
@@ -42,11 +36,6 @@ param httpConcurrency int = 16
 param workspaceId string
 
 var signsIn = role == 'recovery'
-var functions = loadJsonContent('../functions.json')
-var foreign = filter(
-  union(flatten(map(items(functions), other => other.value)), []),
-  function => !contains(functions[role], function)
-)
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
@@ -113,28 +102,6 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
-resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
-  parent: app
-  name: 'appsettings'
-  properties: union(
-    settings,
-    {
-      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-      APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
-      AZURE_CLIENT_ID: identityClientId
-      AzureWebJobsStorage__blobServiceUri: hostBlobEndpoint
-      AzureWebJobsStorage__clientId: identityClientId
-      AzureWebJobsStorage__credential: 'managedidentity'
-      AzureWebJobsStorage__queueServiceUri: hostQueueEndpoint
-      CloudArchive__PublicUrl: empty(publicUrl) ? 'https://${app.properties.defaultHostName}/' : publicUrl
-      CloudArchive__Role: role
-    },
-    toObject(foreign, function => 'AzureWebJobs.${function}.Disabled', function => 'true'),
-    // The sign-in proves itself to Entra ID as this identity, a federated credential of the staff's application: no secret to keep or renew.
-    signsIn ? { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId } : {}
-  )
-}
-
 // Signs people in to the portal. Requests without a session pass: the app asks for a bearer token itself, as everywhere, and the portal for its session.
 // The ID token that is handed on is validated by the app; the token store is what makes the platform hand it on.
 resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (signsIn) {
@@ -152,8 +119,8 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (signsIn) {
       azureActiveDirectory: {
         enabled: true
         registration: {
-          clientId: settings.CloudArchive__StaffAudience
-          openIdIssuer: settings.CloudArchive__StaffAuthority
+          clientId: staffClientId
+          openIdIssuer: staffAuthority
           clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
         }
         login: {
@@ -164,7 +131,7 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (signsIn) {
         }
         validation: {
           allowedAudiences: [
-            settings.CloudArchive__StaffAudience
+            staffClientId
           ]
         }
       }

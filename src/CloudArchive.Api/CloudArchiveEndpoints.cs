@@ -18,7 +18,8 @@ public static class CloudArchiveEndpoints
     /// <summary>The one endpoint table, as far as the host's role goes.</summary>
     public static IEndpointRouteBuilder MapCloudArchive(this IEndpointRouteBuilder routes)
     {
-        EndpointTable table = new(routes, routes.ServiceProvider.GetRequiredService<CloudArchiveOptions>().Role);
+        IServiceProvider services = routes.ServiceProvider;
+        EndpointTable table = new(routes, services.GetRequiredService<CloudArchiveOptions>().Role, services.GetRequiredService<OtherHost>());
         ServiceEndpoints.Map(table);
         DoctorEndpoints.Map(table);
         ClinicEndpoints.Map(table);

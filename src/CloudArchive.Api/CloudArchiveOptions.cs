@@ -32,8 +32,11 @@ public sealed class CloudArchiveOptions
     /// <summary>Where mail goes out; null to send none. Needed by the recovery role alone.</summary>
     public MailServer? Mail { get; set; }
 
-    /// <summary>Where people reach the portal, for links in mail; null where that is <see cref="PublicUrl"/>.</summary>
-    public Uri? PortalUrl { get; set; }
+    /// <summary>Where staff reach the recovery host: portal, commands, links in mail. Null where that is <see cref="PublicUrl"/>, as on a host with both roles.</summary>
+    public Uri? RecoveryUrl { get; set; }
+
+    /// <summary>What is printed for staff: a command, a link.</summary>
+    public Uri StaffUrl => RecoveryUrl ?? PublicUrl;
 
     /// <summary>How long nothing may be heard of a clinic's agents before that is an alert, and how long a report counts.</summary>
     public TimeSpan SilentAfter { get; set; } = VerdictLimits.Default.Silent;

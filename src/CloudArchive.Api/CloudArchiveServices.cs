@@ -28,7 +28,13 @@ public static class CloudArchiveServices
     /// </summary>
     public static IServiceCollection AddCloudArchive(this IServiceCollection services, CloudArchiveOptions options)
     {
+        if (options.Role != ArchiveRole.Both && options.RecoveryUrl is null)
+        {
+            throw new ArgumentException("A host with one role must know where the other one is: both print each other's address.", nameof(options));
+        }
+
         services.AddSingleton(options);
+        services.AddSingleton<OtherHost>();
         services.AddSingleton(new EvidenceIssuer($"CloudArchive/{ServiceEndpoints.Version}", options.Contact));
         services.TryAddSingleton(TimeProvider.System);
         services.AddCloudArchiveCore();
@@ -64,7 +70,7 @@ public static class CloudArchiveServices
 
         if (options.Mail is { } mail)
         {
-            services.AddSingleton<IMailer>(_ => new SmtpMailer(mail, options.PortalUrl ?? options.PublicUrl));
+            services.AddSingleton<IMailer>(_ => new SmtpMailer(mail, options.StaffUrl));
             services.AddSingleton<INoticeChannel, OperatorMail>();
             services.AddSingleton<INoticeChannel, ClinicMail>();
         }

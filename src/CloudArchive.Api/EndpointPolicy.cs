@@ -35,7 +35,7 @@ public enum Reach
 public sealed record EndpointPolicy(Roles Roles, Reach Reach, ArchiveRole Host, string Action, bool Mfa = false, long MostBytes = 64 * 1024, bool Look = false, Rate Rate = Rate.None);
 
 /// <summary>The one endpoint table: no endpoint without a policy, and none on a host that it is not for.</summary>
-public sealed class EndpointTable(IEndpointRouteBuilder routes, ArchiveRole host)
+internal sealed class EndpointTable(IEndpointRouteBuilder routes, ArchiveRole host, OtherHost otherHost)
 {
     private static readonly string[] _get = [HttpMethods.Get];
     private static readonly string[] _post = [HttpMethods.Post];
@@ -54,6 +54,7 @@ public sealed class EndpointTable(IEndpointRouteBuilder routes, ArchiveRole host
     {
         if ((policy.Host & host) == default)
         {
+            otherHost.Add(methods, path);
             return null;
         }
 

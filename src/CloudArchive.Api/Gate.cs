@@ -14,20 +14,32 @@ namespace CloudArchive.Api;
 /// Lets a request pass to its endpoint, or does not: token, role, clinic and size, in the one place where they are checked
 /// (docs/design.md, invariant 5).
 /// </summary>
-internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegister staff, PortalSessions sessions, CloudArchiveOptions options)
+internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegister staff, PortalSessions sessions, CloudArchiveOptions options, OtherHost otherHost)
 {
     private const string Scheme = "Bearer ";
 
     /// <summary>Runs behind routing.</summary>
     public async Task InvokeAsync(HttpContext context)
     {
+        if (context.GetEndpoint() is not RouteEndpoint && otherHost.PortalFor(context.Request) is { } portalThere)
+        {
+            context.Response.StatusCode = StatusCodes.Status303SeeOther;
+            context.Response.Headers.Location = portalThere.AbsoluteUri;
+            return;
+        }
+
         if (context.GetEndpoint() is not { } endpoint)
         {
-            throw new DeniedException(Problems.NotFound());
+            throw new DeniedException(otherHost.ProblemFor(context.Request) ?? Problems.NotFound());
         }
 
         if (endpoint is not RouteEndpoint)
         {
+            if (otherHost.ProblemFor(context.Request) is { } there)
+            {
+                throw new DeniedException(there);
+            }
+
             // Routing's own answer: no endpoint of the path takes the method, or the media type. There is nothing behind it.
             await next(context);
             throw new DeniedException(Problems.Unrouted(context.Response.StatusCode));

@@ -101,7 +101,7 @@ public static class Problems
     internal static IEnumerable<string> Slugs =>
     [
         .. Refusals.Values.Select(value => value.Slug),
-        .. new[] { Unauthenticated(""), Forbidden(""), FormForeign(), MfaNeeded(), TooMany(), TooLarge(), NotFound(), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
+        .. new[] { Unauthenticated(""), Forbidden(""), FormForeign(), MfaNeeded(), TooMany(), TooLarge(), NotFound(), OfOtherHost(new Uri("https://other.example/"), ArchiveRole.Ingest), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
         "busy", "issuer-unavailable", "key-unavailable", "internal", IntegrityFailed,
     ];
 
@@ -125,6 +125,15 @@ public static class Problems
 
     /// <summary>No such route.</summary>
     public static Problem NotFound() => new(404, "not-found", "No such resource", "GET /openapi/v1.json lists what there is on this host.");
+
+    /// <summary>A request that the host of the other role serves, at its own address (RFC 9110 §15.5.20).</summary>
+    public static Problem OfOtherHost(Uri address, ArchiveRole here) => new(
+        421,
+        "other-host",
+        "Another address of this archive serves that",
+        here == ArchiveRole.Ingest
+            ? $"Staff ask {address.AbsoluteUri}: the portal, restores and every command of theirs (--url). This address serves the clinics' computers."
+            : $"The clinics' computers ask {address.AbsoluteUri}: setup, enroll and backup (--url). This address serves staff.");
 
     /// <summary>What routing answers with a status alone.</summary>
     public static Problem Unrouted(int status) => status == 415

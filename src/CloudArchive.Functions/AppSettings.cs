@@ -19,6 +19,9 @@ public sealed record AppSettings
     /// <summary>Where agents reach the archive.</summary>
     public required Uri PublicUrl { get; init; }
 
+    /// <summary>Where staff reach the recovery app: portal, commands, links in mail.</summary>
+    public required Uri RecoveryUrl { get; init; }
+
     /// <summary>The archive's blobs.</summary>
     public required Uri BlobEndpoint { get; init; }
 
@@ -52,9 +55,6 @@ public sealed record AppSettings
     /// <summary>Where alerts go; null sends none.</summary>
     public WebhookTarget? Webhook { get; init; }
 
-    /// <summary>Where people reach the portal, for links in mail: the app's own name where nothing else is set.</summary>
-    public Uri? PortalUrl { get; init; }
-
     /// <summary>Where mail goes out; null sends none.</summary>
     public MailServer? Mail { get; init; }
 
@@ -80,6 +80,7 @@ public sealed record AppSettings
                 var other => throw Reader.Wrong("CloudArchive:Role", $"is '{other}', and an app is 'ingest' or 'recovery'"),
             },
             PublicUrl = read.Url("CloudArchive:PublicUrl"),
+            RecoveryUrl = read.Url("CloudArchive:RecoveryUrl"),
             BlobEndpoint = read.Url("CloudArchive:BlobEndpoint"),
             TableEndpoint = read.Url("CloudArchive:TableEndpoint"),
             QueueEndpoint = read.Url("AzureWebJobsStorage:queueServiceUri"),
@@ -92,9 +93,6 @@ public sealed record AppSettings
             TelemetryConnection = read.Find("APPLICATIONINSIGHTS_CONNECTION_STRING"),
             Webhook = read.Find("CloudArchive:WebhookUrl") is { } address
                 ? Reader.Parse("CloudArchive:WebhookUrl or CloudArchive:WebhookSecret", () => WebhookTarget.Parse(address, read.Text("CloudArchive:WebhookSecret")))
-                : null,
-            PortalUrl = read.Find("CloudArchive:PortalUrl") is not null ? read.Url("CloudArchive:PortalUrl")
-                : read.Find("WEBSITE_HOSTNAME") is { } host ? new Uri($"https://{host}/")
                 : null,
             Mail = read.Find("CloudArchive:MailServer") is { } server
                 ? Reader.Parse(

@@ -49,10 +49,10 @@ public static class FunctionsHost
         {
             Role = settings.Role,
             PublicUrl = settings.PublicUrl,
+            RecoveryUrl = settings.RecoveryUrl,
             Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffTenant, settings.StaffMfaContexts),
             Webhook = settings.Webhook,
             Mail = settings.Mail,
-            PortalUrl = settings.PortalUrl,
             SilentAfter = settings.SilentAfter,
             Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn },
         });

@@ -17,20 +17,24 @@ namespace CloudArchive.LocalHost;
 /// <summary>The whole archive on this machine, in this process but for Azurite. What the program runs, and what tests run.</summary>
 public sealed class LocalArchive : IAsyncDisposable
 {
-    private readonly WebApplication _app;
+    private readonly WebApplication[] _apps;
 
-    private LocalArchive(WebApplication app, Uri url, Uri portalUrl, LocalStorage storage, LocalKeys keys, LocalIssuer issuer)
+    private LocalArchive(WebApplication[] apps, CloudArchiveOptions archive, string code, LocalStorage storage, LocalKeys keys, LocalIssuer issuer)
     {
-        _app = app;
-        Url = url;
-        PortalUrl = portalUrl;
+        _apps = apps;
+        Url = archive.StaffUrl;
+        AgentUrl = archive.PublicUrl;
+        PortalUrl = new Uri(Url, "portal/sign-in?code=" + code);
         Storage = storage;
         Keys = keys;
         Issuer = issuer;
     }
 
-    /// <summary>Where the API answers.</summary>
+    /// <summary>Where the API answers: to staff, and to the clinics' computers unless these have an address of their own.</summary>
     public Uri Url { get; }
+
+    /// <summary>Where the clinics' computers are answered.</summary>
+    public Uri AgentUrl { get; }
 
     /// <summary>Where the portal answers, with the code that lets one in: for this user's eyes only.</summary>
     public Uri PortalUrl { get; }
@@ -44,8 +48,8 @@ public sealed class LocalArchive : IAsyncDisposable
     /// <summary>Issues the staff's tokens.</summary>
     public LocalIssuer Issuer { get; }
 
-    /// <summary>Everything that the host registered.</summary>
-    public IServiceProvider Services => _app.Services;
+    /// <summary>Everything that the host registered; the recovery role's, where there are two.</summary>
+    public IServiceProvider Services => _apps[0].Services;
 
     /// <summary>Starts it; ready on return. <see cref="LocalHostException"/> says in a line what is missing.</summary>
     public static async Task<LocalArchive> StartAsync(LocalHostOptions options, CancellationToken cancellationToken)
@@ -53,41 +57,63 @@ public sealed class LocalArchive : IAsyncDisposable
         string data = Path.GetFullPath(options.Data);
         string portFile = Path.Combine(data, "port");
         LoopbackPort port = LoopbackPort.Take(options.Address, options.Port ?? LastPort(portFile), orNext: options.Port is null);
+        LoopbackPort? agentPort = null;
         LocalStorage? storage = null;
         LocalKeys? keys = null;
         LocalIssuer? issuer = null;
-        WebApplication? app = null;
+        List<WebApplication> apps = [];
         try
         {
+            agentPort = options.AgentPort is { } own ? LoopbackPort.Take(options.Address, own, orNext: false) : null;
             storage = await LocalStorage.StartAsync(new LocalStorageOptions(data, options.BlobPort, options.Azurite), options.Clock, cancellationToken);
             keys = await LocalKeys.OpenAsync(Path.Combine(data, "secrets", "keys"), cancellationToken);
             issuer = LocalIssuer.Open(Path.Combine(data, "secrets", "issuer.pem"), options.Clock);
             LocalDoor door = new(issuer);
             PortalOptions portal = new() { Idle = options.PortalIdle, Secure = false, Door = door };
-            WebApplicationBuilder builder = port.CreateBuilder();
-            Register(builder, options, new CloudArchiveOptions { Role = ArchiveRole.Both, PublicUrl = port.Url, Staff = issuer.Trust, Webhook = options.Webhook, Mail = options.Mail, SilentAfter = options.SilentAfter, Portal = portal }, storage, keys);
-            app = builder.Build();
-            app.UseRouting();
-            app.UseCloudArchive();
-            app.MapCloudArchive();
-            await app.StartAsync(cancellationToken);
+            CloudArchiveOptions Describe(ArchiveRole role) => new()
+            {
+                Role = role,
+                PublicUrl = (agentPort ?? port).Url,
+                RecoveryUrl = port.Url,
+                Staff = issuer.Trust,
+                Webhook = options.Webhook,
+                Mail = options.Mail,
+                SilentAfter = options.SilentAfter,
+                Portal = portal,
+            };
+            CloudArchiveOptions archive = Describe(agentPort is null ? ArchiveRole.Both : ArchiveRole.Recovery);
+
+            // One writer: two would write over each other's lines.
+            FileLog? log = options.LogFile is { } file ? new FileLog(file, options.Clock) : null;
+            apps.Add(Build(port, options, archive, storage, keys, log));
+            if (agentPort is not null)
+            {
+                apps.Add(Build(agentPort, options, Describe(ArchiveRole.Ingest), storage, keys, log));
+            }
+
+            foreach (WebApplication app in apps)
+            {
+                await app.StartAsync(cancellationToken);
+            }
+
             PrivateFile.Write(portFile, Encoding.ASCII.GetBytes(port.Url.Port.ToString(CultureInfo.InvariantCulture)));
-            return new LocalArchive(app, port.Url, new Uri(port.Url, "portal/sign-in?code=" + door.Code), storage, keys, issuer);
+            return new LocalArchive([.. apps], archive, door.Code, storage, keys, issuer);
         }
         catch
         {
-            await DisposeAsync(app, storage, keys, issuer);
+            await DisposeAsync(apps, storage, keys, issuer);
             port.Dispose();
+            agentPort?.Dispose();
             throw;
         }
     }
 
     /// <summary>Stops answering, waits for what is under way, stops Azurite.</summary>
-    public ValueTask DisposeAsync() => DisposeAsync(_app, Storage, Keys, Issuer);
+    public ValueTask DisposeAsync() => DisposeAsync(_apps, Storage, Keys, Issuer);
 
-    private static async ValueTask DisposeAsync(WebApplication? app, LocalStorage? storage, LocalKeys? keys, LocalIssuer? issuer)
+    private static async ValueTask DisposeAsync(IEnumerable<WebApplication> apps, LocalStorage? storage, LocalKeys? keys, LocalIssuer? issuer)
     {
-        if (app is not null)
+        foreach (WebApplication app in apps)
         {
             await app.StopAsync(CancellationToken.None);
             await app.DisposeAsync();
@@ -102,12 +128,24 @@ public sealed class LocalArchive : IAsyncDisposable
         issuer?.Dispose();
     }
 
-    private static void Register(WebApplicationBuilder builder, LocalHostOptions options, CloudArchiveOptions archive, LocalStorage storage, LocalKeys keys)
+    private static WebApplication Build(LoopbackPort port, LocalHostOptions options, CloudArchiveOptions archive, LocalStorage storage, LocalKeys keys, FileLog? log)
+    {
+        WebApplicationBuilder builder = port.CreateBuilder();
+        Register(builder, options, archive, storage, keys, log);
+        WebApplication app = builder.Build();
+        app.UseRouting();
+        app.UseCloudArchive();
+        app.MapCloudArchive();
+        return app;
+    }
+
+    private static void Register(
+        WebApplicationBuilder builder, LocalHostOptions options, CloudArchiveOptions archive, LocalStorage storage, LocalKeys keys, FileLog? log)
     {
         builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Azure", LogLevel.Warning);
-        if (options.LogFile is { } file)
+        if (log is not null)
         {
-            builder.Logging.AddProvider(new FileLog(file, options.Clock));
+            builder.Logging.AddProvider(log);
         }
         else
         {
@@ -124,12 +162,17 @@ public sealed class LocalArchive : IAsyncDisposable
         services.AddSingleton<IRowStore>(storage.Rows);
         services.AddSingleton<IWorkQueue>(storage.Queue);
         services.AddSingleton<IWrappingKeys>(keys);
-        services.AddSingleton<IKeyUnwrapper>(keys);
         services.AddSingleton<IStorageRights>(storage.Vault.Rights);
         services.AddSingleton<IKeyRights>(keys);
         services.AddSingleton<ISigner>(keys);
         services.AddSingleton(keys.Tokens);
         services.AddCloudArchive(archive);
+        if (archive.Role == ArchiveRole.Ingest)
+        {
+            return; // It unwraps nothing, and the other app does the work of both.
+        }
+
+        services.AddSingleton<IKeyUnwrapper>(keys);
         services.AddSingleton(new WorkSchedule(options.Timers));
         services.AddHostedService<WorkPump>();
         if (options.Timers)

@@ -18,6 +18,9 @@ public sealed record LocalHostOptions(string Data)
     /// <summary>The port of the API; 0 for any; null for the one that this folder had before, or the default, or the next free one after it.</summary>
     public int? Port { get; init; }
 
+    /// <summary>A port for the clinics' computers alone, as on Azure, where the ingest app has an address of its own; 0 for any; null for one address for all.</summary>
+    public int? AgentPort { get; init; }
+
     /// <summary>The port of blob storage; 0 for any; null for the one that this folder had before, or any.</summary>
     public int? BlobPort { get; init; }
 

@@ -9,6 +9,7 @@ using CloudArchive.LocalHost.Keys;
 
 Option<string> data = new("--data") { Description = "The folder with everything that the archive keeps.", Required = true };
 Option<int?> port = new("--port") { Description = "The API's port; 0 for any. Default: the one used before, 5280, or the next free one." };
+Option<int?> agentPort = new("--agent-port") { Description = "A port for the clinics' computers alone, as on Azure: what staff ask for is at --port then, and nowhere else. 0 for any." };
 Option<string> address = new("--address") { Description = "The loopback address to listen on.", DefaultValueFactory = _ => "127.0.0.1" };
 Option<string?> readyFile = new("--ready-file") { Description = "A file to write, with addresses and tokens, when everything is up." };
 Option<string?> logFile = new("--log-file") { Description = "A file for log lines, instead of the console." };
@@ -20,7 +21,7 @@ Option<string?> mailFrom = new("--mail-from") { Description = "The address that 
 Option<string?> mailOperator = new("--mail-operator") { Description = "Who gets mail about the archive as a whole." };
 Option<int?> silentDays = new("--silent-days") { Description = "After how many days in which nothing was heard of a clinic's agents an alert is raised. Default: 4." };
 Option<bool> stopWithStdin = new("--stop-with-stdin") { Description = "Stop when standard input is closed." };
-RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, address, readyFile, logFile, portalIdle, azurite, webhook, mailServer, mailFrom, mailOperator, silentDays, stopWithStdin, RotateKeyCommand.Create(), DisableKeyCommand.Create() };
+RootCommand command = new("Runs CloudArchive on this machine: API, timers, storage with immutability. Ctrl+C stops it.") { data, port, agentPort, address, readyFile, logFile, portalIdle, azurite, webhook, mailServer, mailFrom, mailOperator, silentDays, stopWithStdin, RotateKeyCommand.Create(), DisableKeyCommand.Create() };
 command.SetAction(async (arguments, cancellationToken) =>
 {
     try
@@ -29,6 +30,7 @@ command.SetAction(async (arguments, cancellationToken) =>
         {
             Address = IPAddress.TryParse(arguments.GetValue(address), out IPAddress? parsed) ? parsed : throw new LocalHostException($"'{arguments.GetValue(address)}' is not an IP address."),
             Port = arguments.GetValue(port),
+            AgentPort = arguments.GetValue(agentPort),
             Azurite = arguments.GetValue(azurite),
             LogFile = arguments.GetValue(logFile),
             Webhook = arguments.GetValue(webhook) is { } url ? Target(url) : null,
@@ -51,6 +53,11 @@ command.SetAction(async (arguments, cancellationToken) =>
         }
 
         Console.WriteLine($"CloudArchive is at {archive.Url} and keeps everything in {Path.GetFullPath(options.Data)}.");
+        if (archive.AgentUrl != archive.Url)
+        {
+            Console.WriteLine($"The clinics' computers ask {archive.AgentUrl}");
+        }
+
         Console.WriteLine($"The portal: {archive.PortalUrl}");
         Task stdin = arguments.GetValue(stopWithStdin) ? Console.OpenStandardInput().CopyToAsync(Stream.Null, stop.Token) : Task.Delay(Timeout.Infinite, stop.Token);
         Task first = await Task.WhenAny(stdin, archive.Storage.Failed);

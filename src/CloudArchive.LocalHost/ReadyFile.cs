@@ -4,13 +4,14 @@ using CloudArchive.Format;
 namespace CloudArchive.LocalHost;
 
 /// <summary>What a script needs to use a LocalHost that it started. Holds tokens: only this user can read the file.</summary>
-/// <param name="Url">The API.</param>
+/// <param name="Url">The API; the staff's, where the clinics' computers have an address of their own.</param>
+/// <param name="AgentUrl">Where the clinics' computers ask.</param>
 /// <param name="PortalUrl">The portal, with the code that lets one in.</param>
 /// <param name="BlobUrl">Blob storage, behind the WORM layer.</param>
 /// <param name="TableUrl">Table storage.</param>
 /// <param name="ProcessIds">This process and those that it started.</param>
 /// <param name="Tokens">Bearer tokens of the staff.</param>
-internal sealed record ReadyFile(string Url, string PortalUrl, string BlobUrl, string TableUrl, IReadOnlyList<int> ProcessIds, ReadyFile.StaffTokens Tokens)
+internal sealed record ReadyFile(string Url, string AgentUrl, string PortalUrl, string BlobUrl, string TableUrl, IReadOnlyList<int> ProcessIds, ReadyFile.StaffTokens Tokens)
 {
     private static readonly TimeSpan TokenLifetime = TimeSpan.FromDays(1);
 
@@ -23,6 +24,7 @@ internal sealed record ReadyFile(string Url, string PortalUrl, string BlobUrl, s
     /// <summary>Describes a running archive.</summary>
     public static ReadyFile Of(LocalArchive archive) => new(
         archive.Url.AbsoluteUri.TrimEnd('/'),
+        archive.AgentUrl.AbsoluteUri.TrimEnd('/'),
         archive.PortalUrl.AbsoluteUri,
         archive.Storage.BlobUrl.AbsoluteUri,
         archive.Storage.TableUrl.AbsoluteUri,

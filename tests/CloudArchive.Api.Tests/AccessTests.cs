@@ -9,6 +9,7 @@ using CloudArchive.Format.Audit;
 using CloudArchive.Format.Wire;
 using CloudArchive.Testing;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace CloudArchive.Api.Tests;
 
@@ -54,7 +55,47 @@ public sealed class AccessTests(SharedStorage shared)
         (_, string receipt) = await agent.BackUpAsync(token);
         Page<ReceiptResponse> receipts = (await recovery.GetAsync($"/v1/clinics/{agent.Enrolled.Clinic}/receipts", recovery.Staff("admin"))).As<Page<ReceiptResponse>>();
         Assert.Equal(receipt, Assert.Single(receipts.Items).Receipt);
-        Assert.Equal(404, (await ingest.GetAsync($"/v1/clinics/{agent.Enrolled.Clinic}/studies", recovery.Staff("admin"))).Status);
+        Assert.Equal((421, "other-host"), Kind(await ingest.GetAsync($"/v1/clinics/{agent.Enrolled.Clinic}/studies", recovery.Staff("admin"))));
+    }
+
+    [Theory]
+    [InlineData(ArchiveRole.Ingest, "GET", "/v1/clinics", "https://recovery.test/")]
+    [InlineData(ArchiveRole.Ingest, "POST", "/v1/clinics/smith-dental/restores", "https://recovery.test/")]
+    [InlineData(ArchiveRole.Ingest, "POST", "/v1/clinics/smith-dental/enrollments", "https://recovery.test/")]
+    [InlineData(ArchiveRole.Ingest, "POST", "/v1/clinics/smith-dental/holds", "https://recovery.test/")]
+    [InlineData(ArchiveRole.Recovery, "POST", "/v1/enrollments", "https://archive.test/")]
+    [InlineData(ArchiveRole.Recovery, "POST", "/v1/token", "https://archive.test/")]
+    [InlineData(ArchiveRole.Recovery, "POST", "/v1/clinics/smith-dental/packs", "https://archive.test/")] // here it is listed, and not opened
+    public async Task Whoever_asks_the_wrong_host_is_told_the_right_address_and_nothing_is_done(ArchiveRole role, string method, string path, string right)
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Role = role, WithUnwrapper = role == ArchiveRole.Recovery });
+        foreach (string? token in new[] { null, host.Staff("admin") })
+        {
+            Answer answer = await host.SendAsync(method, path, token, raw: method == "GET" ? null : "{}");
+            Assert.Equal((421, "other-host"), Kind(answer));
+            Assert.Contains(right, answer.Body, StringComparison.Ordinal);
+        }
+
+        Assert.Equal((404, "not-found"), Kind(await host.GetAsync("/v1/nowhere", null)));
+        Assert.Equal((405, "method-not-allowed"), Kind(await host.SendAsync("DELETE", "/v1/health", null)));
+    }
+
+    [Fact]
+    public async Task A_host_with_both_roles_knows_no_other_and_one_with_one_role_must()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared);
+        Assert.Equal((404, "not-found"), Kind(await host.GetAsync("/v1/nowhere", null)));
+        ArgumentException e = Assert.Throws<ArgumentException>(() => new ServiceCollection().AddCloudArchive(new CloudArchiveOptions { Role = ArchiveRole.Ingest }));
+        Assert.Contains("must know where the other one is", e.Message, StringComparison.Ordinal);
+    }
+
+    private static (int Status, string? Problem) Kind(Answer answer) => (answer.Status, answer.Problem);
+
+    [Fact]
+    public async Task Names_of_endpoints_that_are_elsewhere_are_in_no_description()
+    {
+        await using ApiHost ingest = await ApiHost.StartAsync(shared, new ApiHostOptions { Role = ArchiveRole.Ingest, WithUnwrapper = false });
+        Assert.DoesNotContain("/restores", (await ingest.GetAsync("/openapi/v1.json", null)).Body, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -34,7 +34,7 @@ public sealed class UnroutedTests
         app.UseRouting();
 
         // None of these requests gets as far as a token or a policy.
-        app.Use(next => new Gate(next, null!, null!, null!, new CloudArchiveOptions()).InvokeAsync);
+        app.Use(next => new Gate(next, null!, null!, null!, new CloudArchiveOptions(), new OtherHost(new CloudArchiveOptions())).InvokeAsync);
         app.UseEndpoints(routes =>
         {
             routes.MapMethods("/v1/health", [HttpMethods.Get], () => "ok");

@@ -10,6 +10,7 @@ public sealed class AppSettingsTests
     {
         ["CloudArchive:Role"] = "recovery",
         ["CloudArchive:PublicUrl"] = "https://ingest.example/",
+        ["CloudArchive:RecoveryUrl"] = "https://recovery.example/",
         ["CloudArchive:BlobEndpoint"] = "https://archive.blob.example/",
         ["CloudArchive:TableEndpoint"] = "https://archive.table.example/",
         ["AzureWebJobsStorage:queueServiceUri"] = "https://host.queue.example/",
@@ -27,6 +28,7 @@ public sealed class AppSettingsTests
     {
         AppSettings settings = AppSettings.Read(Configuration(Whole));
         Assert.Equal(ArchiveRole.Recovery, settings.Role);
+        Assert.Equal(("https://ingest.example/", "https://recovery.example/"), (settings.PublicUrl.AbsoluteUri, settings.RecoveryUrl.AbsoluteUri));
         Assert.Equal("https://vault.example/", settings.Vaults.Signing.AbsoluteUri);
         Assert.Equal(["https://clinics0.example/", "https://clinics1.example/"], settings.Vaults.Clinics.Select(v => v.AbsoluteUri));
         Assert.False(settings.Vaults.Hsm);
@@ -67,13 +69,10 @@ public sealed class AppSettingsTests
             ["CloudArchive:MailPassword"] = "tell-nobody",
             ["CloudArchive:MailFrom"] = "archive@practice.example",
             ["CloudArchive:MailOperator"] = "ops@practice.example",
-            ["WEBSITE_HOSTNAME"] = "func-recovery.example",
         };
         AppSettings settings = AppSettings.Read(Configuration(mail));
         Assert.Equal(("mail.example", 465, true, "archive@practice.example"), (settings.Mail!.Host, settings.Mail.Port, settings.Mail.ImplicitTls, settings.Mail.User));
         Assert.DoesNotContain("tell-nobody", settings.ToString(), StringComparison.Ordinal);
-        Assert.Equal("https://func-recovery.example/", settings.PortalUrl!.AbsoluteUri);
-        Assert.Equal("https://portal.example/", AppSettings.Read(Configuration(new(mail) { ["CloudArchive:PortalUrl"] = "https://portal.example/" })).PortalUrl!.AbsoluteUri);
         InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AppSettings.Read(Configuration(new(mail) { ["CloudArchive:MailOperator"] = "everybody" })));
         Assert.Contains("CloudArchive__MailOperator", e.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("tell-nobody", e.Message, StringComparison.Ordinal);

@@ -10,9 +10,9 @@ internal static partial class InfraSettings
 {
     public static string[] NamesOf(string role)
     {
-        // Recovery's settings beyond these depend on parameters; what both apps have stands in one object of main.bicep, and what each has of itself in another of app.bicep.
+        // Recovery's settings beyond these depend on parameters; what both apps have stands in one object of main.bicep, and what each has of itself in another of settings.bicep.
         Assert.Contains(role, (string[])["ingest", "recovery"]);
-        string[] names = [.. Within("main.bicep", "var settings texts = {", "\n}"), .. Within("modules/app.bicep", "resource appSettings ", "toObject(")];
+        string[] names = [.. Within("main.bicep", "var settings texts = {", "\n}"), .. Within("modules/settings.bicep", "resource appSettings ", "toObject(")];
         Assert.Contains("CloudArchive__Role", names);
         Assert.Contains("CloudArchive__BlobEndpoint", names);
         return names;

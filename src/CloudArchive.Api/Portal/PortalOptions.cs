@@ -17,9 +17,6 @@ public sealed record PortalOptions
 
     /// <summary>The host's own door; null where it has none.</summary>
     public IPortalDoor? Door { get; init; }
-
-    /// <summary>Where the command line reaches this archive, for the commands that pages show; null where the page's own address will do.</summary>
-    public Uri? CommandUrl { get; init; }
 }
 
 /// <summary>Somebody that a host can sign in by itself.</summary>

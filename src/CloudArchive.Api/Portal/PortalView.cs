@@ -17,7 +17,7 @@ namespace CloudArchive.Api.Portal;
 /// <param name="Clinic">The clinic in the address, where the caller reaches it.</param>
 /// <param name="Path">The page's path, for the navigation.</param>
 /// <param name="Idle">How long the session lasts without a request.</param>
-/// <param name="CommandUrl">Where commands reach this archive.</param>
+/// <param name="CommandUrl">Where the staff's commands reach this archive.</param>
 public sealed record PortalView(
     string Title, DateTimeOffset Now, Caller? Caller, Roles ActingAs, string? FormToken, ClinicId? Clinic, string Path, TimeSpan Idle, string CommandUrl)
 {
@@ -47,7 +47,7 @@ public sealed record PortalView(
             clinic,
             context.Request.Path,
             options.Portal.Idle,
-            (options.Portal.CommandUrl ?? options.PublicUrl).AbsoluteUri.TrimEnd('/'));
+            options.StaffUrl.AbsoluteUri.TrimEnd('/'));
     }
 }
 

@@ -285,11 +285,17 @@ public sealed class PortalSessionTests(SharedStorage shared)
     }
 
     [Fact]
-    public async Task An_ingest_host_has_no_portal()
+    public async Task An_ingest_host_has_no_portal_and_sends_people_to_where_it_is()
     {
         await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Role = ArchiveRole.Ingest, WithUnwrapper = false });
         using PortalBrowser browser = new(host);
-        Assert.Equal(HttpStatusCode.NotFound, (await browser.GetAsync("/portal")).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await browser.GetAsync("/portal/sign-in")).Status);
+        foreach ((string path, string there) in new[] { ("/portal", "/portal"), ("/portal/clinics/smith-dental/alerts?after=all", "/portal/clinics/smith-dental/alerts?after=all"), ("/portal//evil.test/x", "/portal//evil.test/x") })
+        {
+            PortalAnswer answer = await browser.GetAsync(path);
+            Assert.Equal((HttpStatusCode.SeeOther, "https://recovery.test" + there), (answer.Status, answer.Headers["Location"]));
+        }
+
+        PortalAnswer form = await browser.PostAsync("/portal/access/block", ("subject", "ada"));
+        Assert.Equal((HttpStatusCode.SeeOther, "https://recovery.test/portal"), (form.Status, form.Headers["Location"]));
     }
 }

@@ -64,6 +64,12 @@ internal sealed record ApiHostOptions
 
     public PortalOptions Portal { get; init; } = new() { Secure = false };
 
+    /// <summary>Where agents reach the archive.</summary>
+    public Uri PublicUrl { get; init; } = new("https://archive.test/");
+
+    /// <summary>Where staff reach it; null for the same address where the host has both roles, and for one that nobody listens at where it has one.</summary>
+    public Uri? RecoveryUrl { get; init; }
+
     public bool WithUnwrapper { get; init; } = true;
 
     /// <summary>What signs tokens, for a test that takes versions out of use; null for the key of all tests.</summary>
@@ -149,7 +155,8 @@ internal sealed class ApiHost : IAsyncDisposable
         CloudArchiveOptions configured = new()
         {
             Role = options.Role,
-            PublicUrl = new Uri("https://archive.test/"),
+            PublicUrl = options.PublicUrl,
+            RecoveryUrl = options.RecoveryUrl ?? (options.Role == ArchiveRole.Both ? null : new Uri("https://recovery.test/")),
             Staff = options.Staff ?? new StaffIssuer(StaffIssuer, StaffAudience, StaffTenant, _ => Task.FromResult(new JwkSet([StaffKey]))),
             Limits = options.Limits,
             Portal = options.Portal,

@@ -128,6 +128,7 @@ public sealed class AzureStandIn : IAsyncDisposable
         ["CloudArchive__BlobEndpoint"] = $"https://{Blobs}/",
         ["CloudArchive__HsmKeys"] = "False",
         ["CloudArchive__PublicUrl"] = "https://ingest.example/",
+        ["CloudArchive__RecoveryUrl"] = "https://recovery.example/",
         ["CloudArchive__Role"] = role,
         ["CloudArchive__SilentAfterDays"] = "4",
         ["CloudArchive__StaffAudience"] = Audience,
