@@ -40,20 +40,20 @@ public sealed partial class TwoAddressesTests
         string ingest = archive.AgentUrl.AbsoluteUri.TrimEnd('/'), recovery = archive.Url.AbsoluteUri.TrimEnd('/');
         Assert.NotEqual(ingest, recovery);
         await File.WriteAllTextAsync(folder["passphrase.txt"], "correct horse battery staple", TestContext.Current.CancellationToken);
-        Visitor staff = new(folder, archive);
+        using Visitor staff = new(folder, archive);
         await staff.AdminAsync(recovery, "clinic", "create", Clinic, "--name", "Smith Dental", "--no-approval");
         await staff.AdminAsync(recovery, "clinic", "contact", "front@example.org", "--clinic", Clinic);
 
         // What "enrollment create" prints, run as it stands: on the clinic's computer it enrolls.
         string told = await staff.AdminAsync(recovery, "enrollment", "create", "--clinic", Clinic);
-        string code = CodeLine().Match(told).Groups[1].Value;
-        string[] commands = [.. CommandLine().Matches(told).Select(command => command.Groups[1].Value.Replace("<code>", code, StringComparison.Ordinal).Replace("<file.pem>", folder["escrow.pem"], StringComparison.Ordinal))];
+        string code = CodeLine().Match(told).Groups["it"].Value;
+        string[] commands = [.. CommandLine().Matches(told).Select(command => command.Groups["it"].Value.Replace("<code>", code, StringComparison.Ordinal).Replace("<file.pem>", folder["escrow.pem"], StringComparison.Ordinal))];
         Assert.Equal(["setup", "enroll"], commands.Select(command => command.Split(' ')[1]));
         Assert.All(commands, command => Assert.Contains($" --url {ingest} ", command, StringComparison.Ordinal));
         await RunAsync(folder["agent"], $"{commands[1]} --escrow-passphrase-file {folder["passphrase.txt"]}");
 
         // Whoever takes the wrong one of the two is told the right one, and a code is not used up by it.
-        string unused = CodeLine().Match(await staff.AdminAsync(recovery, "enrollment", "create", "--clinic", Clinic)).Groups[1].Value;
+        string unused = CodeLine().Match(await staff.AdminAsync(recovery, "enrollment", "create", "--clinic", Clinic)).Groups["it"].Value;
         (ExitCode refused, _, string why) = await InProcessCli.RunAsync(folder["lost"], null, "enroll", "--url", recovery, "--code", unused);
         Assert.NotEqual(ExitCode.Ok, refused);
         Assert.Contains($"computers ask {ingest}/", why, StringComparison.Ordinal);
@@ -80,7 +80,7 @@ public sealed partial class TwoAddressesTests
         string studies = await staff.GetAsync($"/portal/clinics/{Clinic}/studies");
         (string, string)[] fields =
         [
-            .. ChosenStudy().Matches(studies).Select(study => ("study", study.Groups[1].Value)), ("purpose", "a test"), ("recipient", "us"), ("publicKey", key.ExportSubjectPublicKeyInfoPem()),
+            .. ChosenStudy().Matches(studies).Select(study => ("study", study.Groups["it"].Value)), ("purpose", "a test"), ("recipient", "us"), ("publicKey", key.ExportSubjectPublicKeyInfoPem()),
         ];
         page = await staff.PostAsync($"/portal/clinics/{Clinic}/studies", $"/portal/clinics/{Clinic}/restores", fields);
         string fetch = Assert.Single(CommandsOf(page), command => command.StartsWith("cloudarchive restores fetch ", StringComparison.Ordinal));
@@ -124,30 +124,32 @@ public sealed partial class TwoAddressesTests
     }
 
     private static string[] CommandsOf(string html) =>
-        [.. Printed().Matches(html).Select(one => WebUtility.HtmlDecode(Tag().Replace(one.Groups[1].Value, "")).Trim())];
+        [.. Printed().Matches(html).Select(one => WebUtility.HtmlDecode(Tag().Replace(one.Groups["it"].Value, "")).Trim())];
 
-    [GeneratedRegex(@"(?m)^  (\S+)$", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+    [GeneratedRegex(@"(?m)^  (?<it>\S+)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex CodeLine();
 
-    [GeneratedRegex(@"(?m): (cloudarchive .*)$", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+    [GeneratedRegex(@"(?m): (?<it>cloudarchive .*)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex CommandLine();
 
-    [GeneratedRegex("""<pre [^>]*aria-label="The command">(.*?)</pre>""", RegexOptions.Singleline, matchTimeoutMilliseconds: 5000)]
+    [GeneratedRegex("""<pre [^>]*aria-label="The command">(?<it>.*?)</pre>""", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex Printed();
 
-    [GeneratedRegex("""name="study" value="([^"]+)""", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+    [GeneratedRegex("""name="study" value="(?<it>[^"]+)""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex ChosenStudy();
 
-    [GeneratedRegex("<[^>]*>", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+    [GeneratedRegex("<[^>]*>", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex Tag();
 
-    [GeneratedRegex(@"https?://\S+", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+    [GeneratedRegex(@"https?://\S+", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex WebAddress();
 
     /// <summary>An admin with a browser and a terminal.</summary>
-    private sealed partial class Visitor(TemporaryFolder folder, LocalArchive archive)
+    private sealed partial class Visitor(TemporaryFolder folder, LocalArchive archive) : IDisposable
     {
         private readonly HttpClient _http = new(new SocketsHttpHandler { CookieContainer = new CookieContainer() }) { BaseAddress = archive.Url };
+
+        public void Dispose() => _http.Dispose();
 
         public string Token { get; } = archive.Issuer.Issue("local-admin", "admin", TimeSpan.FromHours(1));
 
@@ -179,7 +181,7 @@ public sealed partial class TwoAddressesTests
         /// <summary>Sends a form of a page.</summary>
         public async Task<string> PostAsync(string page, string path, params (string Name, string Value)[] fields)
         {
-            string token = FormToken().Match(await GetAsync(page)).Groups[1].Value;
+            string token = FormToken().Match(await GetAsync(page)).Groups["it"].Value;
             using FormUrlEncodedContent form = new(fields.Append(("formToken", token)).Select(field => KeyValuePair.Create(field.Item1, field.Item2)));
             using HttpResponseMessage answer = await _http.PostAsync(new Uri(path, UriKind.Relative), form, Cancel);
             string html = await answer.Content.ReadAsStringAsync(Cancel);
@@ -195,7 +197,7 @@ public sealed partial class TwoAddressesTests
             while (open.TryDequeue(out string? path))
             {
                 string html = await GetAsync(path);
-                foreach (string link in Link().Matches(html).Select(match => WebUtility.HtmlDecode(match.Groups[1].Value)))
+                foreach (string link in Link().Matches(html).Select(match => WebUtility.HtmlDecode(match.Groups["it"].Value)))
                 {
                     Uri target = new(new Uri(archive.Url, path), link);
                     Assert.True(target.Authority == archive.Url.Authority, $"{path} links to {target}");
@@ -209,10 +211,10 @@ public sealed partial class TwoAddressesTests
             return seen.Count;
         }
 
-        [GeneratedRegex("""name="formToken" value="([^"]+)""", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+        [GeneratedRegex("""name="formToken" value="(?<it>[^"]+)""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
         private static partial Regex FormToken();
 
-        [GeneratedRegex(@"href=""([^""]+)""", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
+        [GeneratedRegex(@"href=""(?<it>[^""]+)""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
         private static partial Regex Link();
     }
 }
