@@ -384,7 +384,7 @@ sealed class Trial(Options options, Archive archive, BlobStorage blobs, Azure? a
         string clinic = Path.Combine(archive.Work, "clinic");
         File.Copy(Need(_heldBack, "a backup"), Path.Combine(clinic, "held-back.dcm"));
         _backedUp = (int)Json.Object(await archive.CliAsync(["backup", clinic, "--json"], 4))["backedUp"]!;
-        JsonNode added = (await PacksAsync()).Single(pack => !before.Contains($"{pack["pack"]}"));
+        JsonNode added = (await PacksAsync()).Single(pack => !before.Contains($"{pack["pack"]}") && $"{pack["set"]}" != "snapshot");
         if (!studies.Contains($"{added["study"]}"))
         {
             return new Seen(Answer.NotChecked, "the files of --from have no folder with two of one study");

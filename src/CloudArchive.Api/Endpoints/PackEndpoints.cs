@@ -67,5 +67,5 @@ internal static class PackEndpoints
         return TypedResults.Ok(new Page<ReceiptResponse>([.. packs.Select(pack => new ReceiptResponse(pack.Pack, pack.Receipt!))], next?.ToString()));
     }
 
-    private static PackResponse Response(CatalogPack pack) => new(pack.Pack, pack.Study, pack.Length, pack.Sha256, pack.VersionId, pack.ImmutableUntil, pack.Instances, pack.CommittedAt);
+    private static PackResponse Response(CatalogPack pack) => new(pack.Pack, pack.Study, pack.Length, pack.Sha256, pack.VersionId, pack.ImmutableUntil, pack.Instances, pack.CommittedAt, pack.Set);
 }

@@ -143,7 +143,7 @@ public sealed record InstanceResponse(
     Uid SopInstance, Sha256Digest Sha256, long Length, Uid Study, Uid? SopClass, Uid? Series, string? Modality, Uid? TransferSyntax, PackId Pack, FileKind? Kind = null);
 
 /// <summary>A committed pack in the catalogue.</summary>
-public sealed record PackResponse(PackId Pack, Uid Study, long Length, Sha256Digest Sha256, string VersionId, DateTimeOffset ImmutableUntil, int Instances, DateTimeOffset CommittedAt);
+public sealed record PackResponse(PackId Pack, Uid Study, long Length, Sha256Digest Sha256, string VersionId, DateTimeOffset ImmutableUntil, int Instances, DateTimeOffset CommittedAt, SetKind? Set = null);
 
 /// <summary><c>POST .../keys/rewrap</c>: looks at packs from where the last call stopped; call again with <paramref name="Next"/> until it is null.</summary>
 /// <param name="KeyId">The key version to which everything is wrapped.</param>
