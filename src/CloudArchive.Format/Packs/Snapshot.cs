@@ -82,15 +82,18 @@ public static class Snapshots
     /// <summary>Snapshots in a chain before a whole list begins a new one: a clinic that changes all day takes some dozens a day, and each whole list is locked for years.</summary>
     public const int LongestChain = 256;
 
-    /// <summary>Reads <c>snapshot.json</c>.</summary>
+    /// <summary>Reads <c>snapshot.json</c>. Each of its folders has a number of its own.</summary>
     /// <exception cref="PackException"><see cref="PackFault.ManifestInvalid"/>.</exception>
     public static Snapshot Parse(ReadOnlySpan<byte> json)
     {
         try
         {
-            return JsonSerializer.Deserialize<Snapshot>(json, FormatJson.Options) is { Format: Snapshot.CurrentFormat } snapshot && snapshot.Roots.All(root => root is not null)
-                ? snapshot
+            Snapshot snapshot = JsonSerializer.Deserialize<Snapshot>(json, FormatJson.Options) is { Format: Snapshot.CurrentFormat } read && read.Roots.All(root => root is not null)
+                ? read
                 : throw Invalid(null);
+            return snapshot.Roots.CountBy(root => root.Id).FirstOrDefault(root => root.Value > 1) is not { Value: > 1, Key: var id }
+                ? snapshot
+                : throw new PackException(PackFault.ManifestInvalid, $"A snapshot has {snapshot.Roots.Count(root => root.Id == id)} folders with the number {id}: its lines do not say in which of them a file stood.");
         }
         catch (JsonException e)
         {

@@ -97,6 +97,26 @@ public sealed class SetsTests
         Assert.Throws<PackException>(() => Snapshots.ParseLine(Encoding.UTF8.GetBytes(line), 1)); // a pack that it does not list
     }
 
+    [Theory]
+    [InlineData("1,2", null)]
+    [InlineData("2,1,2", "2 folders with the number 2")]
+    [InlineData("7,7,7", "3 folders with the number 7")]
+    public void A_snapshot_in_which_two_folders_have_one_number_is_refused_and_says_so(string ids, string? problem)
+    {
+        SnapshotRoot[] roots = [.. ids.Split(',').Select((id, i) => new SnapshotRoot(long.Parse(id), $"folder {i}", $"/images/{i}"))];
+        Snapshot snapshot = new(Snapshot.CurrentFormat, ClinicId.Parse("test-clinic"), "reception", DateTimeOffset.UnixEpoch, roots, [], 0, 0, true);
+        byte[] json = System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(snapshot, FormatJson.Options);
+        if (problem is null)
+        {
+            Assert.Equal(roots, Snapshots.Parse(json).Roots);
+            return;
+        }
+
+        PackException refused = Assert.Throws<PackException>(() => Snapshots.Parse(json));
+        Assert.Equal(PackFault.ManifestInvalid, refused.Fault);
+        Assert.Contains(problem, refused.Message, StringComparison.Ordinal);
+    }
+
     private static Sidecar With(Sidecar sidecar, SidecarInstance instance) => sidecar with { Instances = [instance], InstancesRoot = InstancesRoot.Of([instance]) };
 
     private static void Refused(Sidecar sidecar) => Assert.Equal(PackFault.SidecarInvalid, Assert.Throws<PackException>(() => Sidecars.Check(sidecar)).Fault);
