@@ -83,7 +83,7 @@ internal static class ImagingFolders
     private static bool HasDicom(string folder)
     {
         EnumerationOptions every = new() { RecurseSubdirectories = true, IgnoreInaccessible = true, MaxRecursionDepth = 8 };
-        Span<byte> start = stackalloc byte[132];
+        Span<byte> start = stackalloc byte[FileKinds.SignatureLength];
         try
         {
             foreach (string file in Directory.EnumerateFiles(folder, "*", every).Take(FilesLookedAt))

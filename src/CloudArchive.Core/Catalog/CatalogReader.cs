@@ -157,21 +157,9 @@ public sealed class CatalogReader(IRowStore rows)
     /// <summary>The same of every study, in the order of their UIDs.</summary>
     public async IAsyncEnumerable<StudyFacts> ReadFactsAsync(ClinicId clinic, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        List<Row> shares = [];
-        await foreach (Row share in OursAsync(clinic, RowRange.Prefix(CatalogRows.Study), cancellationToken))
+        await foreach ((Uid study, IReadOnlyList<Row> shares) in ByStudyAsync(clinic, RowRange.Prefix(CatalogRows.Study), cancellationToken))
         {
-            if (shares.Count > 0 && CatalogRows.StudyOf(shares[0]) != CatalogRows.StudyOf(share))
-            {
-                yield return Facts(CatalogRows.StudyOf(shares[0]), shares);
-                shares.Clear();
-            }
-
-            shares.Add(share);
-        }
-
-        if (shares.Count > 0)
-        {
-            yield return Facts(CatalogRows.StudyOf(shares[0]), shares);
+            yield return Facts(study, shares);
         }
     }
 
@@ -203,7 +191,7 @@ public sealed class CatalogReader(IRowStore rows)
     /// <summary>A page of studies. It may have fewer than <paramref name="take"/>, even none, and yet a <see cref="Page{T}.Next"/>.</summary>
     public async Task<Page<StudyResponse>> ListStudiesAsync(ClinicId clinic, StudyFilter filter, string? after, int take, CancellationToken cancellationToken)
     {
-        if (after is not null && !IsToken(after, 80, "0123456789.:"))
+        if (after is not null && !CatalogRows.IsToken(after, 80, "0123456789.:"))
         {
             throw new RefusedException(Refusal.RequestInvalid, "after: pass the next of the page before, as it came.");
         }
@@ -234,7 +222,7 @@ public sealed class CatalogReader(IRowStore rows)
     /// <summary>A page of instances, of a study or of all: those of rows as they were once written, then the others, pack by pack.</summary>
     public async Task<Page<InstanceResponse>> ListInstancesAsync(ClinicId clinic, Uid? study, string? after, int take, CancellationToken cancellationToken)
     {
-        if (after is not null && !IsToken(after, 250, "0123456789abcdefk.:-"))
+        if (after is not null && !CatalogRows.IsToken(after, 250, "0123456789abcdefk.:-"))
         {
             throw new RefusedException(Refusal.RequestInvalid, "after: pass the next of the page before, as it came.");
         }
@@ -242,7 +230,7 @@ public sealed class CatalogReader(IRowStore rows)
         List<InstanceResponse> found = [];
         if (after is null || !after.StartsWith(CatalogRows.Packed, StringComparison.Ordinal))
         {
-            IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Catalog, clinic.Value, Within(CatalogRows.Instance, study, after is null ? null : $"{CatalogRows.Instance}{after}!"), take, cancellationToken);
+            IReadOnlyList<Row> page = await rows.QueryAsync(RowTable.Catalog, clinic.Value, CatalogRows.Within(CatalogRows.OfStudy(CatalogRows.Instance, study), after is null ? null : $"{CatalogRows.Instance}{after}!"), take, cancellationToken);
             // One that cannot be read is left out: who goes by the list archives it again.
             found.AddRange(page.Select(one => CatalogRows.TryRead(one, CatalogRows.ReadInstance)).OfType<InstanceResponse>());
             if (page.Count == take)
@@ -256,7 +244,7 @@ public sealed class CatalogReader(IRowStore rows)
         // The token names a row and how many of its instances were handed out.
         string? row = after?[..Math.Max(after.LastIndexOf(':'), 0)];
         int skip = int.TryParse(after?[(after.LastIndexOf(':') + 1)..], CultureInfo.InvariantCulture, out int handedOut) ? handedOut : 0;
-        await foreach (Row packed in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, Within(CatalogRows.Packed, study, row), cancellationToken, rowsAtOnce: PackedAtOnce))
+        await foreach (Row packed in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, CatalogRows.Within(CatalogRows.OfStudy(CatalogRows.Packed, study), row), cancellationToken, rowsAtOnce: PackedAtOnce))
         {
             int from = packed.Key == row ? skip : 0;
             foreach (InstanceResponse instance in (CatalogRows.TryRead(packed, CatalogRows.ReadPacked) ?? []).Skip(from))
@@ -369,13 +357,6 @@ public sealed class CatalogReader(IRowStore rows)
         }
     }
 
-    /// <summary>The keys of a study, or of all, from <paramref name="from"/> on: where that leads out of them, from their beginning.</summary>
-    private static RowRange Within(string prefix, Uid? study, string? from)
-    {
-        RowRange all = RowRange.Prefix(study is { } one ? $"{prefix}{one}:" : prefix);
-        return all with { From = string.CompareOrdinal(from, all.From) > 0 ? from! : all.From };
-    }
-
     private Task<IReadOnlyList<Row>> PackedAsync(ClinicId clinic, Uid study, PackId pack, CancellationToken cancellationToken) =>
         rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Packed}{study}:{pack}:"), RowStoreExtensions.MostRows, cancellationToken);
 
@@ -438,40 +419,49 @@ public sealed class CatalogReader(IRowStore rows)
     private async Task<Page<StudyResponse>> AllStudiesAsync(ClinicId clinic, StudyFilter filter, string? after, int take, CancellationToken cancellationToken)
     {
         IReadOnlyDictionary<PackId, LostPack> lost = await LostAsync(clinic, cancellationToken);
-        // ';' sorts right behind ':': the next study's rows.
-        RowRange range = RowRange.Prefix(CatalogRows.Study);
-        range = range with { From = after is null ? range.From : $"{CatalogRows.Study}{after};" };
+
+        // A folder is not looked for among a million studies. ';' sorts right behind ':': the next study's rows.
+        RowRange range = CatalogRows.Within(
+            filter.Set is SetKind.Folder or SetKind.Snapshot ? CatalogRows.MadeUp : RowRange.Prefix(CatalogRows.Study), after is null ? null : $"{CatalogRows.Study}{after};");
         List<StudyResponse> studies = [];
-        List<Row> shares = [];
-        await foreach (Row row in OursAsync(clinic, range, cancellationToken))
+        await foreach ((Uid uid, IReadOnlyList<Row> shares) in ByStudyAsync(clinic, range, cancellationToken))
         {
-            if (shares.Count > 0 && CatalogRows.StudyOf(shares[0]) != CatalogRows.StudyOf(row))
+            if (studies.Count == take)
             {
-                Add();
-                shares.Clear();
-                if (studies.Count == take)
-                {
-                    return new Page<StudyResponse>(studies, studies[^1].Study.Value);
-                }
+                return new Page<StudyResponse>(studies, studies[^1].Study.Value);
             }
 
-            shares.Add(row);
-        }
-
-        if (shares.Count > 0)
-        {
-            Add();
-        }
-
-        return new Page<StudyResponse>(studies);
-
-        void Add()
-        {
-            StudyResponse study = CatalogRows.Sum(CatalogRows.StudyOf(shares[0]), shares, lost);
+            StudyResponse study = CatalogRows.Sum(uid, shares, lost);
             if (filter.Lists(study.Set))
             {
                 studies.Add(study);
             }
+        }
+
+        return new Page<StudyResponse>(studies);
+    }
+
+    /// <summary>Studies of a range of keys, one by one, with all of their shares in it.</summary>
+    private async IAsyncEnumerable<(Uid Study, IReadOnlyList<Row> Shares)> ByStudyAsync(ClinicId clinic, RowRange range, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        List<Row> shares = [];
+        Uid? study = null;
+        await foreach (Row share in OursAsync(clinic, range, cancellationToken))
+        {
+            Uid of = CatalogRows.StudyOf(share);
+            if (study is { } before && before != of)
+            {
+                yield return (before, shares);
+                shares = [];
+            }
+
+            study = of;
+            shares.Add(share);
+        }
+
+        if (study is { } last)
+        {
+            yield return (last, shares);
         }
     }
 
@@ -500,6 +490,4 @@ public sealed class CatalogReader(IRowStore rows)
     /// <summary>Shares of studies, without rows whose keys are none that this code makes.</summary>
     private IAsyncEnumerable<Row> OursAsync(ClinicId clinic, RowRange range, CancellationToken cancellationToken) =>
         rows.ReadAllAsync(RowTable.Catalog, clinic.Value, range, cancellationToken).Where(row => CatalogRows.TryStudyOf(row) is not null);
-
-    private static bool IsToken(string after, int most, string alphabet) => after.Length <= most && after.All(alphabet.Contains);
 }

@@ -50,6 +50,18 @@ internal static class CatalogRows
 
     private static readonly Dictionary<string, object> Nothing = [];
 
+    /// <summary>The shares of sets that have no UID of their own, and of studies that look as if they had none. ':' sorts behind every digit, and a key may have it.</summary>
+    public static RowRange MadeUp { get; } = new(Study + Sets.Root, Study + Sets.Root + ":");
+
+    /// <summary>Whether what a caller passed as the next of a page can be part of a key.</summary>
+    public static bool IsToken(string after, int most, string alphabet) => after.Length <= most && after.All(alphabet.Contains);
+
+    /// <summary>The keys of a kind that a study has, or all of that kind.</summary>
+    public static RowRange OfStudy(string prefix, Uid? study) => RowRange.Prefix(study is { } one ? $"{prefix}{one}:" : prefix);
+
+    /// <summary>A range from <paramref name="from"/> on: where that leads out of it, from its beginning.</summary>
+    public static RowRange Within(RowRange range, string? from) => string.CompareOrdinal(from, range.From) > 0 ? range with { From = from! } : range;
+
     public static Dictionary<string, object> PackValues(CatalogPack pack)
     {
         Dictionary<string, object> values = new()

@@ -10,7 +10,8 @@ namespace CloudArchive.Core.Catalog;
 /// <summary>What a snapshot needs, as its sidecar has it.</summary>
 /// <param name="Chain">The packs of the snapshots that it goes on from, the whole list first.</param>
 /// <param name="Needs">The packs whose files its own lines name.</param>
-public sealed record SnapshotNeeds(IReadOnlyList<PackId> Chain, IReadOnlyList<PackId> Needs);
+/// <param name="IsComplete">Whether the list ends in it.</param>
+public sealed record SnapshotNeeds(IReadOnlyList<PackId> Chain, IReadOnlyList<PackId> Needs, bool IsComplete);
 
 /// <summary>Snapshots in the catalogue: when each was taken, and what it needs.</summary>
 public sealed class SnapshotCatalog(IRowStore rows, CatalogReader catalog)
@@ -21,14 +22,12 @@ public sealed class SnapshotCatalog(IRowStore rows, CatalogReader catalog)
     /// <summary>A page of a clinic's snapshots, or of one computer's: by set, the latest first. It may have fewer than <paramref name="take"/>, even none, and yet a next.</summary>
     public async Task<Page<SnapshotResponse>> ListAsync(ClinicId clinic, Uid? set, string? after, int take, CancellationToken cancellationToken)
     {
-        if (after is not null && (after.Length > TokenLength || !after.All("0123456789abcdef.:-".Contains)))
+        if (after is not null && !CatalogRows.IsToken(after, TokenLength, "0123456789abcdef.:-"))
         {
             throw new RefusedException(Refusal.RequestInvalid, "after: pass the next of the page before, as it came.");
         }
 
-        RowRange range = RowRange.Prefix(set is { } one ? $"{CatalogRows.Snapshot}{one}:" : CatalogRows.Snapshot);
-        string from = after is null ? range.From : $"{CatalogRows.Snapshot}{after}!";
-        range = range with { From = string.CompareOrdinal(from, range.From) > 0 ? from : range.From };
+        RowRange range = CatalogRows.Within(CatalogRows.OfStudy(CatalogRows.Snapshot, set), after is null ? null : $"{CatalogRows.Snapshot}{after}!");
         IReadOnlyList<Row> page = string.CompareOrdinal(range.From, range.To) < 0 ? await rows.QueryAsync(RowTable.Catalog, clinic.Value, range, take, cancellationToken) : [];
         IReadOnlyDictionary<PackId, LostPack> lost = page.Count > 0 ? await catalog.LostAsync(clinic, cancellationToken) : new Dictionary<PackId, LostPack>();
         List<SnapshotResponse> found = [];
@@ -42,7 +41,7 @@ public sealed class SnapshotCatalog(IRowStore rows, CatalogReader catalog)
     }
 
     /// <summary>A snapshot by its pack alone; null where the catalogue does not know it, or says of it what cannot be.</summary>
-    public async Task<(Uid Set, SnapshotNeeds Needs, bool IsComplete)?> FindAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
+    public async Task<(Uid Set, SnapshotNeeds Needs)?> FindAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
     {
         if (await catalog.TryFindPackAsync(clinic, pack, cancellationToken) is not { Set: SetKind.Snapshot } found
             || await FindNeedsAsync(clinic, found.Study, pack, cancellationToken) is not { } needs)
@@ -50,9 +49,23 @@ public sealed class SnapshotCatalog(IRowStore rows, CatalogReader catalog)
             return null;
         }
 
-        Row? row = await rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Snapshot}{found.Study}:"), cancellationToken)
-            .FirstOrDefaultAsync(row => row.Key.EndsWith($":{pack}", StringComparison.Ordinal), cancellationToken);
-        return row is not null && CatalogRows.TryRead(row, SnapshotRows.Read) is { } listed ? (found.Study, needs, listed.Response.IsComplete) : null;
+        return (found.Study, needs);
+    }
+
+    /// <summary>The latest of a computer's snapshots that is committed and complete and of which no pack is lost; null: none, or the set is of another kind.</summary>
+    public async Task<PackId?> FindLatestAsync(ClinicId clinic, Uid set, IEnumerable<PackId> lost, CancellationToken cancellationToken)
+    {
+        HashSet<PackId> gone = [.. lost];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Snapshot}{set}:"), cancellationToken, rowsAtOnce: 100))
+        {
+            if (CatalogRows.TryRead(row, SnapshotRows.Read) is { Response: { IsComplete: true, Pack: var pack } } snapshot && !snapshot.Chain.Append(pack).Any(gone.Contains)
+                && await catalog.TryFindPackAsync(clinic, pack, cancellationToken) is { Receipt: not null })
+            {
+                return pack;
+            }
+        }
+
+        return null;
     }
 
     /// <summary>What a snapshot needs; null where the catalogue does not know it, or says of it what cannot be.</summary>
@@ -94,6 +107,7 @@ internal static class SnapshotRows
     private const int IdBytes = 16;
     private const int IdsPerPiece = 3840; // 60 KiB; a property holds 64
     private const int MostPieces = 16;
+    private const string Complete = "complete";
 
     /// <summary>The later it was taken, the earlier its key.</summary>
     public static string Key(Uid set, DateTimeOffset takenAt, PackId pack) =>
@@ -107,7 +121,7 @@ internal static class SnapshotRows
             ["roots"] = (long)snapshot.Roots,
             ["files"] = snapshot.Files,
             ["bytes"] = snapshot.Bytes,
-            ["complete"] = snapshot.IsComplete,
+            [Complete] = snapshot.IsComplete,
         };
         Write(values, "c", snapshot.Chain);
         return values;
@@ -115,7 +129,7 @@ internal static class SnapshotRows
 
     public static Dictionary<string, object> NeedsValues(SidecarSnapshot snapshot)
     {
-        Dictionary<string, object> values = [];
+        Dictionary<string, object> values = new() { [Complete] = snapshot.IsComplete };
         Write(values, "c", snapshot.Chain);
         Write(values, "n", snapshot.Needs);
         return values;
@@ -133,29 +147,12 @@ internal static class SnapshotRows
                 (int)row.Number("roots")!.Value,
                 row.Number("files")!.Value,
                 row.Number("bytes")!.Value,
-                row.Flag("complete"),
+                row.Flag(Complete),
                 chain.Count),
             chain);
     }
 
-    public static SnapshotNeeds ReadNeeds(Row row) => new(Read(row, "c"), Read(row, "n"));
-
-    /// <summary>The latest of a computer's snapshots that is committed and complete and of which no pack is lost; null: none, or the set is of another kind.</summary>
-    public static async Task<PackId?> FindLatestAsync(
-        IRowStore rows, CatalogReader catalog, ClinicId clinic, Uid set, IEnumerable<PackId> lost, CancellationToken cancellationToken)
-    {
-        HashSet<PackId> gone = [.. lost];
-        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Snapshot}{set}:"), cancellationToken, rowsAtOnce: 100))
-        {
-            if (CatalogRows.TryRead(row, Read) is { Response: { IsComplete: true, Pack: var pack } } snapshot && !snapshot.Chain.Append(pack).Any(gone.Contains)
-                && await catalog.TryFindPackAsync(clinic, pack, cancellationToken) is { Receipt: not null })
-            {
-                return pack;
-            }
-        }
-
-        return null;
-    }
+    public static SnapshotNeeds ReadNeeds(Row row) => new(Read(row, "c"), Read(row, "n"), row.Flag(Complete));
 
     private static void Write(Dictionary<string, object> values, string name, IReadOnlyList<PackId> packs)
     {

@@ -33,6 +33,8 @@ public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Ou
     /// <summary>What the alert is about: all of a clinic's lost packs together.</summary>
     internal const string AlertSubject = "packs";
 
+    private readonly SnapshotCatalog _snapshots = new(rows, catalog);
+
     /// <summary>All of a clinic's lost packs, by id.</summary>
     public async Task<IReadOnlyDictionary<PackId, LostPack>> ListAsync(ClinicId clinic, CancellationToken cancellationToken) =>
         await LossRows.ListAsync(rows, clinic, cancellationToken);
@@ -153,7 +155,7 @@ public sealed partial class PackLosses(IRowStore rows, CatalogReader catalog, Ou
         foreach (IGrouping<Uid, (LostPack Pack, IReadOnlyList<ArchivedContent> Instances)> of in open.GroupBy(lost => lost.Pack.Study!.Value))
         {
             HashSet<ArchivedContent> there = await ContentsAsync(clinic, of.Key, all, cancellationToken);
-            PackId? snapshot = Sets.IsMadeUp(of.Key) ? await SnapshotRows.FindLatestAsync(rows, catalog, clinic, of.Key, all.Keys, cancellationToken) : null;
+            PackId? snapshot = Sets.IsMadeUp(of.Key) ? await _snapshots.FindLatestAsync(clinic, of.Key, all.Keys, cancellationToken) : null;
             foreach ((LostPack lost, IReadOnlyList<ArchivedContent> instances) in of)
             {
                 // What stood where on that day nobody can say again; what stands where, the next snapshot that can be read says.

@@ -12,9 +12,6 @@ namespace CloudArchive.Core.RestoreTests;
 /// </summary>
 internal sealed class PlainFileTest(Sidecar sidecar)
 {
-    /// <summary>What <see cref="FileKinds.SignatureOf"/> was given when the file was captured.</summary>
-    private const int HeadBytes = 256;
-
     /// <summary>A line has a path, and some 200 bytes beside it.</summary>
     private const int LongestLine = 256 * 1024;
 
@@ -40,15 +37,10 @@ internal sealed class PlainFileTest(Sidecar sidecar)
         }
     }
 
-    /// <summary>Whether the file is what manifest and sidecar say.</summary>
-    public static void Check(ManifestInstance file, SidecarInstance captured, byte[] head)
+    /// <summary>Whether the file begins as it did when it was captured. What stands in the place of its UID, the sidecar was read with.</summary>
+    public static void CheckSignature(ManifestInstance file, byte[] head)
     {
-        if (captured.SopInstance != Sets.InstanceOf(captured.Sha256))
-        {
-            throw new PackFailedException(PackFailure.CatalogueMismatch, "uids");
-        }
-
-        if (file.Signature is { } signature && FileKinds.SignatureOf(head, captured.Length) != signature)
+        if (file.Signature is { } signature && FileKinds.SignatureOf(head, file.Instance.Length) != signature)
         {
             throw new PackFailedException(PackFailure.CatalogueMismatch, "signature");
         }
@@ -60,9 +52,9 @@ internal sealed class PlainFileTest(Sidecar sidecar)
         while (true)
         {
             ReadResult read = await content.ReadAsync(cancellationToken);
-            if (head.Length < HeadBytes)
+            if (head.Length < FileKinds.SignatureLength)
             {
-                head = [.. head, .. read.Buffer.Slice(0, Math.Min(HeadBytes - head.Length, read.Buffer.Length)).ToArray()];
+                head = [.. head, .. read.Buffer.Slice(0, Math.Min(FileKinds.SignatureLength - head.Length, read.Buffer.Length)).ToArray()];
             }
 
             content.AdvanceTo(read.Buffer.End);
@@ -86,7 +78,7 @@ internal sealed class PlainFileTest(Sidecar sidecar)
         Require("needs", snapshot.Packs.ToHashSet().IsSubsetOf(stated.Needs));
         _roots = [.. snapshot.Roots.Select(root => root.Id)];
         _snapshot = snapshot;
-        return bytes[..Math.Min(HeadBytes, bytes.Length)];
+        return bytes[..Math.Min(FileKinds.SignatureLength, bytes.Length)];
     }
 
     private async Task<byte[]> ReadLinesAsync(PipeReader content, CancellationToken cancellationToken)

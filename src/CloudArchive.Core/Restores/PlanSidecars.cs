@@ -36,8 +36,8 @@ public sealed partial class PlanSidecars(PackStatements statements, SnapshotCata
     /// <summary>What a snapshot is made of and needs: of each pack its sidecar says it, or the catalogue where that is gone. Null where the pack is no snapshot.</summary>
     public async Task<SnapshotParts?> FindSnapshotAsync(ClinicId clinic, PackId pack, CancellationToken cancellationToken)
     {
-        (Uid Set, SnapshotNeeds Needs, bool IsComplete)? asked = await TryReadAsync(clinic, pack, cancellationToken) is { } sidecar
-            ? sidecar.Snapshot is { } snapshot ? (sidecar.Study, new SnapshotNeeds(snapshot.Chain, snapshot.Needs), snapshot.IsComplete) : null
+        (Uid Set, SnapshotNeeds Needs)? asked = await TryReadAsync(clinic, pack, cancellationToken) is { } sidecar
+            ? sidecar.Snapshot is { } snapshot ? (sidecar.Study, new SnapshotNeeds(snapshot.Chain, snapshot.Needs, snapshot.IsComplete)) : null
             : await snapshots.FindAsync(clinic, pack, cancellationToken);
         if (asked is not { } found)
         {
@@ -55,7 +55,7 @@ public sealed partial class PlanSidecars(PackStatements statements, SnapshotCata
             }
         }
 
-        return new SnapshotParts([.. found.Needs.Chain, pack], needs, found.IsComplete, whole);
+        return new SnapshotParts([.. found.Needs.Chain, pack], needs, found.Needs.IsComplete, whole);
     }
 
     /// <summary>

@@ -24,12 +24,7 @@ public sealed record PackFacts(
 public sealed record StudyFacts(Uid Study, IReadOnlyList<PackFacts> Packs, IReadOnlyList<PackId>? Unreadable = null, SetKind? Set = null)
 {
     /// <summary>What it is, for people.</summary>
-    public string Named => Set switch
-    {
-        SetKind.Folder => $"folder {Study}",
-        SetKind.Snapshot => $"snapshots {Study}",
-        _ => $"study {Study}",
-    };
+    public string Named => Sets.Describe(Study, Set);
 
     /// <summary>Whether it is not known of all of its packs how long they are kept.</summary>
     public bool IsUnreadable => Unreadable is { Count: > 0 };

@@ -31,6 +31,9 @@ public enum FileKind
 /// <summary>What the names and beginnings of plain files say.</summary>
 public static class FileKinds
 {
+    /// <summary>How much of a file's beginning <see cref="SignatureOf"/> is given: at capture and in restore tests the same, or they could not be compared.</summary>
+    public const int SignatureLength = 256;
+
     private static readonly Dictionary<string, FileKind> s_byExtension = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>What holds nothing that deflate makes smaller: it is stored as it is.</summary>
@@ -59,7 +62,7 @@ public static class FileKinds
     public static bool IsCompressed(string name) => s_compressed.Contains(Path.GetExtension(name));
 
     /// <summary>What a file begins as; null where that says nothing.</summary>
-    /// <param name="head">Its first bytes: 132 are enough.</param>
+    /// <param name="head">Its first <see cref="SignatureLength"/> bytes, or all where it has fewer.</param>
     /// <param name="length">All of its bytes, where the format's header says how many there must be.</param>
     public static FileSignature? SignatureOf(ReadOnlySpan<byte> head, long length) =>
         head.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]) ? FileSignature.Jpeg

@@ -38,9 +38,6 @@ public sealed class PackWriter : IAsyncDisposable
     /// <summary>How much of a file's start is looked at for its pixel data.</summary>
     private const int HeadLength = 256 * 1024;
 
-    /// <summary>How much of a plain file's start says what it is.</summary>
-    private const int SignatureLength = 256;
-
     private readonly PackHeader _header;
     private readonly SealingStream _sealing;
     private readonly PackPipeline _pipeline;
@@ -74,7 +71,7 @@ public sealed class PackWriter : IAsyncDisposable
         Begin();
         using EntrySource source = new(content, entry.Expected.Length, entry.Expected.Sha256, () => new SourceChangedException(entry.Expected));
         bool isPlain = entry.Expected.Kind is not null;
-        ReadOnlyMemory<byte> head = entry.FindPixels is not null ? await source.PeekAsync(HeadLength, cancellationToken) : isPlain ? await source.PeekAsync(SignatureLength, cancellationToken) : default;
+        ReadOnlyMemory<byte> head = entry.FindPixels is not null ? await source.PeekAsync(HeadLength, cancellationToken) : isPlain ? await source.PeekAsync(FileKinds.SignatureLength, cancellationToken) : default;
         PixelLayout? pixels = entry.FindPixels?.Invoke(head);
         string name = _names.Add(entry.Path);
         if (pixels is not null && !(PixelFilter.CanFilter(pixels, entry.Expected.Length) && _names.TryReserve(EntryFilter.EntryName(name))))

@@ -24,7 +24,8 @@ public enum SetKind
 /// </summary>
 public static class Sets
 {
-    private const string Root = "2.25.";
+    /// <summary>What all of them begin with; a study's UID may too.</summary>
+    public const string Root = "2.25.";
 
     /// <summary>The id of the plain files of a folder.</summary>
     /// <param name="secret">The clinic's.</param>
@@ -42,8 +43,18 @@ public static class Sets
     /// <summary>Whether an id is one of those made here, and so maybe no study's.</summary>
     public static bool IsMadeUp(Uid id) => id.Value.StartsWith(Root, StringComparison.Ordinal);
 
-    /// <summary>A set, for people: what is made up is a folder's, unless a study has such a UID.</summary>
+    /// <summary>A set, for people, where nothing but its id is known: what is made up is a folder's or a computer's, unless a study has such a UID.</summary>
     public static string Describe(Uid set) => IsMadeUp(set) ? $"set {set}" : $"study {set}";
+
+    /// <summary>A set, for people.</summary>
+    /// <param name="set">Its id.</param>
+    /// <param name="kind">What it is of; null: a study.</param>
+    public static string Describe(Uid set, SetKind? kind) => kind switch
+    {
+        SetKind.Folder => $"folder {set}",
+        SetKind.Snapshot => $"snapshots {set}",
+        _ => $"study {set}",
+    };
 
     private static Uid Of(IdentifierSecret secret, params ReadOnlySpan<string> parts)
     {

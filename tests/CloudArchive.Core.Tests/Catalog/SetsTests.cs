@@ -46,6 +46,83 @@ public sealed class SetsTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task Folders_are_not_looked_for_among_studies()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        await archive.BackUpAsync();
+        List<Uid> folders = [];
+        for (int i = 0; i < 3; i++)
+        {
+            folders.Add((await archive.BackUpFolderAsync($"{i}", PlainSets.Plain($"{i}/a.jpg", "photo"))).Sidecar.Study);
+            await archive.BackUpFolderAsync($"{i}", PlainSets.Plain($"{i}/b.jpg", "another"));
+        }
+
+        TroubledRows rows = new(archive.Rows)
+        {
+            Fails = (table, _, from) => table == RowTable.Catalog && from.StartsWith("s:", StringComparison.Ordinal) && !from.StartsWith("s:2.25.", StringComparison.Ordinal),
+        };
+        CatalogReader catalog = new(rows);
+        List<StudyResponse> listed = [];
+        string? after = null;
+        do
+        {
+            Page<StudyResponse> page = await catalog.ListStudiesAsync(archive.Clinic.Id, new StudyFilter(Set: SetKind.Folder), after, 1, Cancel);
+            listed.AddRange(page.Items);
+            after = page.Next;
+        }
+        while (after is not null);
+        Assert.Equal(folders.Select(folder => folder.Value).Order(StringComparer.Ordinal), listed.Select(folder => folder.Study.Value));
+        Assert.All(listed, folder => Assert.Equal(2, folder.Packs));
+        Assert.Empty((await catalog.ListStudiesAsync(archive.Clinic.Id, new StudyFilter(Set: SetKind.Snapshot), null, 10, Cancel)).Items);
+        await Assert.ThrowsAsync<IOException>(() => catalog.ListStudiesAsync(archive.Clinic.Id, new StudyFilter(), null, 10, Cancel));
+
+        // The next of another list leads out of the folders: to their beginning, or behind their end.
+        Assert.Equal(3, (await catalog.ListStudiesAsync(archive.Clinic.Id, new StudyFilter(Set: SetKind.Folder), "1.2.3", 10, Cancel)).Items.Count);
+        Assert.Empty((await catalog.ListStudiesAsync(archive.Clinic.Id, new StudyFilter(Set: SetKind.Folder), "9.9", 10, Cancel)).Items);
+    }
+
+    [Fact]
+    public async Task A_snapshot_that_is_about_to_be_committed_is_not_listed_and_makes_no_loss_good()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        ClinicId id = archive.Clinic.Id;
+        TestFile photo = PlainSets.Plain("a.jpg", "photo");
+        SealedPack photos = await archive.BackUpFolderAsync("", photo);
+        SealedPack first = await archive.BackUpSnapshotAsync([(photo, photos.Opened.Pack)]);
+        SealedPack second = await archive.BackUpSnapshotAsync([(photo, photos.Opened.Pack)]);
+        await archive.Core.Losses.RecordAsync(id, first.Opened.Pack, PackLossCause.Missing, "test", Archive.Admin, Cancel);
+
+        // As the service leaves it that dies before the receipt: all rows are there.
+        Row row = (await archive.Rows.FindAsync(RowTable.Catalog, id.Value, $"p:{second.Opened.Pack}", Cancel))!;
+        Dictionary<string, object> intended = new(row.Values);
+        Assert.True(intended.Remove("receipt"));
+        await archive.Rows.SubmitAsync(RowTable.Catalog, id.Value, [new RowWrite.Upsert(row.Key, intended)], Cancel);
+        Assert.Equal([first.Opened.Pack], (await archive.Core.Snapshots.ListAsync(id, null, null, 10, Cancel)).Items.Select(snapshot => snapshot.Pack));
+        Assert.Null(Assert.Single(await archive.Core.Losses.NoteReplacedAsync(id, null, Cancel)).Value.ReplacedAt);
+
+        await archive.Rows.SubmitAsync(RowTable.Catalog, id.Value, [new RowWrite.Upsert(row.Key, row.Values)], Cancel);
+        Assert.Equal([second.Opened.Pack, first.Opened.Pack], (await archive.Core.Snapshots.ListAsync(id, null, null, 10, Cancel)).Items.Select(snapshot => snapshot.Pack));
+        Assert.NotNull(Assert.Single(await archive.Core.Losses.NoteReplacedAsync(id, null, Cancel)).Value.ReplacedAt);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_a_snapshot_is_one_row_says_beside_its_packs(bool isComplete)
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        ClinicId id = archive.Clinic.Id;
+        TestFile photo = PlainSets.Plain("a.jpg", "photo");
+        SealedPack photos = await archive.BackUpFolderAsync("", photo);
+        SealedPack taken = await archive.BackUpSnapshotAsync([(photo, photos.Opened.Pack)], isComplete: isComplete);
+        TroubledRows rows = new(archive.Rows) { Fails = (_, _, from) => from.StartsWith("t:", StringComparison.Ordinal) };
+        (Uid set, SnapshotNeeds needs) = (await new SnapshotCatalog(rows, new CatalogReader(rows)).FindAsync(id, taken.Opened.Pack, Cancel))!.Value;
+        Assert.Equal((taken.Sidecar.Study, isComplete), (set, needs.IsComplete));
+        Assert.Equal([photos.Opened.Pack], needs.Needs);
+        Assert.Null(await archive.Core.Snapshots.FindAsync(id, photos.Opened.Pack, Cancel));
+    }
+
+    [Fact]
     public async Task Snapshots_are_listed_by_computer_the_latest_first_page_by_page_and_say_when_they_cannot_be_read()
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
@@ -109,11 +186,11 @@ public sealed class SetsTests(SharedStorage shared)
         Assert.Empty((await archive.Core.Rebuild.RunAsync(id, null, 10, Archive.Admin, Cancel)).Problems);
         Assert.Equal(before, await RowsAsync(archive));
 
-        foreach ((string prefix, string property) in ((string, string)[])[("t:", "files"), ("n:", "c00"), ("s:", "set"), ("p:", "kinds")])
+        foreach ((string prefix, string property) in ((string, string)[])[("t:", "files"), ("n:", "c00"), ("n:", "complete"), ("s:", "set"), ("p:", "kinds")])
         {
             Row row = (await archive.Rows.QueryAsync(RowTable.Catalog, id.Value, RowRange.Prefix(prefix), 10, Cancel)).Single(row => row.Key.EndsWith(second.Opened.Pack.ToString(), StringComparison.Ordinal));
             Dictionary<string, object> changed = new(row.Values);
-            changed[property] = changed[property] switch { long => 17L, string => property == "set" ? "Folder" : "Photo", _ => new byte[16] };
+            changed[property] = changed[property] switch { long => 17L, bool flag => !flag, string => property == "set" ? "Folder" : "Photo", _ => new byte[16] };
             await archive.Rows.SubmitAsync(RowTable.Catalog, id.Value, [new RowWrite.Upsert(row.Key, changed)], Cancel);
             Assert.False(await HasRowsAsync(second), prefix);
             await archive.Rows.SubmitAsync(RowTable.Catalog, id.Value, [new RowWrite.Upsert(row.Key, row.Values)], Cancel);

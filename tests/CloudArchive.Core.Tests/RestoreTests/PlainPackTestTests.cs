@@ -118,16 +118,30 @@ public sealed class PlainPackTestTests(SharedStorage shared)
         Assert.Equal((PackFailure.CatalogueMismatch, "snapshot"), (result.Cause!.Value, result.Detail));
     }
 
-    [Fact]
-    public void A_file_that_does_not_begin_as_it_did_when_it_was_captured_is_found_and_one_of_which_nothing_was_said_is_not_looked_at()
+    [Theory]
+    [InlineData(FileSignature.Png, null)]
+    [InlineData(null, null)]
+    [InlineData(FileSignature.Jpeg, "signature")]
+    public async Task A_file_that_does_not_begin_as_it_did_when_it_was_captured_is_found_and_one_of_which_nothing_was_said_is_not_looked_at(FileSignature? captured, string? detail)
     {
-        SidecarInstance captured = PlainSets.Plain("a.png", s_png).Instance;
-        ManifestInstance file = new("a.png", "a.png", DateTimeOffset.UnixEpoch, captured, Signature: FileSignature.Png);
-        PlainFileTest.Check(file, captured, s_png);
-        PlainFileTest.Check(file with { Signature = null }, captured, [1, 2, 3]);
-        Assert.Equal("signature", Assert.Throws<PackFailedException>(() => PlainFileTest.Check(file with { Signature = FileSignature.Jpeg }, captured, s_png)).Detail);
-        Assert.Equal("signature", Assert.Throws<PackFailedException>(() => PlainFileTest.Check(file, captured, [1, 2, 3])).Detail);
-        Assert.Equal("uids", Assert.Throws<PackFailedException>(() => PlainFileTest.Check(file, captured with { SopInstance = Uid.Parse("2.25.1") }, s_png)).Detail);
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        SetFacts facts = new(SetKind.Folder)
+        {
+            Manifest = manifest => manifest with { Instances = [.. manifest.Instances.Select(file => file.Entry == "photo.png" ? file with { Signature = captured } : file)] },
+        };
+        SealedPack pack = await archive.Clinic.SealSetAsync(archive.Clinic.FolderOf("2024"), facts, PlainSets.Plain("first.txt", "any"), PlainSets.Plain("photo.png", s_png), PlainSets.Plain("last.txt", "any"));
+        PackTestResult result = await TestAsync(archive, pack);
+        Assert.Equal((detail is null ? null : PackFailure.CatalogueMismatch, detail), (result.Cause, result.Detail));
+        Assert.Equal((detail is null ? 3 : 1, PackTestStepName.Parse), (result.Files, result.Steps[^1].Step));
+    }
+
+    [Fact]
+    public async Task A_manifest_of_another_moment_than_the_sidecar_is_a_catalogue_mismatch_before_any_file_is_read()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        SetFacts facts = new(SetKind.Folder) { Manifest = manifest => manifest with { CreatedAt = manifest.CreatedAt.AddSeconds(1) } };
+        PackTestResult result = await TestAsync(archive, await archive.Clinic.SealSetAsync(archive.Clinic.FolderOf("2024"), facts, PlainSets.Plain("photo.png", s_png)));
+        Assert.Equal((PackFailure.CatalogueMismatch, "manifest", 0), (result.Cause!.Value, result.Detail, result.Files));
     }
 
     private static async Task AssertMismatchAsync(MemoryArchive archive, string what, string detail)

@@ -32,8 +32,8 @@ public sealed class SetRetentionTests(SharedStorage shared)
         SealedPack pack = await archive.BackUpFolderAsync("2024", PlainSets.Plain("a.jpg", "a"));
         DateTimeOffset locked = (await archive.Core.Catalog.FindPackAsync(archive.Clinic.Id, pack.Opened.Pack, Cancel))!.ImmutableUntil;
         Assert.InRange(locked, archive.Clock.GetUtcNow().AddYears(20).AddMinutes(-1), archive.Clock.GetUtcNow().AddYears(20).AddMinutes(1));
-        await archive.RunAsync();
-        Assert.Equal(RetentionAction.Keep, Assert.Single(await archive.Core.Planner.PlanAsync(archive.Clinic.Id, Cancel)).Action);
+        RetentionLine line = Assert.Single(await archive.Core.Planner.PlanAsync(archive.Clinic.Id, Cancel));
+        Assert.Equal((RetentionAction.Keep, RetentionReason.NotYet, locked), (line.Action, line.Reason, line.KeepUntil));
     }
 
     [Fact]
@@ -42,25 +42,34 @@ public sealed class SetRetentionTests(SharedStorage shared)
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
         ClinicId id = archive.Clinic.Id;
         SealedPack first = await archive.BackUpFolderAsync("2024", PlainSets.Plain("first.jpg", "first"));
-        DateTimeOffset once = await LockAsync(first);
-        for (int day = 0; day < 3; day++)
+        List<(SealedPack Pack, DateTimeOffset Lock)> packs = [(first, await LockAsync(first))];
+        DateTimeOffset once = packs[0].Lock;
+        for (int day = 0; day < 5; day++)
         {
             archive.Clock.Advance(TimeSpan.FromDays(200));
-            await archive.BackUpFolderAsync("2024", PlainSets.Plain($"{day}.jpg", $"{day}"));
-            Assert.Equal((0, 0), (await archive.RunAsync() is var run ? run.Extended : -1, run.Failed));
+            SealedPack pack = await archive.BackUpFolderAsync("2024", PlainSets.Plain($"{day}.jpg", $"{day}"));
+            packs.Add((pack, await LockAsync(pack)));
+            Assert.True(packs[^1].Lock > packs[^2].Lock.AddDays(190)); // or nothing below could fail
+            RetentionResult run = await archive.RunAsync();
+            Assert.Equal((0, 0), (run.Extended, run.Failed));
         }
 
-        Assert.Equal(once, await LockAsync(first));
+        Assert.Equal(packs.Select(pack => pack.Lock), await LocksAsync());
         RetentionLine line = Assert.Single(await archive.Core.Planner.PlanAsync(id, Cancel));
-        Assert.True(line.KeepUntil > once.AddDays(500));
-        Assert.Equal(SetKind.Folder, line.ToResponse().Set);
+        Assert.Equal((packs[^1].Lock, packs[0].Lock), (line.KeepUntil, line.LockedUntil));
+        Assert.Equal((RetentionAction.Keep, RetentionReason.NotYet, SetKind.Folder), (line.Action, line.Reason, line.ToResponse().Set!.Value));
 
-        // In the last year of the first one's lock: it, and those that end soon after, are locked as long as the last.
+        // In the last year of the first one's lock: it, and those that end within two years, are locked as long as the last; the others are not touched yet.
         archive.Clock.Advance(once - archive.Clock.GetUtcNow() - TimeSpan.FromDays(300));
+        line = Assert.Single(await archive.Core.Planner.PlanAsync(id, Cancel));
+        Assert.Equal((RetentionAction.Extend, RetentionReason.LatePack), (line.Action, line.Reason));
         Assert.Equal(1, (await archive.RunAsync()).Extended);
-        Assert.Equal(line.KeepUntil, await LockAsync(first));
+        Assert.Equal([line.KeepUntil, line.KeepUntil, line.KeepUntil, packs[3].Lock, packs[4].Lock, packs[5].Lock], await LocksAsync());
         Assert.Equal(0, (await archive.RunAsync()).Extended);
-        Assert.Equal(RetentionReason.NotYet, Assert.Single(await archive.Core.Planner.PlanAsync(id, Cancel)).Reason);
+        line = Assert.Single(await archive.Core.Planner.PlanAsync(id, Cancel));
+        Assert.Equal((RetentionAction.Keep, RetentionReason.NotYet, packs[3].Lock), (line.Action, line.Reason, line.LockedUntil));
+
+        async Task<DateTimeOffset[]> LocksAsync() => [.. await Task.WhenAll(packs.Select(pack => LockAsync(pack.Pack)))];
 
         async Task<DateTimeOffset> LockAsync(SealedPack pack) => (await archive.Vault.FindAsync(BlobName.Pack(id, pack.Opened.Pack), Cancel))!.ImmutableUntil!.Value;
     }

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -48,7 +49,11 @@ internal sealed record TestFile(string Path, byte[] Content, SidecarInstance Ins
 }
 
 /// <summary>What is a set's, and no study's.</summary>
-internal sealed record SetFacts(SetKind Kind, SidecarSnapshot? Snapshot = null, SidecarRetention? Retention = null);
+internal sealed record SetFacts(SetKind Kind, SidecarSnapshot? Snapshot = null, SidecarRetention? Retention = null)
+{
+    /// <summary>What the manifest says instead of what a writer makes it say; null: that.</summary>
+    public Func<Manifest, Manifest>? Manifest { get; init; }
+}
 
 /// <summary>A pack that was opened and sealed, as an agent has it before uploading.</summary>
 internal sealed record SealedPack(OpenedPack Opened, byte[] Ciphertext, Sidecar Sidecar, IReadOnlyList<TestFile> Files);
@@ -113,7 +118,7 @@ internal sealed class TestClinic
 
     public async Task<SealedPack> SealAsync(OpenedPack opened, Uid study, IReadOnlyList<TestFile> files, string? studyDate = "20260102", string? patientId = "PID-7", SetFacts? set = null)
     {
-        using ContentKey key = ContentKey.Create();
+        ContentKey key = ContentKey.Create();
         PackHeader header = new(Id, opened.Pack, study, Archive.Clock.GetUtcNow(), set?.Kind);
         using MemoryStream output = new();
         PackSummary summary;
@@ -127,11 +132,50 @@ internal sealed class TestClinic
             summary = await writer.CompleteAsync(Cancel);
         }
 
+        byte[] ciphertext = output.ToArray();
+        if (set?.Manifest is { } says)
+        {
+            (ciphertext, summary, key) = await WithManifestAsync(ciphertext, summary, key, says);
+        }
+
+        using ContentKey owned = key;
         Sidecar sidecar = Sidecars.For(header, summary, KeyWrapping.Wrap(key, opened.WrappingKey), KeyWrapping.Wrap(key, opened.EscrowKey), set?.Retention);
         sidecar = set is not null
             ? sidecar with { Snapshot = set.Snapshot }
             : sidecar with { StudyDate = studyDate, PatientHmac = Secret.Hmac(patientId), AccessionHmac = Secret.Hmac("ACC-" + study) };
-        return new SealedPack(opened, output.ToArray(), sidecar, files);
+        return new SealedPack(opened, ciphertext, sidecar, files);
+    }
+
+    /// <summary>The same files under another manifest, sealed anew: what an agent with a fault of its own makes, and everything that hashes tell holds.</summary>
+    private static async Task<(byte[] Ciphertext, PackSummary Summary, ContentKey Key)> WithManifestAsync(byte[] ciphertext, PackSummary summary, ContentKey key, Func<Manifest, Manifest> says)
+    {
+        using MemoryStream zip = new();
+        using (key)
+        await using (UnsealingStream plaintext = new(new MemoryStream(ciphertext), key))
+        {
+            await plaintext.CopyToAsync(zip, Cancel);
+        }
+
+        using (ZipArchive archive = new(zip, ZipArchiveMode.Update, leaveOpen: true))
+        {
+            ZipArchiveEntry entry = archive.GetEntry(Manifest.EntryName)!;
+            Manifest manifest;
+            await using (Stream content = await entry.OpenAsync(Cancel))
+            {
+                manifest = (await JsonSerializer.DeserializeAsync<Manifest>(content, FormatJson.Options, Cancel))!;
+            }
+
+            entry.Delete();
+            await using Stream written = await archive.CreateEntry(Manifest.EntryName).OpenAsync(Cancel);
+            await written.WriteAsync(CanonicalJson.Serialize(says(manifest)), Cancel);
+        }
+
+        ContentKey fresh = ContentKey.Create();
+        using MemoryStream output = new();
+        await using SealingStream sealing = new(output, fresh, leaveOpen: true);
+        await sealing.WriteAsync(zip.ToArray(), Cancel);
+        SealedBytes sealedBytes = await sealing.CompleteAsync(Cancel);
+        return (output.ToArray(), summary with { Length = sealedBytes.Length, Sha256 = sealedBytes.Sha256, PlaintextLength = sealedBytes.PlaintextLength }, fresh);
     }
 
     /// <summary>Puts the blob, or other bytes in its place, with the metadata of the sidecar.</summary>
