@@ -30,6 +30,9 @@ public static class AuditActions
     public const string PackAbandoned = "data-import/pack-abandoned";
     public const string PackReentered = CommitEntry.ReenteredAction;
 
+    /// <summary>Whether an entry may be one by which a pack came in, by its text alone: the commit's, or that of a pack which was entered again because the log had lost its commit.</summary>
+    public static bool BringsPack(string json) => json.Contains(PackCommitted, StringComparison.Ordinal) || json.Contains(PackReentered, StringComparison.Ordinal);
+
     // DICOM Instances Accessed (A.5.3.6)
     public const string RestoreTestStarted = RunCommitment.Action;
     public const string RestoreTestFinished = "instances-accessed/restore-test-finished";

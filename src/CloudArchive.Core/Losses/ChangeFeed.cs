@@ -146,15 +146,17 @@ public sealed class ChangeFeed(AuditReader reader, ArchivedPacks archived, PackR
         }
 
         List<ArchiveChange> gone = [];
+        HashSet<PackId> seen = [];
         for (long next = 0; next < index;)
         {
             IReadOnlyList<StoredEntry> page = await reader.ReadAsync(clinic.Value, next, AuditReader.LargestRead, cancellationToken);
             gone.AddRange(page
-                .Where(stored => stored.Index < index && stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal))
+                .Where(stored => stored.Index < index && AuditActions.BringsPack(stored.Json))
                 .Select(stored => stored.TryRead())
-                .Where(entry => entry is { Action: AuditActions.PackCommitted, Outcome: AuditOutcome.Success } && entry.Subject.Study == destroyed.Subject.Study)
+                .Where(entry => entry is { Action: AuditActions.PackCommitted or AuditActions.PackReentered, Outcome: AuditOutcome.Success } && entry.Subject.Study == destroyed.Subject.Study)
                 .Select(entry => Pack(entry!))
                 .OfType<PackId>()
+                .Where(seen.Add)
                 .Select(pack => new ArchiveChange(index, pack, Lost: new PackLoss(PackLossCause.Destroyed, destroyed.Time, study))));
             if (page.Count < AuditReader.LargestRead)
             {
@@ -170,10 +172,9 @@ public sealed class ChangeFeed(AuditReader reader, ArchivedPacks archived, PackR
     private static PackId? Pack(AuditEntry entry) => PackId.TryParse(entry.Subject.Pack, null, out PackId pack) ? pack : null;
 
     private static bool IsOfPacks(string json) =>
-        json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal)
+        AuditActions.BringsPack(json)
         || json.Contains(AuditActions.PackLost, StringComparison.Ordinal)
         || json.Contains(AuditActions.PackReinstated, StringComparison.Ordinal)
-        || json.Contains(AuditActions.PackReentered, StringComparison.Ordinal)
         || json.Contains(AuditActions.StudyDestroyed, StringComparison.Ordinal);
 
     /// <summary>What an entry says; not settled where what it says is not there yet.</summary>

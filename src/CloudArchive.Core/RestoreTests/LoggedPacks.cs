@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Retention;
 using CloudArchive.Format;
@@ -21,49 +22,34 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
     /// <summary>Every pack of a clinic that was committed, and whose study was not destroyed after that. Reads the log whole.</summary>
     public async Task<IReadOnlyCollection<LoggedPack>> ReadAsync(ClinicId clinic, CancellationToken cancellationToken)
     {
-        Dictionary<Uid, List<LoggedPack>> studies = [];
-        IReadOnlyList<StoredEntry> page;
-        long next = 0;
-        do
+        Dictionary<Uid, Dictionary<PackId, LoggedPack>> studies = [];
+        await foreach ((LoggedPack? pack, Uid? destroyed) in ReadEntriesAsync(clinic, cancellationToken))
         {
-            page = await reader.ReadAsync(clinic.Value, next, AuditReader.LargestRead, cancellationToken);
-            foreach (StoredEntry stored in page)
+            if (pack is not null)
             {
-                next = stored.Index + 1;
-                if ((stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) || stored.Json.Contains(AuditActions.PackReentered, StringComparison.Ordinal))
-                    && stored.TryRead() is { } committed && Committed(committed) is { } pack)
-                {
-                    (studies.TryGetValue(pack.Study, out List<LoggedPack>? packs) ? packs : studies[pack.Study] = []).Add(pack);
-                }
-                else if (stored.Json.Contains(AuditActions.StudyDestroyed, StringComparison.Ordinal) && Destroyed(stored) is { } study)
-                {
-                    studies.Remove(study);
-                }
+                (studies.TryGetValue(pack.Study, out Dictionary<PackId, LoggedPack>? packs) ? packs : studies[pack.Study] = []).TryAdd(pack.Pack, pack);
+            }
+            else if (destroyed is { } study)
+            {
+                studies.Remove(study);
             }
         }
-        while (page.Count == AuditReader.LargestRead);
-        return [.. studies.Values.SelectMany(packs => packs)];
+
+        return [.. studies.Values.SelectMany(packs => packs.Values)];
     }
 
-    /// <summary>Of some packs, what the entries of their commits say, be they destroyed since or not. Reads the log whole.</summary>
+    /// <summary>Of some packs, what the first entries of their commits say, be they destroyed since or not. Reads the log as far as it has to.</summary>
     public async Task<IReadOnlyDictionary<PackId, LoggedPack>> FindAsync(ClinicId clinic, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)
     {
         Dictionary<PackId, LoggedPack> found = [];
-        IReadOnlyList<StoredEntry> page;
-        long next = 0;
-        do
+        await foreach ((LoggedPack? pack, _) in ReadEntriesAsync(clinic, cancellationToken))
         {
-            page = await reader.ReadAsync(clinic.Value, next, AuditReader.LargestRead, cancellationToken);
-            foreach (StoredEntry stored in page)
+            if (pack is not null && packs.Contains(pack.Pack) && found.TryAdd(pack.Pack, pack) && found.Count == packs.Count)
             {
-                next = stored.Index + 1;
-                if (stored.Json.Contains(AuditActions.PackCommitted, StringComparison.Ordinal) && stored.TryRead() is { } entry && Committed(entry) is { } pack && packs.Contains(pack.Pack))
-                {
-                    found[pack.Pack] = pack;
-                }
+                break;
             }
         }
-        while (page.Count == AuditReader.LargestRead && found.Count < packs.Count);
+
         return found;
     }
 
@@ -74,15 +60,42 @@ public sealed class LoggedPacks(AuditReader reader, AuditSearch search, Destruct
         HashSet<Uid> gone = [.. (await FindAsync(clinic, destroyed, cancellationToken).Select(Destroyed).ToListAsync(cancellationToken)).OfType<Uid>()];
         gone.UnionWith((await destructions.OpenAsync(clinic, cancellationToken)).Where(order => order.Status == DestructionStatus.Destroying).Select(order => order.Study));
 
-        // The study of a pack whose every trace is gone: in the entry of its commit, which is not long after its id was made.
+        // The study of a pack whose every trace is gone: in the entry of its commit, which is not long after its id was made; or, where the log lost that one, in
+        // the one that it was entered again by, whenever that was.
         return gone.Count > 0
-            && await FindAsync(clinic, new AuditFilter(From: pack.CreatedAt - s_skew, Action: AuditActions.PackCommitted), cancellationToken)
+            && await FindAsync(clinic, new AuditFilter(From: pack.CreatedAt - s_skew), cancellationToken)
                 .Select(stored => stored.TryRead() is { } entry ? Committed(entry) : null)
                 .FirstOrDefaultAsync(committed => committed?.Pack == pack, cancellationToken) is { } found
             && gone.Contains(found.Study);
     }
 
-    private async IAsyncEnumerable<StoredEntry> FindAsync(ClinicId clinic, AuditFilter filter, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>The packs that came and the studies that were destroyed, in the log's order. One that cannot be read is passed over: the log's check tells of it.</summary>
+    private async IAsyncEnumerable<(LoggedPack? Pack, Uid? Destroyed)> ReadEntriesAsync(ClinicId clinic, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        IReadOnlyList<StoredEntry> page;
+        long next = 0;
+        do
+        {
+            page = await reader.ReadAsync(clinic.Value, next, AuditReader.LargestRead, cancellationToken);
+            foreach (StoredEntry stored in page)
+            {
+                next = stored.Index + 1;
+
+                // Most entries are about something else: not parsed.
+                if (AuditActions.BringsPack(stored.Json) && stored.TryRead() is { } entry && Committed(entry) is { } pack)
+                {
+                    yield return (pack, null);
+                }
+                else if (stored.Json.Contains(AuditActions.StudyDestroyed, StringComparison.Ordinal) && Destroyed(stored) is { } study)
+                {
+                    yield return (null, study);
+                }
+            }
+        }
+        while (page.Count == AuditReader.LargestRead);
+    }
+
+    private async IAsyncEnumerable<StoredEntry> FindAsync(ClinicId clinic, AuditFilter filter, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         long? after = null;
         do
