@@ -83,12 +83,11 @@ internal static partial class ClinicEndpoints
         TypedResults.Ok(await ResponseAsync(await clinics.ChangeContactAsync(clinic, body.Contact, context.Requester(), cancellationToken), clinics, cancellationToken));
 
     private static async Task<Created<EnrollmentCodeResponse>> CreateCodeAsync(
-        ClinicId clinic, Enrollments enrollments, ClinicDirectory clinics, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken)
+        ClinicId clinic, Enrollments enrollments, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken)
     {
         IssuedCode issued = await enrollments.CreateCodeAsync(clinic, context.Requester(), cancellationToken);
-        bool makesEscrowKey = (await clinics.GetAsync(clinic, cancellationToken)).EscrowKey is null;
         context.Response.Headers.CacheControl = "no-store";
-        return TypedResults.Created((string?)null, new EnrollmentCodeResponse(clinic, issued.Code.Reveal(), issued.ExpiresAt, options.PublicUrl, makesEscrowKey));
+        return TypedResults.Created((string?)null, new EnrollmentCodeResponse(clinic, issued.Code.Reveal(), issued.ExpiresAt, options.PublicUrl, issued.MakesEscrowKey));
     }
 
     private static async Task<Ok<Page<AgentResponse>>> ListAgentsAsync(ClinicId clinic, string? after, int? take, Agents agents, CancellationToken cancellationToken)

@@ -9,7 +9,10 @@ using CloudArchive.Format.Signing;
 namespace CloudArchive.Core.Clinics;
 
 /// <summary>A code, to be shown once.</summary>
-public sealed record IssuedCode(EnrollmentCode Code, DateTimeOffset ExpiresAt);
+/// <param name="Code">The code.</param>
+/// <param name="ExpiresAt">Until when it is good.</param>
+/// <param name="MakesEscrowKey">Whether the clinic had no escrow key when it was made: then the computer that enrolls first makes it.</param>
+public sealed record IssuedCode(EnrollmentCode Code, DateTimeOffset ExpiresAt, bool MakesEscrowKey);
 
 /// <summary>What an agent gets for its code.</summary>
 public sealed record Enrolled(Clinic Clinic, Agent Agent, Jwk WrappingKey, byte[] SealedIdentifierSecret);
@@ -45,7 +48,7 @@ public sealed class Enrollments(IRowStore rows, ClinicDirectory clinics, Identif
         Dictionary<string, object> values = new() { ["expiresAt"] = expiresAt, ["sealedSecret"] = secret.SealUnder(code.Reveal()) };
         AuditEvent entry = new(id.Value, AuditActions.EnrollmentCodeIssued, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin);
         await outbox.SubmitAsync(RowTable.Clinics, id.Value, [new RowWrite.Insert(ClinicRows.CodePrefix + code.Hash.Hex, values)], entry, cancellationToken);
-        return new IssuedCode(code, expiresAt);
+        return new IssuedCode(code, expiresAt, clinic.EscrowKey is null);
     }
 
     /// <summary>Uses a code up and makes the agent; repeating it with the same key answers the agent that is there. The first agent's escrow key is pinned for good; a later one's is ignored.</summary>

@@ -21,7 +21,9 @@ public sealed class EnrollmentsTests(SharedStorage shared)
     {
         (Archive archive, ClinicId clinic) = await NewAsync();
         IssuedCode issued = await archive.Enrollments.CreateCodeAsync(clinic, Archive.Admin, Cancel);
+        Assert.True(issued.MakesEscrowKey);
         Enrolled enrolled = await EnrollAsync(archive, issued.Code.Reveal());
+        Assert.False((await archive.Enrollments.CreateCodeAsync(clinic, Archive.Admin, Cancel)).MakesEscrowKey);
         Assert.Equal((clinic, "reception", false), (enrolled.Agent.Id.Clinic, enrolled.Agent.Name, enrolled.Agent.Revoked));
         Assert.Equal(Refusal.CodeInvalid, (await Assert.ThrowsAsync<RefusedException>(() => EnrollAsync(archive, issued.Code.Reveal()))).Refusal);
         Assert.Single(await archive.Agents.ListAsync(clinic, null, 10, Cancel));
