@@ -34,7 +34,21 @@ internal static class DisclosuresCommand
                 {
                     item.ReleasedAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm"), item.Recipient, item.Purpose, item.RequestedBy, item.ApprovedBy ?? "", study.Study.Value, study.Instances.ToString("N0"), item.Restore,
                 })),
-                $"Nothing of the patient's was handed out since {found.From.ToLocalTime():yyyy-MM-dd}.");
+                found.Unreadable > 0
+                    ? "Nothing that could be read says that anything of the patient's was handed out."
+                    : $"Nothing of the patient's was handed out since {found.From.ToLocalTime():yyyy-MM-dd}.");
+            if (found.Unreadable > 0)
+            {
+                await environment.Error.WriteLineAsync(
+                    $"Not checked: {Texts.Count(found.Unreadable, "record")} of what was handed out cannot be read, so this may not be all. docs/operations.md, \"Integrity\", says what to do.");
+            }
+
+            if (found.OfNobody > 0)
+            {
+                await environment.Error.WriteLineAsync(
+                    $"Besides, {Texts.Count(found.OfNobody, "restore")} handed out what the archive knows no patient of (plain files, snapshots, images without a Patient ID). Whether any of it is this patient's, only who has the files can see.");
+            }
+
             return (int)ExitCode.Ok;
         });
         return command;

@@ -12,7 +12,8 @@ public sealed record DisclosureSearchRequest(string PatientId);
 /// <param name="To">When it was looked.</param>
 /// <param name="Items">The releases.</param>
 /// <param name="Unreadable">
-/// Rows of this patient's that say what cannot be, as they were changed past the service: what they recorded is not among the items. Must be 0.
+/// Rows of this patient's, and of what no patient is known of, that say what cannot be, as they were changed past the service: what they recorded is not among the
+/// items. Where it is not 0, the list is not known to be all.
 /// </param>
 /// <param name="OfNobody">
 /// Restores that handed out what the archive knows no patient of: plain files, snapshots, studies without a Patient ID. Some of it may be of this patient: who has
