@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Security.Cryptography;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Enrollment;
@@ -103,46 +104,59 @@ internal sealed class DiffCommand
         ClinicId clinic = _connection.Clinic(parsed);
         IReadOnlyList<SnapshotResponse> to = SnapshotChoice.Of(await SnapshotChoice.AtAsync(client, clinic, later, isNeeded: true, cancellationToken), parsed.GetValue(_computers) ?? [], later);
         IReadOnlyList<SnapshotResponse> before = await SnapshotChoice.AtAsync(client, clinic, earlier, isNeeded: true, cancellationToken);
-        List<(SnapshotReader? Before, SnapshotReader After)> read = [];
-        foreach (SnapshotResponse snapshot in to)
+        List<AskedList> asked = [];
+        try
         {
-            SnapshotResponse? old = before.FirstOrDefault(s => s.Set == snapshot.Set);
-            SnapshotReader? first = old is null ? null : await ReadAsync(old);
-            SnapshotReader? second = await ReadAsync(snapshot);
-            if (second is null || (old is not null && first is null))
+            // Each list is a restore. All are asked for before one is read: a second admin approves them at once, and none is over before the last is approved.
+            foreach (SnapshotResponse snapshot in to.Concat(before.Where(old => to.Any(s => s.Set == old.Set))).DistinctBy(s => s.Pack).OrderBy(s => s.TakenAt))
+            {
+                asked.Add(await AskedList.AskAsync(client, clinic, new RestoreRequest(new Jwk("RSA"), purpose, recipient, Snapshot: snapshot.Pack), snapshot.TakenAt, work, cancellationToken));
+            }
+
+            if (await TellWaitingAsync(asked, parsed))
             {
                 return (ExitCode.AwaitingApproval, []);
             }
 
-            read.Add((first, second));
+            Dictionary<PackId, SnapshotReader> read = [];
+            foreach (AskedList list in asked)
+            {
+                read[list.Restore.Snapshot!.Value] = await ProgressViews.RunAsync(_environment, parsed.GetValue(_json), view =>
+                    new SnapshotFetch(new RestoreListing(client, list.Restore, _environment.Clock), network, list.Restore, list.Key, view).ReadAsync(work, _ => Task.FromResult(false), cancellationToken));
+            }
+
+            foreach (AskedList list in asked)
+            {
+                await list.EndAsync(client, cancellationToken);
+            }
+
+            return (ExitCode.Ok, [.. to.Select(s => SnapshotDifference.Between(before.FirstOrDefault(old => old.Set == s.Set) is { } old ? read[old.Pack] : null, read[s.Pack]))]);
         }
-
-        return (ExitCode.Ok, [.. read.Select(pair => SnapshotDifference.Between(pair.Before, pair.After))]);
-
-        async Task<SnapshotReader?> ReadAsync(SnapshotResponse snapshot)
+        finally
         {
-            RestoreRequest Request(Jwk key) => new(key, purpose, recipient, Snapshot: snapshot.Pack);
-            using RestoreJournal journal = RestoreJournal.Open(work, $"diff {RestoreJournal.Describe(client.Service, clinic, Request(new Jwk("RSA")))}");
-            using RSA key = journal.OpenKey();
-            RestoreResponse restore = await client.PostAsync<RestoreResponse>($"v1/clinics/{clinic}/restores", Request(JwkKeys.FromRsa(key)), repeatable: true, cancellationToken);
-            if (restore.Status == RestoreStatus.PendingApproval)
-            {
-                await _environment.Error.WriteLineAsync($"Restore {restore.Id}, of the list of {snapshot.TakenAt.ToLocalTime():yyyy-MM-dd HH:mm}, waits for a second admin. Run the same command again once it is approved.");
-                return null;
-            }
-
-            if (restore.Status != RestoreStatus.Ready)
-            {
-                journal.Remove();
-                throw new ServiceRefusedException(409, "restore-over", $"Restore {restore.Id} is over. Run the command again to ask for another.", null);
-            }
-
-            SnapshotReader reader = await ProgressViews.RunAsync(_environment, parsed.GetValue(_json), view =>
-                new SnapshotFetch(new RestoreListing(client, restore, _environment.Clock), network, restore, key, view).ReadAsync(work, _ => Task.FromResult(false), cancellationToken));
-            await client.PostAsync<Nothing>($"v1/clinics/{clinic}/restores/{Uri.EscapeDataString(restore.Id)}/report", new RestoreReport(0, 0, 0, 0, Partial: false, null), repeatable: true, cancellationToken);
-            journal.Remove();
-            return reader;
+            asked.ForEach(list => list.Dispose());
         }
+    }
+
+    /// <summary>Says which lists wait for a second admin. False: none.</summary>
+    private async Task<bool> TellWaitingAsync(IReadOnlyList<AskedList> asked, ParseResult parsed)
+    {
+        AskedList[] waiting = [.. asked.Where(list => list.Restore.Status == RestoreStatus.PendingApproval)];
+        foreach (AskedList list in waiting)
+        {
+            await _environment.Error.WriteLineAsync($"Restore {list.Restore.Id}, of the list of {Time(list)}, waits for a second admin.");
+        }
+
+        if (waiting.Length > 0)
+        {
+            // What is the latest now may not be when they are approved: that would be another list, and another restore to approve.
+            string same = parsed.GetValue(_later) is "latest" or "now" ? $"the same command, with \"{Time(asked[^1])}\" in the place of \"{parsed.GetValue(_later)}\"," : "the same command";
+            await _environment.Error.WriteLineAsync($"Run {same} again once {(waiting.Length == 1 ? "it is" : "all are")} approved: cloudarchive restores approve");
+        }
+
+        return waiting.Length > 0;
+
+        static string Time(AskedList list) => list.TakenAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
     }
 
     private void Tell(IReadOnlyList<SnapshotDifference> differences, bool json)
@@ -189,6 +203,57 @@ internal sealed class DiffCommand
         if (paths.Count > MostPaths)
         {
             output.WriteLine($"  {mark} and {paths.Count - MostPaths:N0} more (--json lists {CommonOptions.MostListed:N0})");
+        }
+    }
+
+    /// <summary>A snapshot's list as it was asked for: a restore, with the key that it is for. A run that comes to it again finds both.</summary>
+    private sealed class AskedList : IDisposable
+    {
+        private readonly RestoreJournal _journal;
+
+        private AskedList(RestoreJournal journal, RSA key, RestoreResponse restore, DateTimeOffset takenAt) => (_journal, Key, Restore, TakenAt) = (journal, key, restore, takenAt);
+
+        public RSA Key { get; }
+
+        public RestoreResponse Restore { get; }
+
+        public DateTimeOffset TakenAt { get; }
+
+        public static async Task<AskedList> AskAsync(ArchiveClient client, ClinicId clinic, RestoreRequest request, DateTimeOffset takenAt, TargetFolder work, CancellationToken cancellationToken)
+        {
+            RestoreJournal journal = RestoreJournal.Open(work, $"diff {RestoreJournal.Describe(client.Service, clinic, request)}");
+            RSA? key = null;
+            try
+            {
+                key = journal.OpenKey();
+                RestoreResponse restore = await client.PostAsync<RestoreResponse>($"v1/clinics/{clinic}/restores", request with { PublicKey = JwkKeys.FromRsa(key) }, repeatable: true, cancellationToken);
+                if (restore.Status is not (RestoreStatus.Ready or RestoreStatus.PendingApproval))
+                {
+                    journal.Remove();
+                    throw new ServiceRefusedException(409, "restore-over", $"Restore {restore.Id} is over. Run the command again to ask for another.", null);
+                }
+
+                return new AskedList(journal, key, restore, takenAt);
+            }
+            catch
+            {
+                key?.Dispose();
+                journal.Dispose();
+                throw;
+            }
+        }
+
+        /// <summary>Nothing of it was written; the service is told so, and forgets what it would hand out.</summary>
+        public async Task EndAsync(ArchiveClient client, CancellationToken cancellationToken)
+        {
+            await client.PostAsync<Nothing>($"v1/clinics/{Restore.Clinic}/restores/{Uri.EscapeDataString(Restore.Id)}/report", new RestoreReport(0, 0, 0, 0, Partial: false, null), repeatable: true, cancellationToken);
+            _journal.Remove();
+        }
+
+        public void Dispose()
+        {
+            Key.Dispose();
+            _journal.Dispose();
         }
     }
 }
