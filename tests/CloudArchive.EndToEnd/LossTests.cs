@@ -1,15 +1,7 @@
 using System.IO.Compression;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json.Nodes;
-using Azure.Core.Cryptography;
 using Azure.Data.Tables;
-using Azure.Security.KeyVault.Keys;
-using Azure.Security.KeyVault.Keys.Cryptography;
-using Azure.Storage;
 using Azure.Storage.Blobs;
-using Azure.Storage.Blobs.Models;
-using Azure.Storage.Blobs.Specialized;
 using Azure.Storage.Sas;
 using CloudArchive.LocalHost.Storage;
 using CloudArchive.Testing;
@@ -89,34 +81,8 @@ public sealed class LossTests
         SampleStudies.WriteOne(Path.Combine(practice["clinic"], "one.dcm"), "one");
         await practice.BackUpAsync(practice["clinic"]);
         await practice.StopArchiveAsync();
-        await using LocalStorage storage = await practice.StorageAloneAsync();
-        BlobContainerClient packs = StoredArchive.Service(storage.BlobUrl.ToString()).GetBlobContainerClient("packs");
-        string name = packs.GetBlobs(cancellationToken: cancellationToken).Select(b => b.Name).Where(n => !n.EndsWith(".json", StringComparison.Ordinal) && !n.EndsWith(".jws", StringComparison.Ordinal))
-            .Single(n => JsonNode.Parse(packs.GetBlobClient(n + ".sidecar.json").DownloadContent(cancellationToken).Value.Content)!["set"] is null); // the other one is a snapshot
-
-        // A copy of the blob whose metadata names the escrow's wrap: three lines of JSON, nothing of ours.
-        BlobClient source = packs.GetBlobClient(name);
-        BlobProperties properties = await source.GetPropertiesAsync(cancellationToken: cancellationToken);
-        JsonObject encryption = JsonNode.Parse(properties.Metadata["encryptiondata"])!.AsObject();
-        JsonObject escrow = JsonNode.Parse(properties.Metadata["cloudarchive_escrow"])!.AsObject();
-        encryption["WrappedContentKey"] = (escrow["WrappedContentKey"] ?? escrow).DeepClone();
-        await using Azurite elsewhere = await Azurite.StartAsync(cancellationToken);
-        BlobContainerClient copies = new(elsewhere.ConnectionString, "copies");
-        await copies.CreateAsync(cancellationToken: cancellationToken);
-        BinaryData sealedPack = (await source.DownloadContentAsync(cancellationToken)).Value.Content;
-        await copies.GetBlobClient("pack").UploadAsync(sealedPack, new BlobUploadOptions { Metadata = new Dictionary<string, string> { ["encryptiondata"] = encryption.ToJsonString() } }, cancellationToken);
-
-        using RSA rsa = RSA.Create();
-        string pem = await File.ReadAllTextAsync(practice.EscrowKey, cancellationToken);
-        string passphrase = await File.ReadAllTextAsync(practice.PassphraseFile, cancellationToken);
-        rsa.ImportFromEncryptedPem(pem, passphrase);
-        string keyId = (string)encryption["WrappedContentKey"]!["KeyId"]!;
-        SpecializedBlobClientOptions options = new()
-        {
-            ClientSideEncryption = new ClientSideEncryptionOptions(ClientSideEncryptionVersion.V2_0) { KeyResolver = new EscrowResolver(new JsonWebKey(rsa, includePrivateParameters: true) { Id = keyId }), KeyWrapAlgorithm = "RSA-OAEP-256" },
-        };
-        BlobClient stock = new BlobServiceClient(elsewhere.ConnectionString, options).GetBlobContainerClient("copies").GetBlobClient("pack");
-        byte[] zip = (await stock.DownloadContentAsync(cancellationToken)).Value.Content.ToArray();
+        await using StockClient stock = await StockClient.OpenAsync(practice);
+        byte[] zip = await stock.OpenAsync((await Task.WhenAll(stock.Names().Select(async name => (Name: name, Sidecar: await stock.SidecarAsync(name))))).Single(pack => pack.Sidecar["set"] is null).Name);
 
         using ZipArchive unzip = new(new MemoryStream(zip));
         ZipArchiveEntry entry = unzip.Entries.Single(e => e.FullName.EndsWith("one.dcm", StringComparison.Ordinal));
@@ -131,12 +97,5 @@ public sealed class LossTests
         using HttpClient client = practice.Archive.Client(practice.Archive.AdminToken);
         JsonNode page = JsonNode.Parse(await client.GetStringAsync($"/v1/clinics/{practice.Clinic}/receipts?take=1000", TestContext.Current.CancellationToken))!;
         return [.. page["items"]!.AsArray().Select(r => (string)r!["receipt"]!).Order(StringComparer.Ordinal)];
-    }
-
-    private sealed class EscrowResolver(JsonWebKey key) : IKeyEncryptionKeyResolver
-    {
-        public IKeyEncryptionKey Resolve(string keyId, CancellationToken cancellationToken = default) => new CryptographyClient(key);
-
-        public Task<IKeyEncryptionKey> ResolveAsync(string keyId, CancellationToken cancellationToken = default) => Task.FromResult(Resolve(keyId, cancellationToken));
     }
 }
