@@ -56,7 +56,7 @@ internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegis
         else
         {
             info.Caller = portal ? await PortalGate.AuthenticateAsync(context, sessions) : await AuthenticateAsync(context);
-            info.ActingAs = Authorize(context, info.Caller, policy);
+            info.ActingAs = Authorize(context, info.Caller, policy, options);
             await AdmitAsync(info.Caller, context.RequestAborted);
         }
 
@@ -87,7 +87,8 @@ internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegis
         }
     }
 
-    private Roles Authorize(HttpContext context, Caller caller, EndpointPolicy policy)
+    /// <summary>The role in which the caller may; <see cref="DeniedException"/> where none may.</summary>
+    internal static Roles Authorize(HttpContext context, Caller caller, EndpointPolicy policy, CloudArchiveOptions options)
     {
         // One role at a time, the strongest: what a person with two may do is what that one role may.
         Roles role = new[] { Roles.Admin, Roles.Compliance, Roles.Agent }.FirstOrDefault(r => (caller.Roles & policy.Roles & r) != default);

@@ -11,7 +11,15 @@ namespace CloudArchive.Api.Portal;
 internal static partial class PortalErrors
 {
     /// <summary>Writes a problem.</summary>
-    public static Task WriteAsync(HttpContext context, Problem problem) => problem switch
+    public static async Task WriteAsync(HttpContext context, Problem problem)
+    {
+        if (!await RefusedForm.TryShowAsync(context, problem))
+        {
+            await WriteAloneAsync(context, problem);
+        }
+    }
+
+    private static Task WriteAloneAsync(HttpContext context, Problem problem) => problem switch
     {
         { Status: StatusCodes.Status404NotFound, Slug: "not-found" } => PageAsync(context, problem with { Title = "There is no such page", Detail = "Check the address, or begin at the overview." }),
         { Slug: "forbidden" } => PageAsync(context, problem with { Title = "Your role does not allow that", Detail = problem.Detail.Replace("The token", "Your sign-in", StringComparison.Ordinal) }),

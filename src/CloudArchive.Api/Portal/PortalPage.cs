@@ -36,8 +36,14 @@ internal sealed class PortalPage : IResult
             [nameof(Document.Model)] = _model,
         };
         string html = await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync<Document>(ParameterView.FromDictionary(parameters))).ToHtmlString());
+        RefusedForm? refused = httpContext.Features.Get<RefusedForm>();
+        if (refused is { IsShown: false })
+        {
+            throw new InvalidOperationException($"The page has no form that is sent to {refused.Action}."); // RefusedForm then leaves it to the page of errors
+        }
+
         PortalHeaders.Protect(httpContext);
-        httpContext.Response.StatusCode = _status;
+        httpContext.Response.StatusCode = refused?.Status ?? _status;
         httpContext.Response.ContentType = "text/html; charset=utf-8";
         await httpContext.Response.WriteAsync(html, httpContext.RequestAborted);
     }

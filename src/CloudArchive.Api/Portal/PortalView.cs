@@ -21,6 +21,12 @@ namespace CloudArchive.Api.Portal;
 public sealed record PortalView(
     string Title, DateTimeOffset Now, Caller? Caller, Roles ActingAs, string? FormToken, ClinicId? Clinic, string Path, TimeSpan Idle, string CommandUrl)
 {
+    /// <summary>The page's path and question: where its forms are.</summary>
+    public string At { get; init; } = "";
+
+    /// <summary>The form that was refused, where the page is shown again for it.</summary>
+    public RefusedForm? Refused { get; init; }
+
     /// <summary>Whether the caller is an admin of what the page shows.</summary>
     public bool IsAdmin => Caller is not null && Caller.Roles.HasFlag(Roles.Admin);
 
@@ -29,6 +35,9 @@ public sealed record PortalView(
 
     /// <summary>The path of a page of the clinic in the address.</summary>
     public string Here(string page = "") => ClinicPath(Clinic ?? throw new InvalidOperationException("The page has no clinic."), page);
+
+    /// <summary>The refused form, where it is the one that is sent there.</summary>
+    public RefusedForm? RefusedAt(string action, bool get = false) => Refused is { } refused && refused.Action == action && refused.IsGet == get ? refused : null;
 
     internal static PortalView Of(HttpContext context, string title)
     {
@@ -47,7 +56,11 @@ public sealed record PortalView(
             clinic,
             context.Request.Path,
             options.Portal.Idle,
-            options.StaffUrl.AbsoluteUri.TrimEnd('/'));
+            options.StaffUrl.AbsoluteUri.TrimEnd('/'))
+        {
+            At = context.Request.Path.ToUriComponent() + context.Request.QueryString.ToUriComponent(),
+            Refused = context.Features.Get<RefusedForm>(),
+        };
     }
 }
 

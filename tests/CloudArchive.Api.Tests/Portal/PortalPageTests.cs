@@ -65,12 +65,25 @@ public sealed class PortalPageTests(SharedStorage shared)
         string studies = $"/portal/clinics/{agent.Enrolled.Clinic}/studies";
         using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin"));
         Assert.Contains(study.Study.Value, (await browser.GetAsync(studies)).Html, StringComparison.Ordinal);
-        PortalAnswer found = await browser.PostAsync(studies, ("patientId", patient), ("accession", ""));
+        PortalAnswer sent = await browser.PostAsync(studies, ("patientId", patient), ("accession", ""));
+        Assert.Equal(HttpStatusCode.SeeOther, sent.Status);
+        Assert.DoesNotContain(patient, sent.Location + string.Concat(sent.Headers.Values), StringComparison.Ordinal);
+        Assert.DoesNotContain(study.PatientHmac!.Value.Hex, sent.Location!, StringComparison.Ordinal);
+        PortalAnswer found = await browser.GetAsync(sent.Location!);
         Assert.Contains("1 study of that patient", found.Html, StringComparison.Ordinal);
         Assert.Contains(study.Study.Value, found.Html, StringComparison.Ordinal);
         Assert.DoesNotContain(patient, found.Html, StringComparison.Ordinal);
         Assert.DoesNotContain(study.PatientHmac!.Value.Hex, found.Html, StringComparison.Ordinal);
-        Assert.Contains("No study fits", (await browser.PostAsync(studies, ("patientId", "another"))).Html, StringComparison.Ordinal);
+        Assert.Contains(study.Study.Value, (await browser.GetAsync(sent.Location!)).Html, StringComparison.Ordinal); // back
+
+        // A later search, and another person's session in the same browser, have nothing of it.
+        PortalAnswer other = await browser.PostAsync(studies, ("patientId", "another"));
+        Assert.Contains("No study fits", (await browser.GetAsync(other.Location!)).Html, StringComparison.Ordinal);
+        Assert.Equal((HttpStatusCode.SeeOther, studies), ((await browser.GetAsync(sent.Location!)) is var gone ? gone.Status : default, gone.Location));
+        await browser.PostAsync("/portal/sign-in", ("code", host.Staff("admin", subject: "bob")));
+        Assert.Equal((HttpStatusCode.SeeOther, studies), ((await browser.GetAsync(other.Location!)) is var his ? his.Status : default, his.Location));
+        await browser.PostAsync("/portal/sign-in", ("code", host.Staff("admin")));
+        await browser.GetAsync(studies);
         Assert.Equal(HttpStatusCode.BadRequest, (await browser.PostAsync(studies)).Status);
 
         Assert.DoesNotContain(host.Logged.Lines, line => line.Contains(patient, StringComparison.Ordinal));
@@ -296,10 +309,10 @@ public sealed class PortalPageTests(SharedStorage shared)
         Assert.Equal(HttpStatusCode.SeeOther, (await bert.PostAsync(approve, [])).Status);
         Assert.Contains("No hold is on", (await bert.GetAsync(page)).Html, StringComparison.Ordinal);
 
-        (string, string)[] policy = [("years", "7"), ("minimum", "3"), ("from", "last-treatment"), ("age", "18"), ("more", "7")];
+        (string, string)[] policy = [("years", "7"), ("minimumYears", "3"), ("from", "last-treatment"), ("minorsUntilAge", "18"), ("minorYears", "7")];
         Assert.Equal(HttpStatusCode.SeeOther, (await ada.PostAsync(page, policy)).Status);
         Assert.Contains("until 18 and 7 years more", (await carol.GetAsync(page)).Html, StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.BadRequest, (await ada.PostAsync(page, ("years", "many"), ("minimum", "3"))).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await ada.PostAsync(page, ("years", "many"), ("minimumYears", "3"))).Status);
     }
 
     [Fact]

@@ -84,7 +84,7 @@ internal static class AccessPages
     }
 
     private static string Subject(HttpContext context) =>
-        context.Field("subject") ?? throw new RefusedException(Refusal.RequestInvalid, "Say whose access: the id in their tokens, as the list has it.");
+        context.Field("subject") ?? throw new RefusedException(Refusal.RequestInvalid, "subject: say whose access: the id in their tokens, as the list has it.");
 
     /// <summary>To the list that the form was on.</summary>
     private static IResult Back(HttpContext context) =>

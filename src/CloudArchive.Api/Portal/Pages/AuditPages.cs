@@ -44,7 +44,7 @@ internal static class AuditPages
         ClinicId clinic, AuditQuery query, ClinicDirectory clinics, AuditReader reader, AuditSearch search, IAuditLog audit, HttpContext context, CancellationToken cancellationToken)
     {
         string log = (await clinics.GetAsync(clinic, cancellationToken)).Id.Value;
-        AuditFilter filter = new(Day(query.From, "From", 0), Day(query.To, "To", 1), Text(query.Action, "Action"), Text(query.Actor, "Who"));
+        AuditFilter filter = new(Day(query.From, "from", 0), Day(query.To, "to", 1), Text(query.Action, "action"), Text(query.Actor, "actor"));
         bool newest = filter == new AuditFilter() && query.After is null;
         long size = (await reader.GetHeadAsync(log, cancellationToken)).Size;
         long? after = newest ? Math.Max(0, size - EntriesAPage) - 1 : Paging.After<long>(query.After);

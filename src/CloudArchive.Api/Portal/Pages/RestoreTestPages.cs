@@ -38,7 +38,7 @@ internal static class RestoreTestPages
         ClinicId clinic, RestoreTestDesk desk, RestoreTestBudgets budgets, JobTimer jobs, HttpContext context, CancellationToken cancellationToken)
     {
         TestBudget usual = await budgets.GetAsync(clinic, cancellationToken);
-        int packs = context.Field("packs") is not { } text ? usual.Packs : int.TryParse(text, out int number) ? number : throw new RefusedException(Refusal.RequestInvalid, "Packs: a number.");
+        int packs = context.Field("packs") is not { } text ? usual.Packs : int.TryParse(text, out int number) ? number : throw new RefusedException(Refusal.RequestInvalid, "packs: a number.");
         Requester by = context.Requester();
         RestoreTestResponse run = await desk.StartAsync(clinic, usual with { Packs = packs }, new RunTrigger(RunTriggerKind.OnDemand, RequestedBy: by.Actor.Id), by, cancellationToken);
         await jobs.StartAsync(Jobs.RestoreTest, clinic, cancellationToken);

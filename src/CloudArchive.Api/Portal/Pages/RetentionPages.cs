@@ -45,24 +45,50 @@ internal static class RetentionPages
 
     private static async Task<IResult> ChangeAsync(ClinicId clinic, RetentionPolicies policies, HttpContext context, CancellationToken cancellationToken)
     {
-        int? age = context.Field("age") is null ? null : Number(context, "age");
+        FormFaults faults = new();
+        int Number(string name)
+        {
+            if (!int.TryParse(context.Field(name), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
+            {
+                faults.Add(name, "a number.");
+            }
+
+            return number;
+        }
+
+        int? age = context.Field("minorsUntilAge") is null ? null : Number("minorsUntilAge");
         RetentionPolicy wanted = new(
             0,
-            Number(context, "years"),
-            Number(context, "minimum"),
+            Number("years"),
+            Number("minimumYears"),
             context.Field("from") == "last-treatment" ? RetentionBasis.LastTreatment : RetentionBasis.StudyDate,
             age,
-            age is null ? 0 : Number(context, "more"),
-            context.Field("tier") is null ? null : Number(context, "tier"));
+            age is null ? 0 : Number("minorYears"),
+            context.Field("archiveAfterYears") is null ? null : Number("archiveAfterYears"));
+        faults.ThrowIfAny();
         await policies.ChangeAsync(clinic, wanted, context.Requester(), cancellationToken);
         return Back(clinic);
     }
 
     private static async Task<IResult> SetHoldAsync(ClinicId clinic, IdentifierLookup lookup, Holds holds, HttpContext context, CancellationToken cancellationToken)
     {
-        Uid? study = context.Field("study") is not { } text ? null
-            : Uid.TryParse(text, null, out Uid uid) ? uid
-            : throw new RefusedException(Refusal.RequestInvalid, "Study: a Study Instance UID is digits and dots.");
+        FormFaults faults = new();
+        Uid? study = Uid.TryParse(context.Field("study"), null, out Uid uid) ? uid : null;
+        if (study is null && context.Field("study") is not null)
+        {
+            faults.Add("study", "a Study Instance UID is digits and dots.");
+        }
+        else if (study is null == context.Field("patientId") is null)
+        {
+            faults.Add("Fill in one of the two: a study or folder, or a patient ID.");
+        }
+
+        if (context.Field("reason") is null)
+        {
+            faults.Add("reason", "say why it must be kept.");
+        }
+
+        faults.ThrowIfAny();
         (IdentifierHmacs? patient, _) = await lookup.HmacAsync(clinic, context.Field("patientId"), null, cancellationToken);
         await holds.SetAsync(clinic, study, patient?.All, context.Field("reason") ?? "", context.Requester(), cancellationToken);
         return Back(clinic);
@@ -93,9 +119,6 @@ internal static class RetentionPages
     }
 
     private static IResult Back(ClinicId clinic) => PortalPage.SeeOther(PortalView.ClinicPath(clinic, "retention"));
-
-    private static int Number(HttpContext context, string name) =>
-        int.TryParse(context.Field(name), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : throw new RefusedException(Refusal.RequestInvalid, $"{name}: a number.");
 }
 
 /// <summary>A clinic's retention.</summary>

@@ -81,7 +81,7 @@ internal static class SignInPages
         catch (TokenException e)
         {
             throw new DeniedException(Problems.Unauthenticated(context.Request.Method == HttpMethods.Post
-                ? "The code or token is not right, or no longer good. LocalHost prints the code at its start and keeps it in its ready file."
+                ? "code: the code or token is not right, or no longer good. LocalHost prints the code at its start and keeps it in its ready file."
                 : e.Message));
         }
 

@@ -30,19 +30,27 @@ internal static class StudyPages
         table.Form("/clinics/{clinic}/restores", AskAsync, _restore);
     }
 
-    private static async Task<PortalPage> ListAsync(
-        ClinicId clinic, string? from, string? to, string? study, string? set, string? after, ClinicDirectory clinics, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> ListAsync(
+        ClinicId clinic, string? from, string? to, string? study, string? set, string? after, string? found, ClinicDirectory clinics, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
     {
         await clinics.GetAsync(clinic, cancellationToken);
+        if (found is not null)
+        {
+            // Another session's, or one before the last: its address leads to the search.
+            return context.Info().ActingAs == Roles.Admin && KeptSearch.Find(context, clinic, found) is { } kept
+                ? await ShowFoundAsync(kept, catalog, log, context, cancellationToken)
+                : PortalPage.SeeOther(PortalView.ClinicPath(clinic, "studies"));
+        }
+
         Uid? uid = string.IsNullOrWhiteSpace(study) ? null
-            : Uid.TryParse(study.Trim(), null, out Uid parsed) ? parsed : throw new RefusedException(Refusal.RequestInvalid, "Study Instance UID: up to 64 digits and dots.");
-        StudyFilter filter = new(uid, From: Date(from, "From"), To: Date(to, "To"), Set: CatalogEndpoints.Kind(string.IsNullOrEmpty(set) ? null : set));
+            : Uid.TryParse(study.Trim(), null, out Uid parsed) ? parsed : throw new RefusedException(Refusal.RequestInvalid, "study: a Study Instance UID is up to 64 digits and dots.");
+        StudyFilter filter = new(uid, From: Date(from, "from"), To: Date(to, "to"), Set: CatalogEndpoints.Kind(string.IsNullOrEmpty(set) ? null : set));
         Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, filter, after, StudiesAPage, catalog, log, context, cancellationToken);
         return Page(new StudiesModel(page.Items, page.Next, after is not null, from ?? "", to ?? "", study ?? "", set ?? "", Searched.No));
     }
 
-    private static async Task<PortalPage> SearchAsync(
-        ClinicId clinic, IdentifierLookup lookup, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
+    /// <summary>Then the results are a page of their own, which "back" finds again without sending a form.</summary>
+    private static async Task<IResult> SearchAsync(ClinicId clinic, IdentifierLookup lookup, HttpContext context, CancellationToken cancellationToken)
     {
         string? patient = context.Field("patientId"), accession = context.Field("accession");
         if (patient is null && accession is null)
@@ -51,8 +59,14 @@ internal static class StudyPages
         }
 
         (IdentifierHmacs? patients, IdentifierHmacs? accessions) = await lookup.HmacAsync(clinic, patient, accession, cancellationToken);
-        Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, new StudyFilter(null, patients?.Own, accessions?.Own), null, 200, catalog, log, context, cancellationToken);
-        return Page(new StudiesModel(page.Items, null, false, "", "", "", "", patient is null ? Searched.Accession : accession is null ? Searched.Patient : Searched.Both));
+        return PortalPage.SeeOther(new KeptSearch(clinic, patients?.Own, accessions?.Own).Keep(context));
+    }
+
+    private static async Task<PortalPage> ShowFoundAsync(KeptSearch search, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
+    {
+        Page<StudyResponse> page = await CatalogEndpoints.FindAsync(search.Clinic, new StudyFilter(null, search.Patient, search.Accession), null, 200, catalog, log, context, cancellationToken);
+        Searched by = search.Patient is null ? Searched.Accession : search.Accession is null ? Searched.Patient : Searched.Both;
+        return Page(new StudiesModel([.. page.Items.OrderByDescending(study => study.StudyDate, StringComparer.Ordinal)], null, false, "", "", "", "", by));
     }
 
     private static async Task<PortalPage> ShowAsync(ClinicId clinic, Uid study, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
@@ -65,25 +79,34 @@ internal static class StudyPages
 
     private static async Task<IResult> AskAsync(ClinicId clinic, RestoreDesk desk, HttpContext context, CancellationToken cancellationToken)
     {
+        FormFaults faults = new();
         Uid[] studies = [.. context.Request.Form["study"].OfType<string>().Select(text => Uid.TryParse(text, null, out Uid uid) ? uid : throw new RefusedException(Refusal.RequestInvalid, "study: a UID."))];
         PackId? snapshot = context.Field("snapshot") is not { } pack ? null
             : PackId.TryParse(pack, null, out PackId id) ? id : throw new RefusedException(Refusal.RequestInvalid, "snapshot: a pack's id.");
         if (studies.Length == 0 && snapshot is null)
         {
-            throw new RefusedException(Refusal.RequestInvalid, "Choose at least one study or folder, or a snapshot.");
+            faults.Add("Choose at least one study or folder, or a snapshot.");
         }
 
-        RestoreRequest request = new(
-            Key(context.Field("publicKey") ?? ""),
-            context.Field("purpose") ?? throw new RefusedException(Refusal.RequestInvalid, "Purpose: say why the images are brought back; the accounting of disclosures needs it."),
-            context.Field("recipient") ?? throw new RefusedException(Refusal.RequestInvalid, "Recipient: say who gets the images; the accounting of disclosures needs it."),
-            studies.Length == 0 ? null : studies,
-            Snapshot: snapshot);
+        string? purpose = context.Field("purpose"), recipient = context.Field("recipient");
+        if (purpose is null)
+        {
+            faults.Add("purpose", "say why the images are brought back; the accounting of disclosures needs it.");
+        }
+
+        if (recipient is null)
+        {
+            faults.Add("recipient", "say who gets the images; the accounting of disclosures needs it.");
+        }
+
+        Jwk? key = Key(context.Field("publicKey") ?? "", faults);
+        faults.ThrowIfAny();
+        RestoreRequest request = new(key!, purpose!, recipient!, studies.Length == 0 ? null : studies, Snapshot: snapshot);
         Restore restore = await desk.RequestAsync(clinic, request, context.Requester(), cancellationToken);
         return PortalPage.SeeOther($"{PortalTable.Root}/clinics/{clinic}/restores/{restore.Id}");
     }
 
-    private static Jwk Key(string pem)
+    private static Jwk? Key(string pem, FormFaults faults)
     {
         using RSA rsa = RSA.Create();
         try
@@ -92,13 +115,18 @@ internal static class StudyPages
         }
         catch (Exception e) when (e is ArgumentException or CryptographicException)
         {
-            throw new RefusedException(Refusal.KeyInvalid, "Public key: paste an RSA public key in PEM form, or have your browser make one.");
+            faults.Add("publicKey", "paste an RSA public key in PEM form, or have your browser make one.", Refusal.KeyInvalid);
+            return null;
         }
 
         // Whoever pastes the private half has given it away: it is not used, and they are told.
-        return pem.Contains("PRIVATE", StringComparison.Ordinal)
-            ? throw new RefusedException(Refusal.KeyInvalid, "That is a private key. Keep it to yourself; make a new one, and paste its public half.")
-            : JwkKeys.FromRsa(rsa);
+        if (pem.Contains("PRIVATE", StringComparison.Ordinal))
+        {
+            faults.Add("publicKey", "that is a private key. Keep it to yourself; make a new one, and paste its public half.", Refusal.KeyInvalid);
+            return null;
+        }
+
+        return JwkKeys.FromRsa(rsa);
     }
 
     private static PortalPage Page(StudiesModel model) => PortalPage.Of<StudiesPage, StudiesModel>("Studies", model);

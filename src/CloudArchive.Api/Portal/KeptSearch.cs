@@ -1,0 +1,54 @@
+using System.Security.Cryptography;
+using System.Text;
+using CloudArchive.Format;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace CloudArchive.Api.Portal;
+
+/// <summary>
+/// The last search of a session for a patient or a visit, so that its results are a page to come back to. A cookie has it, as the HMACs by which the catalogue
+/// finds studies; what was typed is kept nowhere, and the address has a fingerprint of the cookie alone. It opens nothing: an admin may ask for any HMAC.
+/// </summary>
+internal sealed record KeptSearch(ClinicId Clinic, IReadOnlyList<Sha256Digest>? Patient, IReadOnlyList<Sha256Digest>? Accession)
+{
+    private const string Name = "cloudarchive-search";
+    private const int MostHmacs = 16;
+
+    /// <summary>Keeps it, and says where its results are.</summary>
+    public string Keep(HttpContext context)
+    {
+        string value = $"{context.Session()!.Id}.{Clinic}.{Text(Patient)}.{Text(Accession)}";
+        context.Response.Cookies.Append(Name, value, Cookie(context, Clinic));
+        return $"{PortalView.ClinicPath(Clinic, "studies")}?found={Fingerprint(value)}";
+    }
+
+    /// <summary>The search that an address means; null where it is not this session's last.</summary>
+    public static KeptSearch? Find(HttpContext context, ClinicId clinic, string found)
+    {
+        if (context.Request.Cookies[Name] is not { Length: < 4000 } value || Fingerprint(value) != found || value.Split('.') is not [var session, var of, var patient, var accession]
+            || session != context.Session()?.Id || of != clinic.Value)
+        {
+            return null;
+        }
+
+        return new KeptSearch(clinic, Read(patient), Read(accession)) is { } search && (search.Patient ?? search.Accession) is not null ? search : null;
+    }
+
+    private static string Text(IReadOnlyList<Sha256Digest>? hmacs) => hmacs is null ? "" : string.Join('_', hmacs.Take(MostHmacs).Select(hmac => hmac.Hex));
+
+    private static Sha256Digest[]? Read(string text) =>
+        text.Length == 0 ? null : [.. text.Split('_').Take(MostHmacs).Select(hex => Sha256Digest.TryParse(hex, null, out Sha256Digest hmac) ? hmac : (Sha256Digest?)null).OfType<Sha256Digest>()];
+
+    private static string Fingerprint(string value) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(value)))[..16];
+
+    // To the pages of studies of that clinic alone, and gone with the browser.
+    private static CookieOptions Cookie(HttpContext context, ClinicId clinic) => new()
+    {
+        HttpOnly = true,
+        Secure = context.RequestServices.GetRequiredService<CloudArchiveOptions>().Portal.Secure,
+        SameSite = SameSiteMode.Lax,
+        Path = PortalView.ClinicPath(clinic, "studies"),
+        IsEssential = true,
+    };
+}
