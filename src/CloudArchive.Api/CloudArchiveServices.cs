@@ -50,6 +50,7 @@ public static class CloudArchiveServices
         services.AddSingleton<PortalSessions>();
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<LookLog>();
+        services.AddSingleton<Portal.Pages.ApprovalPages>();
 
         services.AddSingleton<RateLimits>();
         services.Configure<JsonOptions>(json => Mirror(FormatJson.Options, json.SerializerOptions));

@@ -36,10 +36,13 @@ public sealed class LookLog(IAuditLog log, TimeProvider clock)
     public Task RecordMissAsync(HttpContext context, string reason, CancellationToken cancellationToken) =>
         context.Info().Caller is { Roles: not Roles.None } ? RecordAsync(context, AuditOutcome.Failure, reason, cancellationToken) : Task.CompletedTask;
 
-    private async Task RecordAsync(HttpContext context, AuditOutcome outcome, string? reason, CancellationToken cancellationToken)
+    /// <summary>A page that is not a clinic's shows what is one's.</summary>
+    internal Task RecordAsync(HttpContext context, ClinicId clinic, CancellationToken cancellationToken) => RecordAsync(context, AuditOutcome.Success, null, cancellationToken, clinic);
+
+    private async Task RecordAsync(HttpContext context, AuditOutcome outcome, string? reason, CancellationToken cancellationToken, ClinicId? of = null)
     {
         Caller caller = context.Caller();
-        string? clinic = context.ClinicInPath() is { } id && caller.Reaches(id) ? id.Value : null;
+        string? clinic = (of ?? context.ClinicInPath()) is { } id && caller.Reaches(id) ? id.Value : null;
         string route = context.PathPattern();
         long minute = clock.GetUtcNow().ToUnixTimeSeconds() / 60;
         string once = string.Create(CultureInfo.InvariantCulture, $"look:{caller.Id}:{clinic}:{context.Request.Method} {route}:{reason}:{minute}");

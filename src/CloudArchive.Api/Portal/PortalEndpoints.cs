@@ -15,6 +15,7 @@ internal static class PortalEndpoints
         StudyPages.Map(portal);
         SnapshotPages.Map(portal);
         RestorePages.Map(portal);
+        ApprovalPages.Map(portal);
         RestoreTestPages.Map(portal);
         ReportPages.Map(portal);
         RetentionPages.Map(portal);

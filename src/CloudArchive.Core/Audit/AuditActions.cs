@@ -20,6 +20,7 @@ public static class AuditActions
     // Data Export (A.5.3.4)
     public const string RestoreRequested = "data-export/restore-requested";
     public const string RestoreApproved = "data-export/restore-approved";
+    public const string RestoreDeclined = "data-export/restore-declined";
     public const string RestoreResultRead = "data-export/restore-result-read";
     public const string RestoreProgressed = "data-export/restore-progressed";
     public const string RestoreReported = "data-export/restore-reported";

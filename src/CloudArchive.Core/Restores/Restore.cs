@@ -25,6 +25,7 @@ namespace CloudArchive.Core.Restores;
 /// <param name="CatalogueOnly">Whether the plan is of the catalogue alone, because log or storage could not be read to their end.</param>
 /// <param name="ETag">Of the row.</param>
 /// <param name="Snapshot">The snapshot that was asked for, where one was.</param>
+/// <param name="DeclinedBy">Who ended it before it was approved: a second admin, or who had asked.</param>
 public sealed record Restore(
     WorkId Id,
     ClinicId Clinic,
@@ -43,7 +44,8 @@ public sealed record Restore(
     RestoreReport? Progress = null,
     bool CatalogueOnly = false,
     string ETag = "",
-    PackId? Snapshot = null)
+    PackId? Snapshot = null,
+    string? DeclinedBy = null)
 {
     /// <summary>Where it stands at a time.</summary>
     public RestoreStatus StatusAt(DateTimeOffset now) =>
@@ -51,7 +53,7 @@ public sealed record Restore(
 
     /// <summary>As the API answers it.</summary>
     public RestoreResponse ToResponse(DateTimeOffset now) => new(
-        Id.ToString(), Clinic, StatusAt(now), Purpose, Recipient, RequestedBy, RequestedAt, ExpiresAt, Totals.Studies, Totals.Packs, Totals.Instances, Totals.Bytes, ApprovedBy, Report, Progress, CatalogueOnly, Snapshot);
+        Id.ToString(), Clinic, StatusAt(now), Purpose, Recipient, RequestedBy, RequestedAt, ExpiresAt, Totals.Studies, Totals.Packs, Totals.Instances, Totals.Bytes, ApprovedBy, Report, Progress, CatalogueOnly, Snapshot, DeclinedBy);
 }
 
 /// <summary>How much a restore is: bytes of ciphertext for whole packs, of files where single instances are wanted.</summary>

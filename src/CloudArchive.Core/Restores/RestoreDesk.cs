@@ -140,6 +140,50 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         }
     }
 
+    /// <summary>Ends a restore that waits for approval: a second admin's no, or the request taken back by who asked. Repeating it changes nothing.</summary>
+    public async Task<Restore> DeclineAsync(ClinicId clinic, WorkId id, Requester by, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Restore restore = await GetAsync(clinic, id, cancellationToken);
+            switch (StatusOf(restore))
+            {
+                case RestoreStatus.Expired when by.Is(restore.DeclinedBy):
+                    return restore;
+                case RestoreStatus.Ready:
+                    throw new RefusedException(Refusal.ApprovalNotNeeded, $"Restore {id} is ready: it was approved, or needs no approval.");
+                case RestoreStatus.Expired or RestoreStatus.Reported:
+                    throw Over(id);
+            }
+
+            Restore declined = restore with { ExpiresAt = clock.GetUtcNow(), DeclinedBy = by.Actor.Id };
+            if (await ReplaceAsync(declined, Entry(restore, AuditActions.RestoreDeclined, by, Totals(restore), $"restore-decline:{id}"), cancellationToken))
+            {
+                return await GetAsync(clinic, id, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>The first of the studies and folders that a restore is about, in the order of its plan.</summary>
+    public async Task<IReadOnlyList<Uid>> FirstSetsAsync(Restore restore, int most, CancellationToken cancellationToken)
+    {
+        List<Uid> sets = [];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Work, restore.Clinic.Value, RestoreRows.Plan(restore.Id), cancellationToken))
+        {
+            if (RestoreRows.ReadPack(row).Study is { } set && !sets.Contains(set))
+            {
+                sets.Add(set);
+            }
+
+            if (sets.Count == most)
+            {
+                break;
+            }
+        }
+
+        return sets;
+    }
+
     /// <summary>The caller's report. It ends the restore, unless it is <see cref="RestoreReport.Partial"/>. Repeating the same one changes nothing.</summary>
     public async Task<Restore> ReportAsync(ClinicId clinic, WorkId id, RestoreReport report, Requester by, CancellationToken cancellationToken)
     {

@@ -136,6 +136,11 @@ internal static class RestoreRows
             values["snapshot"] = snapshot.ToString();
         }
 
+        if (restore.DeclinedBy is not null)
+        {
+            values["declinedBy"] = restore.DeclinedBy;
+        }
+
         return values;
     }
 
@@ -157,5 +162,6 @@ internal static class RestoreRows
         row.Text("progress") is { } progress ? JsonSerializer.Deserialize<RestoreReport>(progress, FormatJson.Options) : null,
         row.Flag("catalogueOnly"),
         row.ETag!,
-        row.Text("snapshot") is { } snapshot ? PackId.Parse(snapshot) : null);
+        row.Text("snapshot") is { } snapshot ? PackId.Parse(snapshot) : null,
+        row.Text("declinedBy"));
 }

@@ -197,6 +197,7 @@ public enum RestoreStatus
 /// The plan is of the catalogue alone: the audit log or storage could not be read to its end, so packs may be missing that nobody knows of.
 /// </param>
 /// <param name="Snapshot">The snapshot that it is of, where it is of one.</param>
+/// <param name="DeclinedBy">Who ended it before it was approved: a second admin, or who had asked.</param>
 public sealed record RestoreResponse(
     string Id,
     ClinicId Clinic,
@@ -214,7 +215,8 @@ public sealed record RestoreResponse(
     RestoreReport? Report = null,
     RestoreReport? Progress = null,
     bool CatalogueOnly = false,
-    PackId? Snapshot = null);
+    PackId? Snapshot = null,
+    string? DeclinedBy = null);
 
 /// <summary>A page of a restore's result: <c>GET .../restores/{id}/result?after=</c>.</summary>
 /// <param name="Items">The packs that can be fetched.</param>

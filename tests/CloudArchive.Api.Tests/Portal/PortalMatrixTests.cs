@@ -32,6 +32,7 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         GET /portal/clinics/{clinic}/restores                       | 303 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/restores/{restore}             | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/restores/{restore}/approve    | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/restores/{restore}/decline    | 401 401 | 403 403 403 | ok
         GET /portal/clinics/{clinic}/restore-tests                  | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/restore-tests                 | 401 401 | 403 ok  403 | ok
         GET /portal/clinics/{clinic}/restore-tests/{run}            | 303 401 | ok  ok  403 | ok

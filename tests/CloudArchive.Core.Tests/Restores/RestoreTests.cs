@@ -113,6 +113,38 @@ public sealed class RestoreTests(SharedStorage shared)
         Assert.Single(log, entry => entry.Action == AuditActions.RestoreResultRead);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_restore_that_waits_is_declined_by_another_admin_or_taken_back_and_is_over(bool byOther)
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        (SealedPack one, _) = await clinic.BackUpAsync();
+        (SealedPack two, _) = await clinic.BackUpAsync();
+        Restore restore = await RequestAsync(clinic, Request(everything: true));
+        Assert.Equal(RestoreStatus.PendingApproval, restore.Status);
+        Assert.Equal([one.Sidecar.Study, two.Sidecar.Study], await clinic.Archive.Restores.FirstSetsAsync(restore, 5, Cancel));
+        Assert.Equal([one.Sidecar.Study], await clinic.Archive.Restores.FirstSetsAsync(restore, 1, Cancel));
+
+        Requester who = byOther ? Archive.OtherAdmin : Archive.Admin;
+        Restore declined = await clinic.Archive.Restores.DeclineAsync(clinic.Id, restore.Id, who, Cancel);
+        Assert.Equal((RestoreStatus.Expired, who.Actor.Id), (clinic.Archive.Restores.StatusOf(declined), declined.DeclinedBy));
+        Assert.Equal(who.Actor.Id, (await clinic.Archive.Restores.DeclineAsync(clinic.Id, restore.Id, who, Cancel)).DeclinedBy);
+        await AssertRefusedAsync(Refusal.RestoreOver, () => clinic.Archive.Restores.ApproveAsync(clinic.Id, restore.Id, Archive.OtherAdmin, Cancel));
+        await Assert.ThrowsAsync<RefusedException>(() => clinic.Archive.Results.ReadAsync(clinic.Id, restore.Id, null, Archive.Admin, Cancel));
+    }
+
+    [Fact]
+    public async Task What_was_approved_is_not_declined_any_more()
+    {
+        TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
+        await clinic.BackUpAsync();
+        await clinic.BackUpAsync();
+        Restore restore = await RequestAsync(clinic, Request(everything: true));
+        await clinic.Archive.Restores.ApproveAsync(clinic.Id, restore.Id, Archive.OtherAdmin, Cancel);
+        await AssertRefusedAsync(Refusal.ApprovalNotNeeded, () => clinic.Archive.Restores.DeclineAsync(clinic.Id, restore.Id, Archive.OtherAdmin, Cancel));
+    }
+
     [Fact]
     public async Task What_was_approved_is_what_is_released_even_if_more_was_archived_since()
     {

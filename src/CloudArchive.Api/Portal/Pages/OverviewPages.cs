@@ -20,12 +20,33 @@ internal static partial class OverviewPages
     public static void Map(PortalTable table) => table.Page("", ShowAsync, _own);
 
     private static async Task<PortalPage> ShowAsync(
-        string? after, ClinicDirectory clinics, ClinicCheck check, ILogger<OverviewModel> logger, HttpContext context, CancellationToken cancellationToken)
+        string? after, ClinicDirectory clinics, ClinicCheck check, ApprovalPages approvals, ILogger<OverviewModel> logger, HttpContext context, CancellationToken cancellationToken)
     {
         IReadOnlyList<ClinicId> ids = await ClinicEndpoints.InReachAsync(context.Caller(), Paging.After<ClinicId>(after), ClinicsAPage, clinics, cancellationToken);
         ConcurrentBag<ClinicId> unreadable = [];
         CheckedClinic?[] found = await Task.WhenAll(ids.Select(LookAsync));
-        return PortalPage.Of<OverviewPage, OverviewModel>("Overview", new OverviewModel([.. found.OfType<CheckedClinic>()], [.. unreadable.OrderBy(id => id.Value, StringComparer.Ordinal)], after is not null, ids.Count == ClinicsAPage ? ids[^1].Value : null));
+        ConcurrentBag<ClinicId> unlisted = [];
+        IReadOnlyList<PendingApproval>[] pending = context.Caller().Roles.HasFlag(Roles.Admin) ? await Task.WhenAll(ids.Select(PendAsync)) : [];
+        return PortalPage.Of<OverviewPage, OverviewModel>("Overview", new OverviewModel([.. found.OfType<CheckedClinic>()], [.. unreadable.OrderBy(id => id.Value, StringComparer.Ordinal)], after is not null, ids.Count == ClinicsAPage ? ids[^1].Value : null)
+        {
+            Approvals = [.. pending.SelectMany(of => of).OrderBy(one => one.RequestedAt)],
+            WithoutApprovals = [.. unlisted.Except(unreadable).OrderBy(id => id.Value, StringComparer.Ordinal)],
+        });
+
+        async Task<IReadOnlyList<PendingApproval>> PendAsync(ClinicId id)
+        {
+            try
+            {
+                return await approvals.FindAsync(id, context, cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // One clinic's trouble must not hide what waits in the others.
+                LogUnlisted(logger, e, id);
+                unlisted.Add(id);
+                return [];
+            }
+        }
 
         async Task<CheckedClinic?> LookAsync(ClinicId id)
         {
@@ -43,6 +64,9 @@ internal static partial class OverviewPages
         }
     }
 
+    [LoggerMessage(208, LogLevel.Error, "What waits for approval in clinic {Clinic} could not be read for the overview.")]
+    private static partial void LogUnlisted(ILogger logger, Exception exception, ClinicId clinic);
+
     [LoggerMessage(206, LogLevel.Error, "How clinic {Clinic} is could not be read for the overview.")]
     private static partial void LogUnreadable(ILogger logger, Exception exception, ClinicId clinic);
 }
@@ -52,4 +76,11 @@ internal static partial class OverviewPages
 /// <param name="Unreadable">Those of which it cannot be said.</param>
 /// <param name="Later">Whether others come before.</param>
 /// <param name="Next">Where the next page begins.</param>
-public sealed record OverviewModel(IReadOnlyList<CheckedClinic> Clinics, IReadOnlyList<ClinicId> Unreadable, bool Later, string? Next);
+public sealed record OverviewModel(IReadOnlyList<CheckedClinic> Clinics, IReadOnlyList<ClinicId> Unreadable, bool Later, string? Next)
+{
+    /// <summary>What waits for a second admin, the oldest first; for admins.</summary>
+    public IReadOnlyList<PendingApproval> Approvals { get; init; } = [];
+
+    /// <summary>The clinics of which what waits could not be read.</summary>
+    public IReadOnlyList<ClinicId> WithoutApprovals { get; init; } = [];
+}
