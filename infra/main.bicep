@@ -102,6 +102,12 @@ var clinicVaultNames = map(range(0, clinicVaults), i => 'kc${i}-${token}')
 var workspaceName = 'log-${appToken}'
 var insightsName = 'appi-${appToken}'
 var identityNames = { ingest: 'id-ingest-${appToken}', recovery: 'id-recovery-${appToken}' }
+var appNames = { ingest: 'func-ingest-${appToken}', recovery: 'func-recovery-${appToken}' }
+// By its name, not by the app's output: the app needs the archive, and so cannot come before it.
+var portalOrigins = concat(
+  ['https://${appNames.recovery}.azurewebsites.net'],
+  empty(portalUrl) ? [] : ['https://${split(portalUrl, '/')[2]}']
+)
 var hostNames = { ingest: 'stin${appToken}', recovery: 'stre${appToken}' }
 
 // azd looks for the apps in the group that has its tag.
@@ -169,6 +175,7 @@ module archive 'modules/archive.bicep' = if (!existingArchive) {
     tags: archiveTags
     redundancy: redundancy
     workspaceId: monitoring.outputs.workspaceId
+    portalOrigins: portalOrigins
   }
   dependsOn: [archiveGroup]
 }
@@ -384,7 +391,7 @@ var deliverySettings texts = union(
 module ingest 'modules/app.bicep' = {
   scope: appGroup
   params: {
-    name: 'func-ingest-${appToken}'
+    name: appNames.ingest
     planName: 'plan-ingest-${appToken}'
     location: appLocation
     tags: tags
@@ -403,7 +410,7 @@ module ingest 'modules/app.bicep' = {
 module recovery 'modules/app.bicep' = {
   scope: appGroup
   params: {
-    name: 'func-recovery-${appToken}'
+    name: appNames.recovery
     planName: 'plan-recovery-${appToken}'
     location: appLocation
     tags: tags
@@ -425,7 +432,7 @@ var recoveryUrl = empty(portalUrl) ? recovery.outputs.url : portalUrl
 module ingestSettings 'modules/settings.bicep' = {
   scope: appGroup
   params: {
-    name: 'func-ingest-${appToken}'
+    name: appNames.ingest
     role: 'ingest'
     publicUrl: publicUrl
     recoveryUrl: recoveryUrl
@@ -440,7 +447,7 @@ module ingestSettings 'modules/settings.bicep' = {
 module recoverySettings 'modules/settings.bicep' = {
   scope: appGroup
   params: {
-    name: 'func-recovery-${appToken}'
+    name: appNames.recovery
     role: 'recovery'
     publicUrl: publicUrl
     recoveryUrl: recoveryUrl

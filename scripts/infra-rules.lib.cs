@@ -142,6 +142,12 @@ sealed partial class InfraRules(string folder, JsonNode template, JsonNode full,
                 Fault("locks", $"{r.Name} has no CanNotDelete lock.");
             }
 
+            JsonArray cors = r.Body["properties"]?["cors"]?["corsRules"]?.AsArray() ?? [];
+            if (r.Type == Blobs && cors.Any(rule => rule?["allowedMethods"]?.ToJsonString() != "[\"GET\"]" || rule["allowedOrigins"]?.AsArray().All(o => $"{o}".StartsWith("https://", StringComparison.Ordinal) && !$"{o}".Contains('*', StringComparison.Ordinal)) != true))
+            {
+                Fault("cors", $"{r.Name}: pages of the portal may GET, by https, and nothing and nobody else.");
+            }
+
             bool told = r.Type is Vaults or Sites || (r.Type is Blobs or Accounts + "/tableServices" && r.In(Group));
             if (told && !All(r).Any(d => d.Type == "Microsoft.Insights/diagnosticSettings" && d.Scope == r.Id && d.At("properties.workspaceId").Length > 0))
             {

@@ -13,6 +13,9 @@ param redundancy string
 
 param workspaceId string
 
+@description('Where the portal is, such as https://portal.example.org: its pages fetch the packs of a restore that a browser holds the key of.')
+param portalOrigins string[]
+
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
@@ -70,6 +73,18 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   name: 'default'
   properties: {
     isVersioningEnabled: true
+    // Which pages may read at all; what they may read, a signature for one blob says.
+    cors: {
+      corsRules: [
+        {
+          allowedOrigins: portalOrigins
+          allowedMethods: ['GET']
+          allowedHeaders: []
+          exposedHeaders: []
+          maxAgeInSeconds: 3600
+        }
+      ]
+    }
     // Version-level immutability excludes both.
     restorePolicy: {
       enabled: false

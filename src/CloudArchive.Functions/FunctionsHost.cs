@@ -54,7 +54,7 @@ public static class FunctionsHost
             Webhook = settings.Webhook,
             Mail = settings.Mail,
             SilentAfter = settings.SilentAfter,
-            Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn },
+            Portal = new PortalOptions { PlatformSignIn = settings.PlatformSignIn, BlobUrl = settings.BlobEndpoint },
         });
         services.AddSingleton<ApiPipeline>();
         services.AddSingleton<RoleWork>();

@@ -65,11 +65,11 @@ public sealed class LocalArchive : IAsyncDisposable
         try
         {
             agentPort = options.AgentPort is { } own ? LoopbackPort.Take(options.Address, own, orNext: false) : null;
-            storage = await LocalStorage.StartAsync(new LocalStorageOptions(data, options.BlobPort, options.Azurite), options.Clock, cancellationToken);
+            storage = await LocalStorage.StartAsync(new LocalStorageOptions(data, options.BlobPort, options.Azurite, Portal: port.Url), options.Clock, cancellationToken);
             keys = await LocalKeys.OpenAsync(Path.Combine(data, "secrets", "keys"), cancellationToken);
             issuer = LocalIssuer.Open(Path.Combine(data, "secrets", "issuer.pem"), options.Clock);
             LocalDoor door = new(issuer);
-            PortalOptions portal = new() { Idle = options.PortalIdle, Secure = false, Door = door };
+            PortalOptions portal = new() { Idle = options.PortalIdle, Secure = false, Door = door, BlobUrl = storage.BlobUrl };
             CloudArchiveOptions Describe(ArchiveRole role) => new()
             {
                 Role = role,

@@ -23,6 +23,8 @@ public sealed class InfraTests(InfraTests.Checked seeded) : IClassFixture<InfraT
         ["shared keys not mentioned"] = new(Full, "(\"name\": \"stin(?s:.*?))\"allowSharedKeyAccess\": false,", "$1", "storage: stin*: properties.allowSharedKeyAccess must be false, and is not set"),
         ["old TLS"] = new(Full, "\"minimumTlsVersion\": \"TLS1_2\"", "\"minimumTlsVersion\": \"TLS1_0\"", "storage: starc*: properties.minimumTlsVersion must be TLS1_2 or TLS1_3"),
         ["plain HTTP"] = new(Full, "(\"name\": \"stre(?s:.*?))\"supportsHttpsTrafficOnly\": true", "$1\"supportsHttpsTrafficOnly\": false", "storage: stre*: properties.supportsHttpsTrafficOnly must be true"),
+        ["any page may read"] = new(Full, "\"https://portal.example.org\"", "\"*\"", "cors: starc*/default: pages of the portal may GET"),
+        ["pages may write"] = new(Full, "\"allowedMethods\": \\[\\s*\"GET\"", "\"allowedMethods\": [\"GET\", \"PUT\"", "cors: starc*/default: pages of the portal may GET"),
         ["versioning off"] = new(Full, "\"isVersioningEnabled\": true", "\"isVersioningEnabled\": false", "immutability: starc*/default: properties.isVersioningEnabled must be true"),
         ["immutability off for the account"] = new(Full, "\"immutableStorageWithVersioning\": \\{\\s*\"enabled\": true\\s*\\},\\s*\"isHnsEnabled\"", "\"isHnsEnabled\"", "immutability: starc*: properties.immutableStorageWithVersioning.enabled must be true"),
         ["immutability off for the records"] = new(Full, "(/default/records\"(?s:.*?)\"immutableStorageWithVersioning\": \\{\\s*\"enabled\": )true", "$1false", "immutability: starc*/default/records: properties.immutableStorageWithVersioning.enabled must be true"),

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api.Portal;
 
-/// <summary>The style sheet, the script and the icon, out of the assembly. Their addresses hold their hash, so browsers keep them for good.</summary>
+/// <summary>The style sheet, the scripts and the icon, out of the assembly. Their addresses hold their hash, so browsers keep them for good.</summary>
 internal sealed class PortalAssets
 {
     private static readonly EndpointPolicy _anyone = new(Roles.None, Reach.Anonymous, ArchiveRole.Recovery, AuditActions.RequestRefused);
@@ -27,6 +27,12 @@ internal sealed class PortalAssets
 
     public static PortalAssets Script { get; } = new("portal.js", "text/javascript; charset=utf-8");
 
+    /// <summary>A module: keys of restores, and fetching what they bring.</summary>
+    public static PortalAssets RestoreScript { get; } = new("restore.js", "text/javascript; charset=utf-8");
+
+    /// <summary>A module and worker: opens packs.</summary>
+    public static PortalAssets PackScript { get; } = new("pack.js", "text/javascript; charset=utf-8");
+
     public static PortalAssets Icon { get; } = new("icon.svg", "image/svg+xml");
 
     /// <summary>Its address.</summary>
@@ -34,7 +40,7 @@ internal sealed class PortalAssets
 
     public static void Map(PortalTable table)
     {
-        foreach (PortalAssets asset in new[] { Style, Script, Icon })
+        foreach (PortalAssets asset in new[] { Style, Script, RestoreScript, PackScript, Icon })
         {
             table.Page("/assets/" + asset._file, asset.Answer, _anyone);
         }
@@ -45,6 +51,7 @@ internal sealed class PortalAssets
         string tag = $"\"{_hash}\"";
         context.Response.Headers.ETag = tag;
         context.Response.Headers["Cross-Origin-Resource-Policy"] = "same-origin";
+        context.Response.Headers.ContentSecurityPolicy = "default-src 'none'"; // a worker has its script's: it reaches nothing
         context.Response.Headers.CacheControl = context.Request.Query["v"] == _hash ? "public, max-age=31536000, immutable" : "no-cache";
         return context.Request.Headers.IfNoneMatch == tag ? TypedResults.StatusCode(StatusCodes.Status304NotModified) : TypedResults.Bytes(_content, _type);
     }

@@ -21,6 +21,8 @@ internal static partial class PortalErrors
 
     private static Task WriteAloneAsync(HttpContext context, Problem problem) => problem switch
     {
+        // A page's own script says that it reads no pages.
+        _ when context.Request.Headers.Accept == "application/json" => Problems.WriteAsync(context, problem with { Detail = ApiHint().Replace(problem.Detail, "") }),
         { Status: StatusCodes.Status404NotFound, Slug: "not-found" } => PageAsync(context, problem with { Title = "There is no such page", Detail = "Check the address, or begin at the overview." }),
         { Slug: "forbidden" } => PageAsync(context, problem with { Title = "Your role does not allow that", Detail = problem.Detail.Replace("The token", "Your sign-in", StringComparison.Ordinal) }),
         { Status: StatusCodes.Status401Unauthorized } => PageAsync(context, problem with { Title = "Sign in again" }),

@@ -17,6 +17,9 @@ public sealed record PortalOptions
 
     /// <summary>The host's own door; null where it has none.</summary>
     public IPortalDoor? Door { get; init; }
+
+    /// <summary>Where storage has the packs, which the page of a restore fetches from; null: then only the command line does. Storage must allow it by CORS.</summary>
+    public Uri? BlobUrl { get; init; }
 }
 
 /// <summary>Somebody that a host can sign in by itself.</summary>

@@ -14,12 +14,18 @@ internal sealed class PortalPage : IResult
     private readonly object? _model;
     private readonly string _title;
     private readonly int _status;
+    private readonly bool _fetchesPacks;
 
-    private PortalPage(Type component, object? model, string title, int status) => (_component, _model, _title, _status) = (component, model, title, status);
+    private PortalPage(Type component, object? model, string title, int status, bool fetchesPacks) =>
+        (_component, _model, _title, _status, _fetchesPacks) = (component, model, title, status, fetchesPacks);
 
     /// <summary>A page of that component.</summary>
-    public static PortalPage Of<TComponent, TModel>(string title, TModel model, int status = StatusCodes.Status200OK)
-        where TComponent : PortalComponent<TModel> => new(typeof(TComponent), model, title, status);
+    /// <param name="title">Its title.</param>
+    /// <param name="model">What it shows.</param>
+    /// <param name="status">The HTTP status.</param>
+    /// <param name="fetchesPacks">Whether its script fetches packs from storage.</param>
+    public static PortalPage Of<TComponent, TModel>(string title, TModel model, int status = StatusCodes.Status200OK, bool fetchesPacks = false)
+        where TComponent : PortalComponent<TModel> => new(typeof(TComponent), model, title, status, fetchesPacks);
 
     /// <summary>To a page after a form was done, so that going back and reloading do not send it again.</summary>
     public static IResult SeeOther(string path) => new Redirection(path);
@@ -42,7 +48,7 @@ internal sealed class PortalPage : IResult
             throw new InvalidOperationException($"The page has no form that is sent to {refused.Action}."); // RefusedForm then leaves it to the page of errors
         }
 
-        PortalHeaders.Protect(httpContext);
+        PortalHeaders.Protect(httpContext, _fetchesPacks ? httpContext.RequestServices.GetRequiredService<CloudArchiveOptions>().Portal.BlobUrl : null);
         httpContext.Response.StatusCode = refused?.Status ?? _status;
         httpContext.Response.ContentType = "text/html; charset=utf-8";
         await httpContext.Response.WriteAsync(html, httpContext.RequestAborted);

@@ -17,6 +17,9 @@ public abstract class Placement
     /// <summary>Whether a pack holds anything that is wanted, as far as that is known without opening it.</summary>
     public virtual bool Wants(PackId pack) => true;
 
+    /// <summary>Whether a pack that is wanted is none of these: then what it held is in others.</summary>
+    public virtual bool WantsBeyond(IReadOnlySet<PackId> packs) => false;
+
     /// <summary>Whether a content is wanted and did not come yet.</summary>
     public virtual bool Wants(Sha256Digest content) => true;
 
@@ -133,6 +136,9 @@ public sealed class SnapshotPlacement : Placement
 
     /// <inheritdoc/>
     public override bool Wants(PackId pack) => _packs.ContainsKey(pack);
+
+    /// <inheritdoc/>
+    public override bool WantsBeyond(IReadOnlySet<PackId> packs) => _packs.Keys.Any(pack => !packs.Contains(pack));
 
     /// <inheritdoc/>
     public override bool Wants(Sha256Digest content)

@@ -95,10 +95,13 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
             List<(string? After, RestorePackFailure Failure)> passing = [];
             List<Listed> others = [];
             HashSet<Uid?> lost = [];
+            HashSet<PackId> told = [];
             string? after = null;
             do
             {
                 ListedPage page = await listing.ReadAsync(after, waits, cancellationToken);
+                told.UnionWith(page.Page.Items.Select(pack => pack.Pack));
+                told.UnionWith((page.Page.Failed ?? []).Select(failure => failure.Pack));
                 foreach (RestorePack pack in page.Page.Items)
                 {
                     if (journal.IsDone(pack.Pack))
@@ -144,10 +147,12 @@ internal sealed class RestoreRun(RestoreListing listing, Network network, Restor
             }
             while (after is not null);
 
-            // What a lost pack held was uploaded again, if it was, into another of its set, which the snapshot does not name.
+            // What a lost pack held was uploaded again, if it was, into another of its set, which the snapshot does not name. A pack whose loss was made good is
+            // told no more.
+            bool isAnyOther = lost.Contains(null) || placement.WantsBeyond(told);
             foreach (Listed other in others)
             {
-                if (lost.Contains(other.Pack.Study) || lost.Contains(null))
+                if (isAnyOther || lost.Contains(other.Pack.Study))
                 {
                     await listed.WriteAsync(other, cancellationToken);
                 }

@@ -37,8 +37,8 @@ public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, 
         catalogueOnly);
 
     /// <summary>
-    /// A snapshot: its pack and its chain, then all that these need. One that is not there is in the plan all the same, so that it is told. For one that was lost
-    /// come also the others of its set: what was uploaded again lies in them.
+    /// A snapshot: its pack and its chain, then all that these need. One that is not there is in the plan all the same, so that it is told. For one that was lost or
+    /// destroyed come also the others of its set: what was uploaded again lies in them.
     /// </summary>
     /// <param name="parts">What is asked for.</param>
     /// <param name="committed">The packs under the archive's promise.</param>
@@ -53,9 +53,11 @@ public sealed record RestorePlan(string Kind, IReadOnlyList<PlannedPack> Packs, 
         HashSet<PackId> needed = [];
         foreach (PackId need in parts.Needs)
         {
-            if (lost.TryGetValue(need, out LostPack? missing) && missing.Study is not null)
+            LostPack? missing = lost.GetValueOrDefault(need);
+            Uid? set = missing is not null ? missing.Study : known.ContainsKey(need) ? null : gone.GetValueOrDefault(need)?.Study;
+            if (set is not null)
             {
-                needed.UnionWith(ofSet[missing.Study]);
+                needed.UnionWith(ofSet[set]);
             }
 
             if (missing?.ReplacedAt is null)

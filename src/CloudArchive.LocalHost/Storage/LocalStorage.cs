@@ -12,7 +12,8 @@ namespace CloudArchive.LocalHost.Storage;
 /// <param name="Folder">Where everything is kept; made where missing.</param>
 /// <param name="BlobPort">The WORM layer's port; 0 for any; null for the one that this folder had before, so that an upload that is under way goes on after a restart.</param>
 /// <param name="AzuritePackage">The folder of the npm package; null: the nearest <c>node_modules/azurite</c> above the program or the working folder.</param>
-public sealed record LocalStorageOptions(string Folder, int? BlobPort = null, string? AzuritePackage = null);
+/// <param name="Portal">Where the portal is, whose pages may read blobs (CORS); null: no page may.</param>
+public sealed record LocalStorageOptions(string Folder, int? BlobPort = null, string? AzuritePackage = null, Uri? Portal = null);
 
 /// <summary>Blobs, tables and a queue on this machine: Azurite, and the WORM layer before its blobs. The tests and LocalHost run the same.</summary>
 public sealed class LocalStorage : IAsyncDisposable
@@ -106,7 +107,7 @@ public sealed class LocalStorage : IAsyncDisposable
             Upstream upstream = new(blobs.Port, hidden);
             parts.Push(new Owned(upstream));
             string portFile = Path.Combine(folder, "blob-port");
-            WormServer worm = await WormServer.StartAsync(account, LoopbackPort.TakeAsBefore(options.BlobPort, portFile), policies, upstream, clock, cancellationToken);
+            WormServer worm = await WormServer.StartAsync(account, LoopbackPort.TakeAsBefore(options.BlobPort, portFile), policies, upstream, options.Portal, clock, cancellationToken);
             parts.Push(worm);
             PrivateFile.Write(portFile, Encoding.ASCII.GetBytes(worm.Url.Port.ToString(CultureInfo.InvariantCulture)));
 

@@ -9,8 +9,9 @@ namespace CloudArchive.LocalHost.Worm;
 /// anew for the emulator; a write to a blob and a change of its policy never overlap.
 /// </summary>
 /// <remarks>docs/localhost.md says what is the same as on Azure, what is not, and what this protects from.</remarks>
-internal sealed class WormLayer(WormAuthorization authorization, PolicyStore policies, Upstream upstream, TimeProvider clock, string account)
+internal sealed class WormLayer(WormAuthorization authorization, PolicyStore policies, Upstream upstream, Uri? portal, TimeProvider clock, string account)
 {
+    private readonly string? _portal = portal?.GetLeftPart(UriPartial.Authority);
     private readonly KeyedGate _gate = new();
     private long _lastVersion;
 
@@ -20,6 +21,7 @@ internal sealed class WormLayer(WormAuthorization authorization, PolicyStore pol
         try
         {
             WormRequest request = WormRequest.Parse(context, account);
+            AllowPortal(context, request);
             authorization.Check(request, context.Request.Headers);
             if (request.Changes)
             {
@@ -43,6 +45,21 @@ internal sealed class WormLayer(WormAuthorization authorization, PolicyStore pol
         {
             // The emulator's answer broke off: so does ours, and the client sees that it is not whole.
             context.Abort();
+        }
+    }
+
+    /// <summary>CORS, as the rule in infra/modules/archive.bicep has it: pages of the portal may read a blob that they have a signature for, and nothing else.</summary>
+    private void AllowPortal(HttpContext context, WormRequest request)
+    {
+        if (_portal is not null && request.Operation == WormOperation.GetBlob && context.Request.Headers.Origin == _portal)
+        {
+            // At the last moment, so that refusals have it too: else a page could not tell one from a cable that is out.
+            context.Response.OnStarting(() =>
+            {
+                context.Response.Headers.AccessControlAllowOrigin = _portal;
+                context.Response.Headers.Vary = "Origin";
+                return Task.CompletedTask;
+            });
         }
     }
 

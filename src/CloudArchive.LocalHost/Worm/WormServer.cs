@@ -23,7 +23,10 @@ internal sealed class WormServer : IAsyncDisposable
     /// <param name="listening">The port to listen on.</param>
     /// <param name="policies">What is protected.</param>
     /// <param name="upstream">What is behind.</param>
-    public static async Task<WormServer> StartAsync(StorageAccount account, LoopbackPort listening, PolicyStore policies, Upstream upstream, TimeProvider clock, CancellationToken cancellationToken)
+    /// <param name="portal">Whose pages may read blobs.</param>
+    /// <param name="clock">The time.</param>
+    /// <param name="cancellationToken">Stops the start.</param>
+    public static async Task<WormServer> StartAsync(StorageAccount account, LoopbackPort listening, PolicyStore policies, Upstream upstream, Uri? portal, TimeProvider clock, CancellationToken cancellationToken)
     {
         try
         {
@@ -33,7 +36,7 @@ internal sealed class WormServer : IAsyncDisposable
             builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = null);
             builder.Services.Replace(ServiceDescriptor.Singleton<IMemoryPoolFactory<byte>>(new LargeBlocks()));
             WebApplication app = builder.Build();
-            WormLayer layer = new(new WormAuthorization(account, clock), policies, upstream, clock, account.Name);
+            WormLayer layer = new(new WormAuthorization(account, clock), policies, upstream, portal, clock, account.Name);
             app.Run(layer.HandleAsync);
             await app.StartAsync(cancellationToken);
             return new WormServer(app, new Uri(listening.Url, account.Name));

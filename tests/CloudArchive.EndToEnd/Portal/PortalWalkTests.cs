@@ -29,6 +29,7 @@ public sealed class PortalWalkTests(PortalPractice portal)
         await admin.Page.GetByText("Ask for a restore of the chosen studies and folders").ClickAsync();
         await admin.Page.GetByLabel("Purpose").FillAsync("Referral");
         await admin.Page.GetByLabel("Recipient").FillAsync("Dr. Okafor, oral surgery");
+        await admin.Page.GetByLabel("Fetch them with the command line").CheckAsync();
         IDownload key = await admin.Page.RunAndWaitForDownloadAsync(() => admin.Page.GetByRole(AriaRole.Button, new() { Name = "Make a key in this browser" }).ClickAsync());
         await key.SaveAsAsync(portal.Practice["restore.pem"]);
         await admin.LookAsync("walk-2-ask");

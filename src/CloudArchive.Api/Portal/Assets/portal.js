@@ -1,4 +1,4 @@
-// All that the portal does in the browser. Every page works without it.
+// What every page of the portal does in the browser; restores have restore.js beside it. Every page works without it.
 (() => {
   "use strict";
 
@@ -21,6 +21,10 @@
       setTimeout(tick, 500);
     };
     tick();
+    document.addEventListener("portal:alive", () => {
+      until = Date.now() + idle * 1000;
+      if (dialog.open) dialog.close();
+    });
     const form = document.getElementById("idle-form");
     const stay = async () => {
       try {
@@ -67,7 +71,7 @@
     if (busy) setTimeout(ask, Number(busy.dataset.reloadSeconds) * 1000);
   };
   const ask = async () => {
-    const acting = () => (dialog && dialog.open) || main.querySelector("details[open], input:focus, textarea:focus, select:focus");
+    const acting = () => (dialog && dialog.open) || main.querySelector("details[open], input:focus, textarea:focus, select:focus, [data-busy]");
     try {
       const answer = acting() ? null : await fetch(location.href, { headers: { "X-Portal-Refresh": "1" }, redirect: "manual" });
       if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) {
@@ -80,6 +84,7 @@
           const stop = stops().indexOf(document.activeElement);
           main.replaceChildren(...next.childNodes);
           reach();
+          document.dispatchEvent(new Event("portal:shown"));
           if (stop >= 0 && stops()[stop]) stops()[stop].focus();
         }
       }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
@@ -13,16 +14,23 @@ namespace CloudArchive.Api.Portal.Pages;
 /// <summary>Restores that were asked for: to approve and to follow.</summary>
 internal static class RestorePages
 {
+    /// <summary>Bytes that a browser fetches of a restore: it holds the files until it has all of them.</summary>
+    public const long MostInBrowser = 2_000_000_000;
+
     private const int RestoresAPage = 100;
     private static readonly TimeSpan _recent = TimeSpan.FromDays(90);
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
     private static readonly EndpointPolicy _approve = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RestoreApproved, Mfa: true);
+    private static readonly EndpointPolicy _fetch = _approve with { Action = AuditActions.RestoreResultRead };
+    private static readonly EndpointPolicy _tell = _approve with { Action = AuditActions.RestoreReported, Mfa = false };
 
     public static void Map(PortalTable table)
     {
         table.Page("/clinics/{clinic}/restores", ListAsync, _read);
         table.Page("/clinics/{clinic}/restores/{restore}", ShowAsync, _read);
         table.Form("/clinics/{clinic}/restores/{restore}/approve", ApproveAsync, _approve);
+        table.Form("/clinics/{clinic}/restores/{restore}/result", ResultAsync, _fetch);
+        table.Form("/clinics/{clinic}/restores/{restore}/report", ReportAsync, _tell);
     }
 
     /// <summary>Those of the last ninety days, the newest first; with <c>after</c> a page of all, from the oldest on.</summary>
@@ -38,8 +46,33 @@ internal static class RestorePages
         return PortalPage.Of<RestoresPage, RestoresModel>("Restores", new RestoresModel([.. page.Select(restore => restore.ToResponse(now))], after is null, next));
     }
 
-    private static async Task<PortalPage> ShowAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, TimeProvider clock, CancellationToken cancellationToken) =>
-        PortalPage.Of<RestorePage, RestoreResponse>("Restore", (await desk.GetAsync(clinic, restore, cancellationToken)).ToResponse(clock.GetUtcNow()));
+    private static async Task<PortalPage> ShowAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        Restore found = await desk.GetAsync(clinic, restore, cancellationToken);
+        return PortalPage.Of<RestorePage, RestoreModel>("Restore", new RestoreModel(found.ToResponse(clock.GetUtcNow()), found.PublicKey.Kid ?? ""), fetchesPacks: true);
+    }
+
+    /// <summary>A page of what the restore brings, for the page's script.</summary>
+    private static async Task<IResult> ResultAsync(ClinicId clinic, WorkId restore, RestoreResults results, HttpContext context, CancellationToken cancellationToken)
+    {
+        Format.Wire.RestorePage page = await results.ReadAsync(clinic, restore, Paging.After<PackId>(context.Field("after")), context.Requester(), cancellationToken);
+        PortalHeaders.Protect(context);
+        return TypedResults.Ok(page);
+    }
+
+    /// <summary>What the browser got.</summary>
+    private static async Task<IResult> ReportAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, ReportedDamage damage, HttpContext context, CancellationToken cancellationToken)
+    {
+        long Count(string name) => long.TryParse(context.Field(name), NumberStyles.None, CultureInfo.InvariantCulture, out long count)
+            ? count : throw new RefusedException(Refusal.RequestInvalid, $"{name}: a number.");
+        PackId[] damaged = [.. (context.Field("damaged") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(text => PackId.TryParse(text, null, out PackId id) ? id : throw new RefusedException(Refusal.RequestInvalid, "damaged: ids of packs."))];
+        RestoreReport report = new((int)Math.Min(Count("restored"), int.MaxValue), (int)Math.Min(Count("skipped"), int.MaxValue), (int)Math.Min(Count("failed"), int.MaxValue), Count("bytes"), context.Field("partial") == "true", damaged);
+        await damage.CheckAsync(clinic, restore, report.Damaged, context.Requester(), cancellationToken);
+        await desk.ReportAsync(clinic, restore, report, context.Requester(), cancellationToken);
+        PortalHeaders.Protect(context);
+        return TypedResults.NoContent();
+    }
 
     private static async Task<IResult> ApproveAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, HttpContext context, CancellationToken cancellationToken)
     {
@@ -47,6 +80,11 @@ internal static class RestorePages
         return PortalPage.SeeOther($"{PortalTable.Root}/clinics/{clinic}/restores/{restore}");
     }
 }
+
+/// <summary>A restore, as its page shows it.</summary>
+/// <param name="Restore">The restore.</param>
+/// <param name="KeyId">The RFC 7638 thumbprint of its public key, by which a browser finds the private one.</param>
+public sealed record RestoreModel(RestoreResponse Restore, string KeyId);
 
 /// <summary>A list of restores.</summary>
 /// <param name="Restores">The page.</param>
