@@ -17,6 +17,8 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         """
         GET /portal/assets/portal.css                               | ok  ok  | ok  ok  ok  | ok
         GET /portal/assets/portal.js                                | ok  ok  | ok  ok  ok  | ok
+        GET /portal/assets/restore.js                               | ok  ok  | ok  ok  ok  | ok
+        GET /portal/assets/pack.js                                  | ok  ok  | ok  ok  ok  | ok
         GET /portal/assets/icon.svg                                 | ok  ok  | ok  ok  ok  | ok
         GET /portal/sign-in                                         | ok  ok  | ok  ok  ok  | ok
         GET /portal/sign-in/platform                                | 401 401 | 401 401 401 | 401
@@ -33,6 +35,8 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         GET /portal/clinics/{clinic}/restores/{restore}             | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/restores/{restore}/approve    | 401 401 | 403 403 403 | ok
         POST /portal/clinics/{clinic}/restores/{restore}/decline    | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/restores/{restore}/result     | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/restores/{restore}/report     | 401 401 | 403 ok  403 | ok
         GET /portal/clinics/{clinic}/restore-tests                  | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/restore-tests                 | 401 401 | 403 ok  403 | ok
         GET /portal/clinics/{clinic}/restore-tests/{run}            | 303 401 | ok  ok  403 | ok
