@@ -25,6 +25,7 @@ public sealed class PortalFormWalkTests(PortalPractice portal)
         await page.GetByText("Ask for a restore of the chosen studies and folders").ClickAsync();
         await page.GetByLabel("Purpose").FillAsync("Referral");
         await page.GetByLabel("Recipient").FillAsync("Dr. Okafor, oral surgery");
+        await page.GetByLabel("Fetch them with the command line").CheckAsync();
         await page.GetByLabel("Public key").FillAsync("ssh-rsa AAAA");
         await page.GetByRole(AriaRole.Button, new() { Name = "Ask for the restore" }).ClickAsync();
         ILocator key = page.GetByLabel("Public key");
