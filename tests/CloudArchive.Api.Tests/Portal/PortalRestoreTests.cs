@@ -36,7 +36,7 @@ public sealed class PortalRestoreTests(SharedStorage shared)
 
         RestorePack pack = Assert.Single((await SendAsync<RestorePage>(admin, page + "/result", HttpStatusCode.OK, ("after", "")))!.Items);
         Assert.Equal((study.Pack, study.Sha256), (pack.Pack, pack.Sha256));
-        Assert.Equal(40, key.Decrypt(Convert.FromBase64String(pack.ContentKey.EncryptedKey), RSAEncryptionPadding.OaepSHA256).Length);
+        Assert.Equal(40, key.Decrypt(pack.ContentKey.EncryptedKey, RSAEncryptionPadding.OaepSHA256).Length);
 
         await other.GetAsync(page);
         PortalAnswer refused = await other.SendAsync(HttpMethod.Post, page + "/result", [("after", "")], [("Accept", "application/json")]);
