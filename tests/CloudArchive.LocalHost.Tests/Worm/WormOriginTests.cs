@@ -28,7 +28,7 @@ public sealed class WormOriginTests
 
         // A page can tell a refusal from a cable that is out.
         Assert.Equal((403, "http://127.0.0.1:21000"), await SendAsync(HttpMethod.Get, new Uri(read.AbsoluteUri.Replace("sig=", "sig=A", StringComparison.Ordinal)), "http://127.0.0.1:21000"));
-        Assert.Equal((403, "http://127.0.0.1:21000"), await SendAsync(HttpMethod.Get, blob.Uri, "http://127.0.0.1:21000"));
+        Assert.Equal((401, "http://127.0.0.1:21000"), await SendAsync(HttpMethod.Get, blob.Uri, "http://127.0.0.1:21000"));
 
         // Nothing that changes anything, and no question of what would be allowed.
         foreach (HttpMethod method in new[] { HttpMethod.Put, HttpMethod.Delete, HttpMethod.Options })
