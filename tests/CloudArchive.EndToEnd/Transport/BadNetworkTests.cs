@@ -59,7 +59,7 @@ public sealed class BadNetworkTests(BadlyConnectedPractice practice)
     {
         string folder = Write("stalls", 10);
         practice.Set(new NetworkFaults { Stalls = 0.3 });
-        await BackUpAndRestoreAsync("stalls", folder);
+        await BackUpAndRestoreAsync("stalls", folder, most: 1.6); // a block goes again where its answer stands still, and of a few blocks a third is many or few
     }
 
     [Fact]
