@@ -94,10 +94,10 @@ static class Setup
     /// <summary>What the build made of a project, e.g. <c>src/CloudArchive.Cli</c>.</summary>
     public static string Assembly(string project, string name) => Path.Combine(Root, project, "bin", Configuration, "net10.0", name + ".dll");
 
-    /// <summary>Runs a program to its end, for fifty minutes at most: no step of ours takes that long (the tests end to end take half of it), and one that hangs must be told.</summary>
+    /// <summary>Runs a program to its end, for an hour at most: no step of ours takes that long (the tests end to end take half of it), and one that hangs must be told.</summary>
     public static async Task<(int ExitCode, string Output)> CaptureAsync(string program, IReadOnlyList<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null)
     {
-        TimeSpan limit = TimeSpan.FromMinutes(50), grace = TimeSpan.FromSeconds(20);
+        TimeSpan limit = TimeSpan.FromMinutes(60), grace = TimeSpan.FromSeconds(20);
         using Process process = Start(program, arguments, directory, redirect: true, environment: environment);
         StringBuilder said = new();
         Task reading = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError)), ended = process.WaitForExitAsync();
