@@ -21,23 +21,23 @@ internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegis
     /// <summary>Runs behind routing.</summary>
     public async Task InvokeAsync(HttpContext context)
     {
-        if (context.GetEndpoint() is not RouteEndpoint && otherHost.PortalFor(context.Request) is { } portalThere)
+        if (context.GetEndpoint() is not RouteEndpoint endpoint)
         {
-            context.Response.StatusCode = StatusCodes.Status303SeeOther;
-            context.Response.Headers.Location = portalThere.AbsoluteUri;
-            return;
-        }
+            if (otherHost.PortalFor(context.Request) is { } portalThere)
+            {
+                context.Response.StatusCode = StatusCodes.Status303SeeOther;
+                context.Response.Headers.Location = portalThere.AbsoluteUri;
+                return;
+            }
 
-        if (context.GetEndpoint() is not { } endpoint)
-        {
-            throw new DeniedException(otherHost.ProblemFor(context.Request) ?? Problems.NotFound());
-        }
-
-        if (endpoint is not RouteEndpoint)
-        {
             if (otherHost.ProblemFor(context.Request) is { } there)
             {
                 throw new DeniedException(there);
+            }
+
+            if (context.GetEndpoint() is null)
+            {
+                throw new DeniedException(Problems.NotFound());
             }
 
             // Routing's own answer: no endpoint of the path takes the method, or the media type. There is nothing behind it.

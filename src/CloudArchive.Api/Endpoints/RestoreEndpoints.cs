@@ -48,13 +48,15 @@ internal static class RestoreEndpoints
     private static async Task<Ok<RestoreResponse>> ApproveAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, TimeProvider clock, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok((await desk.ApproveAsync(clinic, restore, context.Requester(), cancellationToken)).ToResponse(clock.GetUtcNow()));
 
-    private static async Task<Ok<RestorePage>> ResultAsync(ClinicId clinic, WorkId restore, string? after, RestoreResults results, HttpContext context, CancellationToken cancellationToken)
+    /// <summary>A page of what a restore brings: for the API, and for the portal's script.</summary>
+    internal static async Task<Ok<RestorePage>> ResultAsync(ClinicId clinic, WorkId restore, string? after, RestoreResults results, HttpContext context, CancellationToken cancellationToken)
     {
         context.Response.Headers.CacheControl = "no-store";
         return TypedResults.Ok(await results.ReadAsync(clinic, restore, Paging.After<PackId>(after), context.Requester(), cancellationToken));
     }
 
-    private static async Task<Ok<RestoreResponse>> ReportAsync(
+    /// <summary>What the caller got.</summary>
+    internal static async Task<Ok<RestoreResponse>> ReportAsync(
         ClinicId clinic, WorkId restore, RestoreReport body, RestoreDesk desk, ReportedDamage damage, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
     {
         await damage.CheckAsync(clinic, restore, body.Damaged, context.Requester(), cancellationToken);

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using CloudArchive.Format;
@@ -8,12 +9,13 @@ namespace CloudArchive.Api.Portal;
 
 /// <summary>
 /// The last search of a session for a patient or a visit, so that its results are a page to come back to. A cookie has it, as the HMACs by which the catalogue
-/// finds studies; what was typed is kept nowhere, and the address has a fingerprint of the cookie alone. It opens nothing: an admin may ask for any HMAC.
+/// finds studies: one for each way to write the identifier, some thirty at the most. What was typed is kept nowhere, and the address has a fingerprint of the cookie
+/// alone. It opens nothing: an admin may ask for any HMAC.
 /// </summary>
 internal sealed record KeptSearch(ClinicId Clinic, IReadOnlyList<Sha256Digest>? Patient, IReadOnlyList<Sha256Digest>? Accession)
 {
     private const string Name = "cloudarchive-search";
-    private const int MostHmacs = 16;
+    private const int HmacLength = 32;
 
     /// <summary>Keeps it, and says where its results are.</summary>
     public string Keep(HttpContext context)
@@ -35,10 +37,10 @@ internal sealed record KeptSearch(ClinicId Clinic, IReadOnlyList<Sha256Digest>? 
         return new KeptSearch(clinic, Read(patient), Read(accession)) is { } search && (search.Patient ?? search.Accession) is not null ? search : null;
     }
 
-    private static string Text(IReadOnlyList<Sha256Digest>? hmacs) => hmacs is null ? "" : string.Join('_', hmacs.Take(MostHmacs).Select(hmac => hmac.Hex));
+    private static string Text(IReadOnlyList<Sha256Digest>? hmacs) => hmacs is null ? "" : Base64Url.EncodeToString([.. hmacs.SelectMany(hmac => hmac.ToBytes())]);
 
     private static Sha256Digest[]? Read(string text) =>
-        text.Length == 0 ? null : [.. text.Split('_').Take(MostHmacs).Select(hex => Sha256Digest.TryParse(hex, null, out Sha256Digest hmac) ? hmac : (Sha256Digest?)null).OfType<Sha256Digest>()];
+        text.Length == 0 || !Base64Url.IsValid(text, out int length) || length % HmacLength != 0 ? null : [.. Base64Url.DecodeFromChars(text).Chunk(HmacLength).Select(bytes => Sha256Digest.FromBytes(bytes))];
 
     private static string Fingerprint(string value) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(value)))[..16];
 

@@ -4,6 +4,7 @@ using CloudArchive.Api.Portal.Pages;
 using CloudArchive.Api.Portal.Session;
 using CloudArchive.Core;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace CloudArchive.Api.Portal;
 
@@ -62,6 +63,9 @@ internal static partial class PortalErrors
 
         return PortalPage.Of<ErrorPage, ErrorModel>(problem.Title, new ErrorModel(problem, context.Info().CorrelationId), problem.Status).ExecuteAsync(context);
     }
+
+    [LoggerMessage(209, LogLevel.Error, "The page {Route} could not be shown again with a refused form; the refusal is a page of its own.")]
+    internal static partial void LogNotShown(ILogger logger, Exception exception, string? route);
 
     /// <summary>What an error says to programs: which address lists what there is. People have the navigation.</summary>
     [GeneratedRegex(@"\s*\bGET \S+ (lists|says|describes) .*$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

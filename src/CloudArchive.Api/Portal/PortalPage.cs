@@ -45,7 +45,7 @@ internal sealed class PortalPage : IResult
         RefusedForm? refused = httpContext.Features.Get<RefusedForm>();
         if (refused is { IsShown: false })
         {
-            throw new InvalidOperationException($"The page has no form that is sent to {refused.Action}."); // RefusedForm then leaves it to the page of errors
+            throw new FormNotShownException(); // RefusedForm then leaves it to the page of errors
         }
 
         PortalHeaders.Protect(httpContext, _fetchesPacks ? httpContext.RequestServices.GetRequiredService<CloudArchiveOptions>().Portal.BlobUrl : null);

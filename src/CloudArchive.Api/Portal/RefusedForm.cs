@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Routing.Template;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
 
 namespace CloudArchive.Api.Portal;
@@ -74,6 +75,11 @@ public sealed partial record RefusedForm(
             (request.Path, request.QueryString, request.RouteValues) = (path, query, was);
             context.SetEndpoint(before);
             context.Features.Set<RefusedForm>(null);
+            if (e is not (FormNotShownException or DeniedException or Core.RefusedException))
+            {
+                PortalErrors.LogNotShown(context.RequestServices.GetRequiredService<ILogger<RefusedForm>>(), e, endpoint.RoutePattern.RawText);
+            }
+
             return false;
         }
     }
@@ -154,6 +160,9 @@ public sealed partial record RefusedForm(
     [GeneratedRegex("^(?<field>[A-Za-z]+): (?<what>.+)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex FieldError();
 }
+
+/// <summary>A page that is shown again for a refused form has that form no more.</summary>
+internal sealed class FormNotShownException : Exception;
 
 /// <summary>What is wrong with a form, field by field, so that it is told all at once.</summary>
 internal sealed class FormFaults

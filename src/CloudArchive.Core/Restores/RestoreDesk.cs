@@ -112,57 +112,31 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         await rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(RestoreRows.Restore, after?.ToString()), take, RestoreRows.Read, cancellationToken);
 
     /// <summary>A second admin's approval. Repeating it changes nothing.</summary>
-    public async Task<Restore> ApproveAsync(ClinicId clinic, WorkId id, Requester by, CancellationToken cancellationToken)
+    public Task<Restore> ApproveAsync(ClinicId clinic, WorkId id, Requester by, CancellationToken cancellationToken) => ChangeAsync(clinic, id, restore =>
     {
-        while (true)
+        if (by.MayBe(restore.RequestedBy))
         {
-            Restore restore = await GetAsync(clinic, id, cancellationToken);
-            if (by.MayBe(restore.RequestedBy))
-            {
-                throw new RefusedException(Refusal.ApprovalByRequester, "Another admin than the one who asked has to approve.");
-            }
-
-            switch (StatusOf(restore))
-            {
-                case RestoreStatus.Ready when by.Is(restore.ApprovedBy):
-                    return restore;
-                case RestoreStatus.Ready:
-                    throw new RefusedException(Refusal.ApprovalNotNeeded, $"Restore {id} is ready.");
-                case RestoreStatus.Expired or RestoreStatus.Reported:
-                    throw Over(id);
-            }
-
-            Restore approved = restore with { Status = RestoreStatus.Ready, ApprovedBy = by.Actor.Id, ExpiresAt = clock.GetUtcNow() + Lifetime };
-            if (await ReplaceAsync(approved, Entry(restore, AuditActions.RestoreApproved, by, Totals(restore), $"restore-approve:{id}"), cancellationToken))
-            {
-                return await GetAsync(clinic, id, cancellationToken);
-            }
+            throw new RefusedException(Refusal.ApprovalByRequester, "Another admin than the one who asked has to approve.");
         }
-    }
+
+        return StatusOf(restore) switch
+        {
+            RestoreStatus.Ready when by.Is(restore.ApprovedBy) => null,
+            RestoreStatus.Ready => throw new RefusedException(Refusal.ApprovalNotNeeded, $"Restore {id} is ready."),
+            RestoreStatus.Expired or RestoreStatus.Reported => throw Over(id),
+            _ => (restore with { Status = RestoreStatus.Ready, ApprovedBy = by.Actor.Id, ExpiresAt = clock.GetUtcNow() + Lifetime },
+                Entry(restore, AuditActions.RestoreApproved, by, Totals(restore), $"restore-approve:{id}")),
+        };
+    }, cancellationToken);
 
     /// <summary>Ends a restore that waits for approval: a second admin's no, or the request taken back by who asked. Repeating it changes nothing.</summary>
-    public async Task<Restore> DeclineAsync(ClinicId clinic, WorkId id, Requester by, CancellationToken cancellationToken)
+    public Task<Restore> DeclineAsync(ClinicId clinic, WorkId id, Requester by, CancellationToken cancellationToken) => ChangeAsync(clinic, id, restore => StatusOf(restore) switch
     {
-        while (true)
-        {
-            Restore restore = await GetAsync(clinic, id, cancellationToken);
-            switch (StatusOf(restore))
-            {
-                case RestoreStatus.Expired when by.Is(restore.DeclinedBy):
-                    return restore;
-                case RestoreStatus.Ready:
-                    throw new RefusedException(Refusal.ApprovalNotNeeded, $"Restore {id} is ready: it was approved, or needs no approval.");
-                case RestoreStatus.Expired or RestoreStatus.Reported:
-                    throw Over(id);
-            }
-
-            Restore declined = restore with { ExpiresAt = clock.GetUtcNow(), DeclinedBy = by.Actor.Id };
-            if (await ReplaceAsync(declined, Entry(restore, AuditActions.RestoreDeclined, by, Totals(restore), $"restore-decline:{id}"), cancellationToken))
-            {
-                return await GetAsync(clinic, id, cancellationToken);
-            }
-        }
-    }
+        RestoreStatus.Expired when by.Is(restore.DeclinedBy) => null,
+        RestoreStatus.Ready => throw new RefusedException(Refusal.ApprovalNotNeeded, $"Restore {id} is ready: it was approved, or needs no approval."),
+        RestoreStatus.Expired or RestoreStatus.Reported => throw Over(id),
+        _ => (restore with { ExpiresAt = clock.GetUtcNow(), DeclinedBy = by.Actor.Id }, Entry(restore, AuditActions.RestoreDeclined, by, Totals(restore), $"restore-decline:{id}")),
+    }, cancellationToken);
 
     /// <summary>The first of the studies and folders that a restore is about, in the order of its plan.</summary>
     public async Task<IReadOnlyList<Uid>> FirstSetsAsync(Restore restore, int most, CancellationToken cancellationToken)
@@ -185,7 +159,7 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
     }
 
     /// <summary>The caller's report. It ends the restore, unless it is <see cref="RestoreReport.Partial"/>. Repeating the same one changes nothing.</summary>
-    public async Task<Restore> ReportAsync(ClinicId clinic, WorkId id, RestoreReport report, Requester by, CancellationToken cancellationToken)
+    public Task<Restore> ReportAsync(ClinicId clinic, WorkId id, RestoreReport report, Requester by, CancellationToken cancellationToken)
     {
         if (report is not { Restored: >= 0, Skipped: >= 0, Failed: >= 0, Bytes: >= 0 })
         {
@@ -193,38 +167,32 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
         }
 
         report = report with { Damaged = null }; // for ReportedDamage
-
-        while (true)
+        return ChangeAsync(clinic, id, restore =>
         {
-            Restore restore = await GetAsync(clinic, id, cancellationToken);
             CheckRequester(restore, by);
             switch (restore.Status)
             {
                 case RestoreStatus.PendingApproval:
                     throw new RefusedException(Refusal.ApprovalMissing, $"Restore {id} was never approved: there is nothing to report.");
                 case RestoreStatus.Reported:
-                    return restore.Report == report ? restore : throw Over(id);
+                    return restore.Report == report ? null : throw Over(id);
                 case RestoreStatus.Ready when report.Partial && StatusOf(restore) == RestoreStatus.Expired:
                     throw Over(id);
                 case RestoreStatus.Ready when report.Partial && restore.Progress == report:
-                    return restore;
+                    return null;
             }
 
             Dictionary<string, string> details = Counts(report);
-            Restore next = restore with { Status = RestoreStatus.Reported, Report = report };
-            AuditEvent entry = Entry(restore, AuditActions.RestoreReported, by, details, $"restore-report:{id}") with { Outcome = report.Failed == 0 ? AuditOutcome.Success : AuditOutcome.Failure };
             if (report.Partial)
             {
-                next = restore with { Progress = report, ExpiresAt = Extended(restore) };
-                details["until"] = Text(next.ExpiresAt);
-                entry = Entry(restore, AuditActions.RestoreProgressed, by, details, once: null);
+                Restore going = restore with { Progress = report, ExpiresAt = Extended(restore) };
+                details["until"] = Text(going.ExpiresAt);
+                return (going, Entry(restore, AuditActions.RestoreProgressed, by, details, once: null));
             }
 
-            if (await ReplaceAsync(next, entry, cancellationToken))
-            {
-                return await GetAsync(clinic, id, cancellationToken);
-            }
-        }
+            AuditEvent entry = Entry(restore, AuditActions.RestoreReported, by, details, $"restore-report:{id}") with { Outcome = report.Failed == 0 ? AuditOutcome.Success : AuditOutcome.Failure };
+            return (restore with { Status = RestoreStatus.Reported, Report = report }, entry);
+        }, cancellationToken);
     }
 
     /// <summary>Marks what expired, and deletes the plans of what is over; one that is not well does not keep the others from it. Returns how many are over.</summary>
@@ -353,6 +321,28 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
 
         Restore restore = await GetAsync(clinic, WorkId.Parse(row.Text("id")!), cancellationToken);
         return by.Is(restore.RequestedBy) ? restore : throw KeyUsed();
+    }
+
+    /// <summary>Changes a restore, whatever else changes it meanwhile.</summary>
+    /// <param name="clinic">Whose.</param>
+    /// <param name="id">Which.</param>
+    /// <param name="change">What becomes of it, and the entry that says so; null where it is so already.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    private async Task<Restore> ChangeAsync(ClinicId clinic, WorkId id, Func<Restore, (Restore Next, AuditEvent Entry)?> change, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Restore restore = await GetAsync(clinic, id, cancellationToken);
+            if (change(restore) is not var (next, entry))
+            {
+                return restore;
+            }
+
+            if (await ReplaceAsync(next, entry, cancellationToken))
+            {
+                return await GetAsync(clinic, id, cancellationToken);
+            }
+        }
     }
 
     private async Task<bool> ReplaceAsync(Restore next, AuditEvent entry, CancellationToken cancellationToken)

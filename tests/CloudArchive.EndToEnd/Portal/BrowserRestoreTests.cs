@@ -1,6 +1,4 @@
 using System.IO.Compression;
-using System.Security.Cryptography;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using CloudArchive.Testing;
 using Microsoft.Playwright;
@@ -10,8 +8,6 @@ namespace CloudArchive.EndToEnd.Portal;
 /// <summary>Issue 16: from search to files on the disk without a terminal, in a real browser.</summary>
 public sealed class BrowserRestoreTests(PortalPractice portal)
 {
-    private static readonly string _vectors = Path.Combine(Repository.Root, "tests", "vectors");
-
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -151,42 +147,71 @@ public sealed class BrowserRestoreTests(PortalPractice portal)
     }
 
     [Fact]
-    public async Task The_script_reads_the_golden_vectors_and_refuses_what_the_reader_refuses()
+    public async Task What_a_browser_cannot_hold_is_told_before_it_is_asked_for_and_before_it_is_fetched()
     {
         await portal.ReadyAsync();
+        (string clinic, _) = await BackUpAsync();
         await using PortalVisitor admin = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-admin");
-        string folder = Path.Combine(_vectors, "filter-1");
-        foreach (string vector in Directory.EnumerateFiles(folder, "*.json"))
-        {
-            byte[] file = await File.ReadAllBytesAsync(Path.ChangeExtension(vector, ".bin"), Cancel), filtered = await File.ReadAllBytesAsync(Path.ChangeExtension(vector, ".f1"), Cancel);
-            string came = await UnfilterAsync(admin, filtered, await File.ReadAllTextAsync(vector, Cancel), file.Length);
-            Assert.Equal(Convert.ToBase64String(file), came);
+        await admin.GoAsync($"/portal/clinics/{clinic}/studies");
+        await admin.Page.Locator("input[name=study][type=checkbox]").First.CheckAsync();
+        await admin.Page.EvaluateAsync("() => document.querySelector('input[name=study][type=checkbox]').dataset.bytes = 2000000001");
+        await admin.Page.GetByText("Ask for a restore of the chosen studies and folders").ClickAsync();
+        await AskAsync(admin, "Referral", "Dr. Okafor");
+        await admin.Page.GetByText("What you chose is 2.0 GB. A browser can hold 2.0 GB").WaitForAsync();
+        await admin.ArriveAsync($"/portal/clinics/{clinic}/studies"); // nothing was asked
 
-            // Whatever is there instead: an error, or other bytes, which the file's SHA-256 finds; soon, and no more of them.
-            Random random = new(file.Length);
-            for (int i = 0; i < 40; i++)
+        await AskForAllAsync(admin, clinic);
+        await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Download" }).WaitForAsync();
+        string restore = new Uri(admin.Page.Url).AbsolutePath;
+        string bytes = (await admin.Page.Locator("form[data-key]").GetAttributeAsync("data-bytes"))!;
+        await admin.Page.RouteAsync(url => url.EndsWith(restore, StringComparison.Ordinal), async route =>
+        {
+            IAPIResponse answer = await route.FetchAsync();
+            await route.FulfillAsync(new RouteFulfillOptions { Response = answer, Body = (await answer.TextAsync()).Replace($"data-bytes=\"{bytes}\"", "data-bytes=\"2000000001\"", StringComparison.Ordinal) });
+        });
+        await admin.GoAsync(restore);
+        await admin.Page.GetByText("and more than a browser can hold").WaitForAsync();
+        await Assertions.Expect(admin.Page.GetByRole(AriaRole.Button, new() { Name = "Download" })).ToBeHiddenAsync();
+    }
+
+    [Fact]
+    public async Task URLs_that_grow_old_are_asked_for_anew_and_what_is_handed_out_no_more_is_told()
+    {
+        await portal.ReadyAsync();
+        (string clinic, string source) = await BackUpAsync();
+        await using PortalVisitor admin = await (await PortalVisitor.OpenAsync(portal)).SignInAsync("local-admin");
+        await AskForAllAsync(admin, clinic);
+        await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Download" }).WaitForAsync();
+        string restore = new Uri(admin.Page.Url).AbsolutePath, lost = "";
+        int asked = 0;
+        await admin.Page.RouteAsync(url => url.EndsWith(restore + "/result", StringComparison.Ordinal), async route =>
+        {
+            IAPIResponse answer = await route.FetchAsync();
+            JsonObject page = JsonNode.Parse(await answer.TextAsync())!.AsObject();
+            JsonArray items = page["items"]!.AsArray();
+            if (Interlocked.Increment(ref asked) == 1)
             {
-                byte[] hostile = [.. filtered[..random.Next(i % 2 == 0 ? filtered.Length : 0, filtered.Length + 1)]];
-                for (int flips = random.Next(1, 4); flips > 0 && hostile.Length > 0; flips--)
+                foreach (JsonNode? item in items)
                 {
-                    hostile[random.Next(hostile.Length)] ^= (byte)random.Next(1, 256);
+                    item!["urlExpiresAt"] = "2020-01-01T00:00:00Z";
                 }
-
-                string result = await UnfilterAsync(admin, hostile, await File.ReadAllTextAsync(vector, Cancel), file.Length);
-                Assert.True(result.StartsWith("PackError", StringComparison.Ordinal) || Convert.FromBase64String(result).Length == file.Length, result[..Math.Min(result.Length, 200)]);
             }
-        }
+            else if (lost.Length == 0)
+            {
+                lost = (string)items[^1]!["pack"]!;
+                items.RemoveAt(items.Count - 1);
+            }
 
-        folder = Path.Combine(_vectors, "pack-1");
-        Assert.Equal(["Müller, Hans/IMG 1.dcm 2048", "Müller, Hans/_NUL 4200"], await OpenAsync(admin, "pack.sealed"));
-        Assert.Equal(["Müller, Hans/IMG 1.dcm 2048", "Müller, Hans/_NUL 4200"], await OpenAsync(admin, "pack-python.sealed"));
-        byte[] pack = await File.ReadAllBytesAsync(Path.Combine(folder, "pack.sealed"), Cancel);
-        for (int at = 0; at < pack.Length; at += 97)
-        {
-            Assert.StartsWith("PackError decrypt-failed", Assert.Single(await OpenAsync(admin, "pack.sealed", at)), StringComparison.Ordinal);
-        }
-
-        Assert.StartsWith("PackError catalogue-mismatch", Assert.Single(await OpenAsync(admin, "pack.sealed", clinic: "another")), StringComparison.Ordinal);
+            await route.FulfillAsync(new RouteFulfillOptions { Response = answer, Body = page.ToJsonString() });
+        });
+        string some = await DownloadAsync(admin, "aged");
+        await admin.Page.GetByText("Not everything came").WaitForAsync();
+        Assert.Equal(2, asked);
+        await Assertions.Expect(admin.Page.Locator("[data-problems] li")).ToContainTextAsync([$"Pack {lost}: the archive does not hand it out any more"]);
+        Assert.InRange(Practice.Contents(some).Length, 1, Practice.Contents(source).Length - 1);
+        await admin.Page.UnrouteAllAsync();
+        await admin.GoAsync(restore);
+        await admin.Page.GetByText("Ready to fetch").WaitForAsync(); // it lives on
     }
 
     /// <summary>A clinic that asks for no approval, with a volume of many regions, a series, photos, documents, an empty file and names in other scripts.</summary>
@@ -255,60 +280,4 @@ public sealed class BrowserRestoreTests(PortalPractice portal)
     /// <summary>Every file: where it is, and what it holds.</summary>
     private static string[] Tree(string folder) =>
         [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(file => $"{Path.GetRelativePath(folder, file)} {Practice.HashOf(file)}").Order(StringComparer.Ordinal)];
-
-    private static async Task<string> UnfilterAsync(PortalVisitor visitor, byte[] filtered, string layout, int length) => await visitor.Page.EvaluateAsync<string>(
-        """
-        async ([filtered, layout, length]) => {
-          const { layoutOf, unfilter } = await import("/portal/assets/pack.js");
-          try {
-            const file = unfilter(Uint8Array.from(atob(filtered), c => c.charCodeAt(0)), layoutOf(JSON.parse(layout), length), length);
-            return btoa(Array.from(file, b => String.fromCharCode(b)).join(""));
-          } catch (error) {
-            return `${error.name} ${error.why} ${error.message}`;
-          }
-        }
-        """,
-        new object[] { Convert.ToBase64String(filtered), layout, length });
-
-    /// <summary>What comes out of a golden pack with one bit flipped: names and lengths, or the error.</summary>
-    private static async Task<string[]> OpenAsync(PortalVisitor visitor, string name, int? flip = null, string? clinic = null)
-    {
-        string folder = Path.Combine(_vectors, "pack-1");
-        byte[] pack = await File.ReadAllBytesAsync(Path.Combine(folder, name), Cancel);
-        if (flip is { } at)
-        {
-            pack[at] ^= 1;
-        }
-
-        JsonNode sidecar = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "sidecar.json"), Cancel))!;
-        JsonNode encryption = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "encryptiondata.json"), Cancel))!;
-        JsonObject expected = new()
-        {
-            ["clinic"] = clinic ?? (string)sidecar["clinic"]!,
-            ["pack"] = (string)sidecar["pack"]!,
-            ["study"] = (string)sidecar["study"]!,
-            ["length"] = pack.Length,
-            ["sha256"] = Convert.ToHexStringLower(SHA256.HashData(pack)),
-            ["contentKey"] = encryption["WrappedContentKey"]!.DeepClone(),
-            ["wanted"] = null,
-        };
-        using RSA rsa = RSA.Create();
-        rsa.ImportFromPem(await File.ReadAllTextAsync(Path.Combine(folder, "clinic-key.pem"), Cancel));
-        string json = await visitor.Page.EvaluateAsync<string>(
-            """
-            async ([pack, pkcs8, expected]) => {
-              const { open } = await import("/portal/assets/pack.js"), bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
-              const key = await crypto.subtle.importKey("pkcs8", bytes(pkcs8), { name: "RSA-OAEP", hash: "SHA-256" }, false, ["decrypt"]);
-              const found = [];
-              try {
-                for await (const file of open(bytes(pack), key, JSON.parse(expected))) found.push(file.failed ? `failed ${file.failed.why}` : `${file.entry} ${file.bytes.length}`);
-              } catch (error) {
-                found.push(`${error.name} ${error.why} ${error.message}`);
-              }
-              return JSON.stringify(found);
-            }
-            """,
-            new object[] { Convert.ToBase64String(pack), Convert.ToBase64String(rsa.ExportPkcs8PrivateKey()), expected.ToJsonString() });
-        return JsonSerializer.Deserialize<string[]>(json)!;
-    }
 }

@@ -66,7 +66,7 @@ public sealed class PortalWalkTests(PortalPractice portal)
         await admin.Page.GetByRole(AriaRole.Link, new() { Name = "Disclosures" }).ClickAsync();
         await admin.Page.GetByLabel("Patient ID").FillAsync("P-1001");
         await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Look up" }).ClickAsync();
-        await admin.Page.GetByText(new System.Text.RegularExpressions.Regex("\\d disclosures? of that patient")).WaitForAsync(); // another walk may have brought some back too
+        await admin.Page.GetByText("of that patient").First.WaitForAsync(); // another walk may have brought some back too
         await Assertions.Expect(admin.Page.Locator("tbody tr").Filter(new() { HasText = "Dr. Okafor, oral surgery" })).ToHaveCountAsync(1);
         await admin.LookAsync("walk-7-disclosed");
 

@@ -6,7 +6,7 @@ const MANIFEST = "manifest.json", MANIFEST_LENGTH = 64 * 1024 * 1024, INSTANCES 
 // A browser's buffer has 2 GiB at the most, and a file is held whole while its hash is made.
 export const MOST_OF_A_FILE = 1024 * 1024 * 1024;
 
-/** What is wrong with a pack, by the names of docs/restore-tests.md. */
+/** What is wrong with a pack: a cause by the names of docs/restore-tests.md, or `too-large` for a browser. */
 export class PackError extends Error {
   constructor(cause, message) {
     super(message);
@@ -305,7 +305,7 @@ export function crc32(bytes) {
 
 /** Names that every file system takes, each once whatever its case: EntryNames in C#. */
 export class Names {
-  #files = new Set([MANIFEST]);
+  #files = new Set([Names.#fold(MANIFEST)]);
   #folders = new Set();
 
   isSafe(name) {
@@ -318,12 +318,20 @@ export class Names {
     return /^(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(\.|$)/i.test(clean) ? "_" + clean : clean;
   }
 
+  /** What two names must differ in: upper case, letter by letter, as .NET's ordinal comparison has it. "ß" is not "SS", the sign for kelvin no "k", "ı" no "I". */
+  static #fold(name) {
+    return Array.from(name, letter => {
+      const upper = letter.toUpperCase();
+      return upper.length === letter.length && (upper > "\x7f" || letter <= "\x7f") ? upper : letter;
+    }).join("");
+  }
+
   /** Takes a name. False: it meets one that was taken before. */
   take(name) {
-    const lower = name.toLowerCase(), parts = lower.split("/"), folders = parts.slice(0, -1).map((_, i) => parts.slice(0, i + 1).join("/"));
-    if (this.#files.has(lower) || this.#folders.has(lower) || folders.some(folder => this.#files.has(folder))) return false;
+    const folded = Names.#fold(name), parts = folded.split("/"), folders = parts.slice(0, -1).map((_, i) => parts.slice(0, i + 1).join("/"));
+    if (this.#files.has(folded) || this.#folders.has(folded) || folders.some(folder => this.#files.has(folder))) return false;
     folders.forEach(folder => this.#folders.add(folder));
-    this.#files.add(lower);
+    this.#files.add(folded);
     return true;
   }
 

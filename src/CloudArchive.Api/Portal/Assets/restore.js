@@ -15,7 +15,7 @@ const asked = request => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result);
   request.onerror = () => reject(request.error);
 });
-const findKey = async id => asked((await keys("readonly")).get(id)).catch(() => undefined);
+const findKey = async id => asked((await keys("readonly")).get(id));
 const forgetKey = async id => asked((await keys("readwrite")).delete(id));
 
 const size = bytes => bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
@@ -146,17 +146,22 @@ class Download {
   /** A page of the result. Returns where the next one begins, or null. */
   async #page(after) {
     let page = await this.#result(after);
-    for (const lost of page.failed || []) this.#fail(lost.pack, lost.files, lost.passing ? "cannot be had for now; try again later" : `the archive does not have it (${lost.cause})`, false);
+    for (const lost of page.failed || []) this.#fail(lost.pack, lost.files, Download.#whyNot(lost), false);
     for (const { pack } of page.items) {
       let item = page.items.find(other => other.pack === pack);
-      if (Date.parse(item.urlExpiresAt) - Date.now() < 5 * 60_000) {
+      if (item && Date.parse(item.urlExpiresAt) - Date.now() < 5 * 60_000) {
         page = await this.#result(after);
         item = page.items.find(other => other.pack === pack);
       }
       if (item) await this.#pack(item);
+      else this.#fail(pack, null, "the archive does not hand it out any more; try again later", false);
       if (Date.now() - this.#told > TELL) await this.#report(0, true);
     }
     return page.next || null;
+  }
+
+  static #whyNot(lost) {
+    return lost.destroyed ? "was destroyed when its time was over" : lost.passing ? "cannot be had for now; try again later" : `the archive does not have it (${lost.cause})`;
   }
 
   async #pack(item) {

@@ -34,11 +34,10 @@ internal static class AgentPages
     }
 
     private static async Task<PortalPage> CreateCodeAsync(
-        ClinicId clinic, Enrollments enrollments, ClinicDirectory clinics, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken)
+        ClinicId clinic, Enrollments enrollments, CloudArchiveOptions options, HttpContext context, CancellationToken cancellationToken)
     {
         IssuedCode issued = await enrollments.CreateCodeAsync(clinic, context.Requester(), cancellationToken);
-        bool makesEscrowKey = (await clinics.GetAsync(clinic, cancellationToken)).EscrowKey is null;
-        EnrollmentCodeModel model = new(issued.Code.Reveal(), issued.ExpiresAt, options.PublicUrl.AbsoluteUri.TrimEnd('/'), makesEscrowKey);
+        EnrollmentCodeModel model = new(issued.Code.Reveal(), issued.ExpiresAt, options.PublicUrl.AbsoluteUri.TrimEnd('/'), issued.MakesEscrowKey);
         return PortalPage.Of<EnrollmentCodePage, EnrollmentCodeModel>("Enrollment code", model, StatusCodes.Status201Created);
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
@@ -55,23 +56,25 @@ internal static class RestorePages
     /// <summary>A page of what the restore brings, for the page's script.</summary>
     private static async Task<IResult> ResultAsync(ClinicId clinic, WorkId restore, RestoreResults results, HttpContext context, CancellationToken cancellationToken)
     {
-        Format.Wire.RestorePage page = await results.ReadAsync(clinic, restore, Paging.After<PackId>(context.Field("after")), context.Requester(), cancellationToken);
+        IResult page = await RestoreEndpoints.ResultAsync(clinic, restore, context.Field("after"), results, context, cancellationToken);
         PortalHeaders.Protect(context);
-        return TypedResults.Ok(page);
+        return page;
     }
 
     /// <summary>What the browser got.</summary>
-    private static async Task<IResult> ReportAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, ReportedDamage damage, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> ReportAsync(
+        ClinicId clinic, WorkId restore, RestoreDesk desk, ReportedDamage damage, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
     {
-        long Count(string name) => long.TryParse(context.Field(name), NumberStyles.None, CultureInfo.InvariantCulture, out long count)
-            ? count : throw new RefusedException(Refusal.RequestInvalid, $"{name}: a number.");
         PackId[] damaged = [.. (context.Field("damaged") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries)
             .Select(text => PackId.TryParse(text, null, out PackId id) ? id : throw new RefusedException(Refusal.RequestInvalid, "damaged: ids of packs."))];
-        RestoreReport report = new((int)Math.Min(Count("restored"), int.MaxValue), (int)Math.Min(Count("skipped"), int.MaxValue), (int)Math.Min(Count("failed"), int.MaxValue), Count("bytes"), context.Field("partial") == "true", damaged);
-        await damage.CheckAsync(clinic, restore, report.Damaged, context.Requester(), cancellationToken);
-        await desk.ReportAsync(clinic, restore, report, context.Requester(), cancellationToken);
+        RestoreReport report = new(Count<int>("restored"), Count<int>("skipped"), Count<int>("failed"), Count<long>("bytes"), context.Field("partial") == "true", damaged);
+        IResult told = await RestoreEndpoints.ReportAsync(clinic, restore, report, desk, damage, clock, context, cancellationToken);
         PortalHeaders.Protect(context);
-        return TypedResults.NoContent();
+        return told;
+
+        T Count<T>(string name)
+            where T : struct, IBinaryInteger<T> =>
+            T.TryParse(context.Field(name), NumberStyles.None, CultureInfo.InvariantCulture, out T count) ? count : throw new RefusedException(Refusal.RequestInvalid, $"{name}: a number.");
     }
 
     private static async Task<IResult> ApproveAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, HttpContext context, CancellationToken cancellationToken)
