@@ -13,6 +13,7 @@ return await Setup.RunAsync(async () =>
     string built = await Setup.PrepareAsync();
     string results = Directory.CreateTempSubdirectory("cloudarchive-results-").FullName;
     int passed = 0, failed = 0, skipped = 0;
+    List<string> failures = [];
     try
     {
         foreach (string project in TestProjects(built).Where(p => args.Length == 0 || args.Any(a => p.Contains(a, StringComparison.OrdinalIgnoreCase))))
@@ -29,6 +30,7 @@ return await Setup.RunAsync(async () =>
             passed += counts.Passed;
             failed += counts.Failed + (broke ? 1 : 0);
             skipped += counts.Skipped;
+            failures.AddRange(counts.Failures);
             Console.WriteLine($"{project,-34} {counts.Passed,5} passed {counts.Failed,3} failed {counts.Skipped,3} skipped  {watch.Elapsed.TotalSeconds,6:0.0} s");
             if (code != 0)
             {
@@ -53,6 +55,8 @@ return await Setup.RunAsync(async () =>
     }
 
     Console.WriteLine();
+    // Once more and in short, last: what a log keeps is its end.
+    failures.ForEach(Console.WriteLine);
     Console.WriteLine($"{passed} passed, {failed} failed" + (skipped > 0 ? $", {skipped} skipped" : ""));
     return failed == 0 ? 0 : 1;
 });
@@ -69,7 +73,7 @@ static Counts Read(string report)
 {
     if (!File.Exists(report))
     {
-        return new Counts(0, 0, 0, []);
+        return new Counts(0, 0, 0, [], []);
     }
 
     using JsonDocument document = JsonDocument.Parse(File.ReadAllText(report));
@@ -78,11 +82,21 @@ static Counts Read(string report)
     string[] reasons = [.. run.GetProperty("tests").EnumerateArray()
         .Where(t => t.GetProperty("status").GetString() == "skipped")
         .Select(t => t.GetProperty("name").GetString() + (t.TryGetProperty("message", out JsonElement m) ? ": " + m.GetString() : ""))];
+    string[] failures = [.. run.GetProperty("tests").EnumerateArray()
+        .Where(t => t.GetProperty("status").GetString() == "failed")
+        .Select(t => "failed: " + t.GetProperty("name").GetString() + (t.TryGetProperty("message", out JsonElement m) ? "\n    " + Short(m.GetString() ?? "") : ""))];
     return new Counts(
         summary.GetProperty("passed").GetInt32(),
         summary.GetProperty("failed").GetInt32(),
         summary.GetProperty("skipped").GetInt32(),
-        reasons);
+        reasons,
+        failures);
+}
+
+static string Short(string message)
+{
+    string line = string.Join(" | ", message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+    return line.Length > 600 ? line[..600] + " …" : line;
 }
 
 static partial class Projects
@@ -91,4 +105,4 @@ static partial class Projects
     public static partial Regex Pattern();
 }
 
-sealed record Counts(int Passed, int Failed, int Skipped, string[] SkipReasons);
+sealed record Counts(int Passed, int Failed, int Skipped, string[] SkipReasons, string[] Failures);
