@@ -6,6 +6,7 @@
 //   dotnet run scripts/demo.cs -- --from <folder>   your own files instead of made-up studies
 //   dotnet run scripts/demo.cs -- --out <folder>    writes summary.json there
 //   dotnet run scripts/demo.cs -- --keep            leaves the archive up and writes archive.json beside it
+// At a terminal it stays up until a key is pressed, so that the portal can be looked at.
 
 using System.Diagnostics;
 using System.Globalization;
@@ -107,16 +108,24 @@ sealed partial class Demo(Options options, string work)
             await File.WriteAllTextAsync(Path.Combine(options.Out, "summary.json"), _summary.ToJsonString(Json.Indented) + "\n");
         }
 
+        Step(good ? $"Done in {watch.Elapsed.TotalSeconds:0} s: every step did what it must." : "NOT as it must be; see above.");
         if (options.Keep && good)
         {
             WriteArchiveJson();
         }
-        else
+        else if (good && AtATerminal)
+        {
+            Step("The archive is still up: look at it in the portal");
+            Print($"{_ready["portalUrl"]}");
+            Print("Press any key to stop it.");
+            Console.ReadKey(intercept: true);
+        }
+
+        if (!options.Keep || !good)
         {
             host.Stop();
         }
 
-        Step(good ? $"Done in {watch.Elapsed.TotalSeconds:0} s: every step did what it must." : "NOT as it must be; see above.");
         WhereToLookNext();
         return good ? 0 : 1;
     }
@@ -244,11 +253,14 @@ sealed partial class Demo(Options options, string work)
         File.WriteAllText(Path.Combine(options.Out!, "archive.json"), archive.ToJsonString(Json.Indented) + "\n");
     }
 
+    private static bool AtATerminal => !Console.IsInputRedirected && !Console.IsOutputRedirected;
+
     private void WhereToLookNext()
     {
         Step("Where to look next");
         if (options.Keep && File.Exists(Path.Combine(options.Out!, "archive.json")))
         {
+            Print($"The portal: {_ready["portalUrl"]}");
             Print($"The archive is up at {_archive.Recovery}; addresses, tokens and process ids are in {Path.Combine(options.Out!, "archive.json")}.");
             Print($"Stop it by ending the processes {string.Join(" and ", _ready["processIds"]!.AsArray().Select(p => p!.ToString()))}.");
         }

@@ -36,7 +36,7 @@ sealed class Inputs
         ["pack-mib"] = (32, "an average pack, MiB: many studies are smaller than the 64 MiB that a pack holds"),
         ["block-mib"] = (8, "a staged block, MiB"),
         ["instances"] = (12, "instances in an average pack"),
-        ["tests-per-clinic-day"] = (2, "packs that restore tests open, a clinic a day"),
+        ["tests-per-clinic-day"] = (0, "packs that restore tests open, a clinic a day; 0: so many that each is opened within a year, which is the default"),
         ["runs-per-clinic-day"] = (1, "restore tests, a clinic a day"),
         ["canaries"] = (9, "packs, damaged on purpose and sound, that each run opens besides"),
         ["entries-per-pack"] = (4, "entries that a clinic's log has for each pack, all told"),
@@ -103,7 +103,9 @@ static class Scale
         double newPacks = grownGb * 1e9 / packBytes;
         double checkpoints = i["clinics"] * i["active-hours"] * Month;
         double runs = i["clinics"] * i["runs-per-clinic-day"] * Month;
-        double tested = i["clinics"] * i["tests-per-clinic-day"] * Month;
+        double packsEach = packs / i["clinics"];
+        // TestBudget.WithinAYear.
+        double tested = i["clinics"] * (i["tests-per-clinic-day"] > 0 ? i["tests-per-clinic-day"] : 2 * Math.Max(1, Math.Ceiling(packsEach * 3 / (4 * 365)))) * Month;
         double testedGb = tested * packBytes / 1e9;
         double restoredGb = i["archive-tb"] * 1e3 * i["restored-share"] / 12;
         double restored = restoredGb * 1e9 / packBytes;
@@ -120,7 +122,6 @@ static class Scale
         // A commit: work in and out, pack and study, instances, audit; and the reads before them.
         // Each clinic's log is read whole twice a day, 1,000 entries a time, for its check and for a run's population; its catalogue for
         // the population and for retention's plan.
-        double packsEach = packs / i["clinics"];
         double logRead = Math.Ceiling(packsEach * i["entries-per-pack"] / 1000), catalogueRead = Math.Ceiling(packsEach / 1000);
         // Most slices find that nothing is to be done: two rows are written for each, and its message is sent, received, hidden and deleted.
         double slices = i["clinics"] * Month * i["slices-per-clinic-day"];
@@ -187,7 +188,7 @@ static class Scale
         yield return $"| new packs a month | {newPacks / 1e6:#,0.00} M |";
         yield return $"| commits a second, all in 8 hours of 21 days | {newPacks / (21 * 8 * 3600):0.0} |";
         yield return $"| packs that a year's restore tests open | {yearly:0.0 %} |";
-        yield return $"| years until every pack was opened once, longest-untested half alone | {2 / yearly:0.0} |";
+        yield return $"| packs that restore tests open, a clinic a day | {tested / Month / i["clinics"]:0.#} |";
         yield return $"| reading every pack once | ${i["archive-tb"] * 1e3 * i["cold-retrieval-gb"]:#,0} |";
         yield return $"| unwrapping every pack's key, {i["vaults"]:0} vault{(i["vaults"] == 1 ? "" : "s")} | {unwrapAll:#,0} h |";
         yield return $"| sending every pack, one storage account | {sendAll:#,0} h |";

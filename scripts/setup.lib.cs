@@ -47,7 +47,10 @@ static class Setup
         foreach (string target in projects.Count > 0 ? projects : [all])
         {
             Console.WriteLine($"Building {target} ...");
-            (int code, string output) = await CaptureAsync("dotnet", ["build", target, "-c", Configuration, "-v", "quiet", "-clp:ErrorsOnly;NoSummary", .. projects.Count > 0 ? ["-p:RunAnalyzers=false"] : Array.Empty<string>()]);
+            // A project a line, as each is done: a first build takes minutes.
+            Stopwatch watch = Stopwatch.StartNew();
+            (int code, string output) = await CaptureAsync("dotnet", ["build", target, "-c", Configuration, "-v", "minimal", "-tl:off", "-clp:NoSummary", .. projects.Count > 0 ? ["-p:RunAnalyzers=false"] : Array.Empty<string>()],
+                heard: line => Console.Write(line.Split(" -> ") is [var built, _] ? $"   {built.Trim()} ({watch.Elapsed.TotalSeconds:0} s)\n" : ""));
             if (code != 0)
             {
                 // A compiler's message is the developer's to read.
@@ -80,7 +83,7 @@ static class Setup
             return;
         }
 
-        Console.WriteLine("Installing Azurite (npm ci) ...");
+        Console.WriteLine("Installing Azurite (npm ci), half a minute ...");
         (int code, string output) = await CaptureAsync("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"]);
         if (code != 0)
         {
@@ -95,7 +98,7 @@ static class Setup
     public static string Assembly(string project, string name) => Path.Combine(Root, project, "bin", Configuration, "net10.0", name + ".dll");
 
     /// <summary>Runs a program to its end, for an hour at most: no step of ours takes that long (the tests end to end take half of it), and one that hangs must be told.</summary>
-    public static async Task<(int ExitCode, string Output)> CaptureAsync(string program, IReadOnlyList<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null)
+    public static async Task<(int ExitCode, string Output)> CaptureAsync(string program, IReadOnlyList<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null, Action<string>? heard = null)
     {
         TimeSpan limit = TimeSpan.FromMinutes(60), grace = TimeSpan.FromSeconds(20);
         using Process process = Start(program, arguments, directory, redirect: true, environment: environment);
@@ -123,6 +126,7 @@ static class Setup
         {
             while (await reader.ReadLineAsync() is { } line)
             {
+                heard?.Invoke(line);
                 Say(line);
             }
         }
@@ -217,7 +221,7 @@ static class Feed
     /// <returns>What this machine can build: the solution, or all of it but DIMSE.</returns>
     public static async Task<string> FillAsync()
     {
-        Console.WriteLine("Restoring packages ...");
+        Console.WriteLine("Restoring packages; the first time they are downloaded, a minute or two ...");
         if (!await CanRestoreAsync("src/CloudArchive.Azure", Keys))
         {
             Console.WriteLine($"This NuGet source lacks {Keys}; taking its assembly from npm's {NpmPackage} ...");

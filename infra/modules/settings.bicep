@@ -40,6 +40,8 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
       AZURE_CLIENT_ID: identityClientId
+      // `/` is ours: it leads to the portal.
+      AzureWebJobsDisableHomepage: 'true'
       AzureWebJobsStorage__blobServiceUri: hostBlobEndpoint
       AzureWebJobsStorage__clientId: identityClientId
       AzureWebJobsStorage__credential: 'managedidentity'

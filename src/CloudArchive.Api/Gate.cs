@@ -23,10 +23,10 @@ internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegis
     {
         if (context.GetEndpoint() is not RouteEndpoint endpoint)
         {
-            if (otherHost.PortalFor(context.Request) is { } portalThere)
+            if (otherHost.PortalFor(context.Request) is { } portalAt)
             {
                 context.Response.StatusCode = StatusCodes.Status303SeeOther;
-                context.Response.Headers.Location = portalThere.AbsoluteUri;
+                context.Response.Headers.Location = portalAt;
                 return;
             }
 

@@ -21,17 +21,25 @@ internal sealed class OtherHost(CloudArchiveOptions options)
     /// <summary>Takes note of an endpoint that is not mapped here.</summary>
     public void Add(string[] methods, string path) => _routes.Add((methods, new TemplateMatcher(TemplateParser.Parse(path), new RouteValueDictionary())));
 
-    /// <summary>Where a person with a browser finds the portal; null where it is here, or the request is for something else.</summary>
-    public Uri? PortalFor(HttpRequest request)
+    /// <summary>
+    /// Where a person with a browser finds the portal who asked for nothing but the service's address, or for the portal where it is not; null for every other request.
+    /// </summary>
+    public string? PortalFor(HttpRequest request)
     {
-        if (Address is not { } address || options.Role != ArchiveRole.Ingest || !request.Path.StartsWithSegments(PortalTable.Root))
+        bool front = request.Path == "/" && HttpMethods.IsGet(request.Method);
+        if (options.Role != ArchiveRole.Ingest)
+        {
+            return front ? PortalTable.Root : null;
+        }
+
+        if (Address is not { } address || !(front || request.Path.StartsWithSegments(PortalTable.Root)))
         {
             return null;
         }
 
         // The path alone is taken along, below our own address: nobody can have people sent elsewhere. A form's address may take no GET.
-        string path = HttpMethods.IsGet(request.Method) ? request.Path.ToUriComponent() + request.QueryString.ToUriComponent() : PortalTable.Root;
-        return new Uri(address, path);
+        string path = !front && HttpMethods.IsGet(request.Method) ? request.Path.ToUriComponent() + request.QueryString.ToUriComponent() : PortalTable.Root;
+        return new Uri(address, path).AbsoluteUri;
     }
 
     /// <summary>What to answer to a request that fits no endpoint here; null where it fits none there either.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
+using CloudArchive.Core.Storage;
 
 namespace CloudArchive.Core;
 
@@ -30,6 +31,9 @@ public readonly record struct WorkId : IParsable<WorkId>
         bytes.AsSpan(6).Clear();
         return new(new Guid(bytes, bigEndian: true));
     }
+
+    /// <summary>The same as a key's end: for <see cref="NewestFirst"/>.</summary>
+    internal static string KeyAt(DateTimeOffset time) => Before(time).ToString();
 
     /// <inheritdoc/>
     public static WorkId Parse(string s, IFormatProvider? provider = null) => TryParse(s, provider, out WorkId id) ? id : throw new FormatException("The id of a restore or a run is a lower-case UUID.");

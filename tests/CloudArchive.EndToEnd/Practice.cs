@@ -30,12 +30,12 @@ public sealed class Practice : IAsyncDisposable
     /// <summary>A path of this test's own.</summary>
     public string this[string relative] => _folder[relative];
 
-    public static async Task<Practice> OpenAsync(string clinic = "test-clinic", bool approval = false)
+    public static async Task<Practice> OpenAsync(string clinic = "test-clinic", bool approval = false, string name = "Test Clinic")
     {
         Practice practice = new(clinic);
         practice.Archive = await ArchiveProcess.StartAsync(practice["archive"]);
         practice.UseArchive();
-        string[] create = ["clinic", "create", clinic, "--name", "Test Clinic"];
+        string[] create = ["clinic", "create", clinic, "--name", name];
         (await practice.Admin.RunAsync(approval ? create : [.. create, "--no-approval"])).Expect(0);
         await File.WriteAllTextAsync(practice.PassphraseFile, "correct horse battery staple");
         await practice.EnrollAsync("--escrow-out", practice.EscrowKey, "--escrow-passphrase-file", practice.PassphraseFile);

@@ -33,8 +33,8 @@ internal static class RestoreTestEndpoints
     private static async Task<Accepted<RestoreTestResponse>> StartAsync(
         ClinicId clinic, RestoreTestRequest body, RestoreTestDesk desk, RestoreTestBudgets budgets, JobTimer jobs, HttpContext context, CancellationToken cancellationToken)
     {
-        TestBudget usual = await budgets.GetAsync(clinic, cancellationToken);
-        TestBudget budget = new(body.Packs ?? usual.Packs, body.Bytes ?? usual.Bytes, body.ArchivedBytes ?? usual.ArchivedBytes);
+        ClinicBudget usual = await budgets.GetAsync(clinic, cancellationToken);
+        ClinicBudget budget = new(body.Packs ?? usual.Packs, body.Bytes ?? usual.Bytes, body.ArchivedBytes ?? usual.ArchivedBytes);
         Requester by = context.Requester();
         RestoreTestResponse run = await desk.StartAsync(clinic, budget, new RunTrigger(RunTriggerKind.OnDemand, RequestedBy: by.Actor.Id), by, cancellationToken);
         await jobs.StartAsync(Jobs.RestoreTest, clinic, cancellationToken);
@@ -57,7 +57,7 @@ internal static class RestoreTestEndpoints
         TypedResults.Ok(Message(await budgets.GetAsync(clinic, cancellationToken)));
 
     private static async Task<Ok<RestoreTestBudgetMessage>> SetBudgetAsync(ClinicId clinic, RestoreTestBudgetMessage body, RestoreTestBudgets budgets, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok(Message(await budgets.SetAsync(clinic, new TestBudget(body.Packs, body.Bytes, body.ArchivedBytes), context.Requester(), cancellationToken)));
+        TypedResults.Ok(Message(await budgets.SetAsync(clinic, new ClinicBudget(body.Packs, body.Bytes, body.ArchivedBytes), context.Requester(), cancellationToken)));
 
     private static async Task<Ok<Page<EvidenceResponse>>> EvidenceAsync(ClinicId clinic, string? after, int? take, RestoreTestDesk desk, CancellationToken cancellationToken)
     {
@@ -83,7 +83,7 @@ internal static class RestoreTestEndpoints
         $"Clinic {clinic} has no such evidence{(run == Latest ? " yet" : "")}. GET .../evidence lists what there is; the files are {string.Join(", ", EvidenceStore.Files)}."
         + (EvidenceStore.Files.Contains(file) ? "" : " This is none of them."));
 
-    private static RestoreTestBudgetMessage Message(TestBudget budget) => new(budget.Packs, budget.Bytes, budget.ArchivedBytes);
+    private static RestoreTestBudgetMessage Message(ClinicBudget budget) => new(budget.Packs, budget.Bytes, budget.ArchivedBytes);
 
     private static EvidenceResponse Evidence(RestoreTestResponse run) => new(
         run.Id,

@@ -9,7 +9,12 @@ namespace CloudArchive.Api.Portal;
 /// <param name="AllClinics">Whether only those see it who reach all clinics.</param>
 internal sealed record NavigationItem(string Label, string Page, Roles Roles = Roles.Admin | Roles.Compliance, bool AllClinics = false);
 
-/// <summary>The navigation: one line a page.</summary>
+/// <summary>Pages that belong together.</summary>
+/// <param name="Label">As people read it.</param>
+/// <param name="Pages">The pages.</param>
+internal sealed record NavigationGroup(string Label, IReadOnlyList<NavigationItem> Pages);
+
+/// <summary>The navigation: one entry a page.</summary>
 internal static class PortalNavigation
 {
     /// <summary>Beside the overview, for the archive as a whole.</summary>
@@ -19,20 +24,13 @@ internal static class PortalNavigation
         new("Access", "access", AllClinics: true),
     ];
 
-    /// <summary>Of a clinic.</summary>
-    public static IReadOnlyList<NavigationItem> Clinic { get; } =
+    /// <summary>Of a clinic: its own page, and four groups of pages. A group's link leads to the first of them.</summary>
+    public static IReadOnlyList<NavigationGroup> Clinic { get; } =
     [
-        new("Clinic", ""),
-        new("Studies", "studies"),
-        new("Snapshots", "snapshots"),
-        new("Restores", "restores"),
-        new("Restore tests", "restore-tests"),
-        new("Reports", "reports"),
-        new("Retention", "retention"),
-        new("Audit", "audit"),
-        new("Agents", "agents"),
-        new("Access", "access"),
-        new("Alerts", "alerts"),
-        new("Disclosures", "disclosures", Roles.Admin),
+        new("Clinic", [new("Clinic", "")]),
+        new("Images", [new("Studies", "studies"), new("Snapshots", "snapshots"), new("Restores", "restores")]),
+        new("Proof", [new("Restore tests", "restore-tests"), new("Reports", "reports"), new("Audit", "audit"), new("Disclosures", "disclosures", Roles.Admin)]),
+        new("Health", [new("Alerts", "alerts"), new("Agents", "agents")]),
+        new("Rules", [new("Retention", "retention"), new("Access", "access")]),
     ];
 }

@@ -27,6 +27,11 @@ public sealed class AlertList(IRowStore rows, Outbox outbox, TimeProvider clock)
         return ([.. filter is null ? read : read.Where(filter)], read.Count == take ? read[^1].Id : null);
     }
 
+    /// <summary>A log's alerts, those of the newest day first, <paramref name="before"/> being the last one of the page before.</summary>
+    public Task<IReadOnlyList<RaisedAlert>> NewestAsync(string log, AlertId? before, int take, CancellationToken cancellationToken) =>
+        rows.ReadNewestAsync(
+            RowTable.Work, log, AlertRows.Alert, at => AlertId.Before(at).ToString(), before?.ToString(), before?.Day ?? clock.GetUtcNow(), take, AlertRows.Read, cancellationToken);
+
     /// <summary>Has an alert that could not be delivered tried again, from the beginning, on the channels that did not take it. Repeating it while it waits changes nothing.</summary>
     public async Task<RaisedAlert> RetryAsync(string log, AlertId id, Requester by, CancellationToken cancellationToken)
     {

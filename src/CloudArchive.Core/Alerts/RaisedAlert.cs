@@ -15,7 +15,7 @@ public readonly record struct AlertId : IParsable<AlertId>
     private AlertId(string value) => _value = value;
 
     /// <summary>The id of an alert that is raised at a time.</summary>
-    public static AlertId Of(Alert alert, DateTimeOffset at) => new($"{Day(at)}-{DigestOf(alert.Cause, alert.Subject)}");
+    public static AlertId Of(Alert alert, DateTimeOffset at) => new($"{Text(at)}-{DigestOf(alert.Cause, alert.Subject)}");
 
     /// <summary>What is the same of every day's alert of that cause about that subject.</summary>
     public static string DigestOf(AlertCause cause, string subject) => Sha256Digest.Of(Encoding.UTF8.GetBytes($"{cause} {subject}")).Hex[..DigestLength];
@@ -23,8 +23,11 @@ public readonly record struct AlertId : IParsable<AlertId>
     /// <summary>Its digest.</summary>
     public string Digest => (_value ?? "")[9..];
 
+    /// <summary>The beginning of the day (UTC) on which it was raised.</summary>
+    public DateTimeOffset Day => DateTimeOffset.TryParseExact((_value ?? "")[..8], "yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset day) ? day : default;
+
     /// <summary>An id that sorts before every one of that day (UTC) and later.</summary>
-    public static AlertId Before(DateTimeOffset at) => new($"{Day(at)}-{new string('0', DigestLength)}");
+    public static AlertId Before(DateTimeOffset at) => new($"{Text(at)}-{new string('0', DigestLength)}");
 
     /// <inheritdoc/>
     public static AlertId Parse(string s, IFormatProvider? provider = null) => TryParse(s, provider, out AlertId id) ? id : throw new FormatException("An alert's id is a day, '-', and 32 hex digits.");
@@ -40,7 +43,7 @@ public readonly record struct AlertId : IParsable<AlertId>
     /// <inheritdoc/>
     public override string ToString() => _value ?? "";
 
-    private static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("yyyyMMdd", CultureInfo.InvariantCulture);
+    private static string Text(DateTimeOffset at) => at.UtcDateTime.ToString("yyyyMMdd", CultureInfo.InvariantCulture);
 }
 
 /// <summary>Why an alert is not open any more, beside that somebody acknowledged it.</summary>

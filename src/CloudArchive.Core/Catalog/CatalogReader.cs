@@ -16,8 +16,9 @@ namespace CloudArchive.Core.Catalog;
 /// <param name="From">From this study date on, <c>yyyyMMdd</c>.</param>
 /// <param name="To">To this study date, inclusive.</param>
 /// <param name="Set">Of this kind; null: studies and folders. What is asked for by its id is found whatever it is.</param>
+/// <param name="NewestAt">By study date, the latest first, as seen from this day, then folders, which have none; studies without a date are left out. Null: by UID, or the earliest first.</param>
 public sealed record StudyFilter(
-    Uid? Study = null, IReadOnlyList<Sha256Digest>? Patient = null, IReadOnlyList<Sha256Digest>? Accession = null, string? From = null, string? To = null, SetKind? Set = null)
+    Uid? Study = null, IReadOnlyList<Sha256Digest>? Patient = null, IReadOnlyList<Sha256Digest>? Accession = null, string? From = null, string? To = null, SetKind? Set = null, DateTimeOffset? NewestAt = null)
 {
     /// <summary>Whether sets of a kind are listed.</summary>
     internal bool Lists(SetKind? kind) => Set is { } one ? one == (kind ?? SetKind.Study) : kind != SetKind.Snapshot;
@@ -207,16 +208,39 @@ public sealed class CatalogReader(IRowStore rows)
             return await LookUpAsync(clinic, filter, filter.Patient is null ? CatalogRows.Accession : CatalogRows.Patient, hmacs, after, take, cancellationToken);
         }
 
-        (string prefix, RowRange range) = filter switch
+        if (filter is { From: null, To: null } && (filter.NewestAt is null || filter.Set is SetKind.Folder or SetKind.Snapshot))
         {
-            { From: null, To: null } => (CatalogRows.Study, RowRange.Prefix(CatalogRows.Study)),
-            _ => (CatalogRows.Date, new RowRange(
-                CatalogRows.Date + (after is null ? filter.From ?? "" : after + "!"),
-                filter.To is null ? RowRange.Prefix(CatalogRows.Date).To : $"{CatalogRows.Date}{filter.To};")),
-        };
-        return prefix == CatalogRows.Study
-            ? await AllStudiesAsync(clinic, filter, after, take, cancellationToken)
-            : await FoundStudiesAsync(clinic, filter, prefix, range, take, cancellationToken);
+            return await AllStudiesAsync(clinic, filter, after, take, cancellationToken);
+        }
+
+        // Behind the dates: its token begins with a colon, and no date does.
+        if (filter.NewestAt is not null && after is [':', ..])
+        {
+            return await FoldersAsync(after.Length > 1 ? after[1..] : null, take);
+        }
+
+        RowRange range = new(CatalogRows.Date + filter.From, filter.To is null ? RowRange.Prefix(CatalogRows.Date).To : $"{CatalogRows.Date}{filter.To};");
+        IReadOnlyList<Row> index = filter.NewestAt is { } today
+            ? await rows.ReadNewestAsync(RowTable.Catalog, clinic.Value, CatalogRows.Date, Day, after, LastDay(after ?? filter.To) ?? today, take, row => row, cancellationToken, range)
+            : await QueryAsync(clinic, after is null ? range : range with { From = $"{CatalogRows.Date}{after}!" }, take, cancellationToken);
+        Page<StudyResponse> page = await FoundStudiesAsync(clinic, filter, CatalogRows.Date, index, take, cancellationToken);
+        if (filter.NewestAt is null || page.Next is not null || !filter.Lists(SetKind.Folder) || filter is not { From: null, To: null })
+        {
+            return page;
+        }
+
+        Page<StudyResponse> folders = await FoldersAsync(null, take - page.Items.Count);
+        return folders with { Items = [.. page.Items, .. folders.Items] };
+
+        async Task<Page<StudyResponse>> FoldersAsync(string? behind, int most)
+        {
+            Page<StudyResponse> some = await AllStudiesAsync(clinic, filter with { Set = SetKind.Folder }, behind, most, cancellationToken);
+            return some.Next is { } next ? some with { Next = ":" + next } : some;
+        }
+
+        static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("yyyyMMdd", CultureInfo.InvariantCulture);
+        static DateTimeOffset? LastDay(string? text) =>
+            text is { Length: >= 8 } && DateTimeOffset.TryParseExact(text[..8], "yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset day) ? day : null;
     }
 
     /// <summary>A page of instances, of a study or of all: those of rows as they were once written, then the others, pack by pack.</summary>
@@ -400,7 +424,8 @@ public sealed class CatalogReader(IRowStore rows)
         for (; at < hmacs.Count; at++, last = null)
         {
             string prefix = $"{kind}{hmacs[at]}:";
-            Page<StudyResponse> page = await FoundStudiesAsync(clinic, filter, prefix, RowRange.After(prefix, last), take, cancellationToken);
+            Page<StudyResponse> page = await FoundStudiesAsync(
+                clinic, filter, prefix, await QueryAsync(clinic, RowRange.After(prefix, last), take, cancellationToken), take, cancellationToken);
             studies.AddRange(page.Items.Where(study => !studies.Any(before => before.Study == study.Study)));
             if (page.Next is { } next)
             {
@@ -465,9 +490,11 @@ public sealed class CatalogReader(IRowStore rows)
         }
     }
 
-    private async Task<Page<StudyResponse>> FoundStudiesAsync(ClinicId clinic, StudyFilter filter, string prefix, RowRange range, int take, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Row>> QueryAsync(ClinicId clinic, RowRange range, int take, CancellationToken cancellationToken) =>
+        string.CompareOrdinal(range.From, range.To) < 0 ? await rows.QueryAsync(RowTable.Catalog, clinic.Value, range, take, cancellationToken) : [];
+
+    private async Task<Page<StudyResponse>> FoundStudiesAsync(ClinicId clinic, StudyFilter filter, string prefix, IReadOnlyList<Row> index, int take, CancellationToken cancellationToken)
     {
-        IReadOnlyList<Row> index = string.CompareOrdinal(range.From, range.To) < 0 ? await rows.QueryAsync(RowTable.Catalog, clinic.Value, range, take, cancellationToken) : [];
         IReadOnlyDictionary<PackId, LostPack> lost = index.Count > 0 ? await LostAsync(clinic, cancellationToken) : new Dictionary<PackId, LostPack>();
         List<StudyResponse> studies = [];
         foreach (Row[] some in index.Chunk(StudiesAtOnce))

@@ -8,6 +8,24 @@ using CloudArchive.Format.Evidence;
 
 namespace CloudArchive.Core.RestoreTests;
 
+/// <summary>What a clinic's runs may spend.</summary>
+/// <param name="Packs">At most so many packs; null: so many that every pack is tested within a year.</param>
+/// <param name="Bytes">About so many bytes; null: what those packs need.</param>
+/// <param name="ArchivedBytes">So many bytes from the archive tier.</param>
+public sealed record ClinicBudget(int? Packs = null, long? Bytes = null, long ArchivedBytes = 0)
+{
+    /// <summary>A run's own.</summary>
+    public static implicit operator ClinicBudget(TestBudget budget) => new(budget.Packs, budget.Bytes, budget.ArchivedBytes);
+
+    /// <summary>What a run of these packs may spend: never more than anybody could have asked for.</summary>
+    public TestBudget For(IReadOnlyList<PopulationPack> population)
+    {
+        TestBudget yearly = TestBudget.WithinAYear(population);
+        return new TestBudget(
+            Packs ?? Math.Min(yearly.Packs, RestoreTestBudgets.MostPacks), Bytes ?? Math.Min(yearly.Bytes, RestoreTestBudgets.MostBytes), ArchivedBytes);
+    }
+}
+
 /// <summary>What each scheduled run of a clinic may spend: a row <c>test-budget</c> of its partition in <see cref="RowTable.Clinics"/>.</summary>
 public sealed class RestoreTestBudgets(IRowStore rows, ClinicDirectory clinics, Outbox outbox)
 {
@@ -19,21 +37,23 @@ public sealed class RestoreTestBudgets(IRowStore rows, ClinicDirectory clinics, 
 
     private const string Key = "test-budget";
 
-    /// <summary>One of the longest untested, one at random, 1 GiB, nothing from the archive tier. docs/scale.md counts with it.</summary>
-    public static TestBudget Default { get; } = new(2, 1L << 30);
+    /// <summary>Every pack within a year, nothing from the archive tier. docs/scale.md counts with it.</summary>
+    public static ClinicBudget Default { get; } = new();
 
     /// <summary>A clinic's budget.</summary>
-    public async Task<TestBudget> GetAsync(ClinicId clinic, CancellationToken cancellationToken) =>
+    public async Task<ClinicBudget> GetAsync(ClinicId clinic, CancellationToken cancellationToken) =>
         await rows.FindAsync(RowTable.Clinics, clinic.Value, Key, cancellationToken) is { } row
-            ? new TestBudget((int)row.Number("packs")!, row.Number("bytes")!.Value, row.Number("archivedBytes")!.Value)
+            ? new ClinicBudget((int?)row.Number("packs"), row.Number("bytes"), row.Number("archivedBytes") ?? 0)
             : Default;
 
     /// <summary>Changes it.</summary>
-    public async Task<TestBudget> SetAsync(ClinicId clinic, TestBudget budget, Requester by, CancellationToken cancellationToken)
+    public async Task<ClinicBudget> SetAsync(ClinicId clinic, ClinicBudget budget, Requester by, CancellationToken cancellationToken)
     {
         Check(budget);
         await clinics.GetAsync(clinic, cancellationToken);
-        Dictionary<string, object> values = new() { ["packs"] = (long)budget.Packs, ["bytes"] = budget.Bytes, ["archivedBytes"] = budget.ArchivedBytes };
+        Dictionary<string, object> values = new() { ["archivedBytes"] = budget.ArchivedBytes };
+        values.AddUnlessNull("packs", (long?)budget.Packs);
+        values.AddUnlessNull("bytes", budget.Bytes);
         AuditEvent entry = new(
             clinic.Value,
             AuditActions.RestoreTestBudgetChanged,
@@ -47,7 +67,7 @@ public sealed class RestoreTestBudgets(IRowStore rows, ClinicDirectory clinics, 
     }
 
     /// <summary><see cref="Refusal.RequestInvalid"/> for a budget that is none.</summary>
-    public static void Check(TestBudget budget)
+    public static void Check(ClinicBudget budget)
     {
         if (budget.Packs is < 1 or > MostPacks)
         {

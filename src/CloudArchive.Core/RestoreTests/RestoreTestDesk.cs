@@ -16,9 +16,9 @@ public sealed class RestoreTestDesk(IRowStore rows, ClinicDirectory clinics, Res
     /// Announces a run in the clinic's log, with the digest of budget and population; then draws the sample by a checkpoint that is signed
     /// after that (docs/restore-tests.md). <see cref="RestoreTestRunner"/> does the work, and draws where this was interrupted.
     /// </summary>
-    public async Task<RestoreTestResponse> StartAsync(ClinicId clinic, TestBudget budget, RunTrigger trigger, Requester by, CancellationToken cancellationToken)
+    public async Task<RestoreTestResponse> StartAsync(ClinicId clinic, ClinicBudget spends, RunTrigger trigger, Requester by, CancellationToken cancellationToken)
     {
-        RestoreTestBudgets.Check(budget);
+        RestoreTestBudgets.Check(spends);
         await clinics.GetAsync(clinic, cancellationToken);
         IReadOnlyList<PopulationPack> packs = await population.ReadAsync(clinic, cancellationToken);
         if (packs.Count == 0)
@@ -26,6 +26,7 @@ public sealed class RestoreTestDesk(IRowStore rows, ClinicDirectory clinics, Res
             throw new RefusedException(Refusal.NothingToRestore, $"Clinic {clinic} has no committed pack to test.");
         }
 
+        TestBudget budget = spends.For(packs);
         WorkId id = WorkId.New(clock);
         DateTimeOffset now = AuditLog.ToMilliseconds(clock.GetUtcNow());
         AuditEvent start = new(
@@ -90,6 +91,12 @@ public sealed class RestoreTestDesk(IRowStore rows, ClinicDirectory clinics, Res
     /// <summary>A clinic's runs that began since a time, oldest first, at most a thousand.</summary>
     public Task<IReadOnlyList<RestoreTestResponse>> ListSinceAsync(ClinicId clinic, DateTimeOffset since, CancellationToken cancellationToken) =>
         ListAsync(clinic, WorkId.Before(since), RowStoreExtensions.MostRows, cancellationToken);
+
+    /// <summary>A clinic's runs, the newest first, <paramref name="before"/> being the last one of the page before.</summary>
+    public Task<IReadOnlyList<RestoreTestResponse>> NewestAsync(ClinicId clinic, WorkId? before, int take, CancellationToken cancellationToken) =>
+        rows.ReadNewestAsync(
+            RowTable.Work, clinic.Value, RestoreTestRows.Run, WorkId.KeyAt, before?.ToString(), before?.MadeAt ?? clock.GetUtcNow(), take,
+            row => RestoreTestRows.Read<RestoreTestRun>(row).ToResponse(), cancellationToken);
 
     /// <summary>When a run of the clinic ended last, or null.</summary>
     public async Task<DateTimeOffset?> LastFinishedAsync(ClinicId clinic, CancellationToken cancellationToken) =>

@@ -100,12 +100,13 @@ public sealed class RestoreTestFinish(IRowStore rows, Canaries canaries, Evidenc
 
     private async Task<IReadOnlyList<PreviousRun>> HistoryAsync(RestoreTestRun now, CancellationToken cancellationToken)
     {
-        RowRange since = RowRange.After(RestoreTestRows.Run, WorkId.Before(now.StartedAt - s_history).ToString());
-        IReadOnlyList<RestoreTestRun> page = await rows.ReadPageAsync(RowTable.Work, now.Clinic.Value, since, RowStoreExtensions.MostRows, RestoreTestRows.Read<RestoreTestRun>, cancellationToken);
+        IReadOnlyList<RestoreTestRun> page = await rows.ReadNewestAsync(
+            RowTable.Work, now.Clinic.Value, RestoreTestRows.Run, WorkId.KeyAt, null, now.FinishedAt ?? now.StartedAt, RowStoreExtensions.MostRows, RestoreTestRows.Read<RestoreTestRun>, cancellationToken);
+        string since = WorkId.KeyAt(now.StartedAt - s_history);
         return
         [
             .. page
-                .Where(run => run.Outcome is not null && run.FinishedAt <= now.FinishedAt)
+                .Where(run => string.CompareOrdinal(run.Id.ToString(), since) >= 0 && run.Outcome is not null && run.FinishedAt <= now.FinishedAt)
                 .Select(run => new PreviousRun(
                     run.Id,
                     run.FinishedAt!.Value,

@@ -111,6 +111,11 @@ public sealed partial class RestoreDesk(IRowStore rows, ClinicDirectory clinics,
     public async Task<IReadOnlyList<Restore>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
         await rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(RestoreRows.Restore, after?.ToString()), take, RestoreRows.Read, cancellationToken);
 
+    /// <summary>The same from the other end: the newest first, <paramref name="before"/> being the last one of the page before.</summary>
+    public Task<IReadOnlyList<Restore>> NewestAsync(ClinicId clinic, WorkId? before, int take, CancellationToken cancellationToken) =>
+        rows.ReadNewestAsync(
+            RowTable.Work, clinic.Value, RestoreRows.Restore, WorkId.KeyAt, before?.ToString(), before?.MadeAt ?? clock.GetUtcNow(), take, RestoreRows.Read, cancellationToken);
+
     /// <summary>A second admin's approval. Repeating it changes nothing.</summary>
     public Task<Restore> ApproveAsync(ClinicId clinic, WorkId id, Requester by, CancellationToken cancellationToken) => ChangeAsync(clinic, id, restore =>
     {

@@ -106,6 +106,11 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
     public async Task<IReadOnlyList<DestructionOrder>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
         await rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(DestructionRows.Order, after?.ToString()), take, DestructionRows.Read, cancellationToken);
 
+    /// <summary>The same from the other end: the newest first, <paramref name="before"/> being the last one of the page before.</summary>
+    public Task<IReadOnlyList<DestructionOrder>> NewestAsync(ClinicId clinic, WorkId? before, int take, CancellationToken cancellationToken) =>
+        rows.ReadNewestAsync(
+            RowTable.Work, clinic.Value, DestructionRows.Order, WorkId.KeyAt, before?.ToString(), before?.MadeAt ?? clock.GetUtcNow(), take, DestructionRows.Read, cancellationToken);
+
     /// <summary>The orders that are to be decided or done.</summary>
     public async Task<IReadOnlyList<DestructionOrder>> OpenAsync(ClinicId clinic, CancellationToken cancellationToken) => (await ReadOpenAsync(clinic, int.MaxValue, cancellationToken)).Orders;
 

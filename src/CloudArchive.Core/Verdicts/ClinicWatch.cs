@@ -48,7 +48,7 @@ public sealed partial class ClinicWatch(
 
         CheckedClinic found = await check.RunAsync(clinic, cancellationToken);
         WatchedClinic watched = new(id, IsSilent(found), found.Verdict.State);
-        Dictionary<string, object> values = new() { ["silent"] = watched.IsSilent, ["state"] = watched.State.ToString(), ["at"] = check.Now };
+        Dictionary<string, object> values = new() { ["silent"] = watched.IsSilent, ["state"] = watched.State.ToString(), ["at"] = check.Now, ["name"] = clinic.Name };
         await rows.SubmitAsync(RowTable.Work, Partition, [new RowWrite.Upsert(id.Value, values)], cancellationToken);
         await NoteDueAsync(id, cancellationToken);
         await FollowAsync(found, by, cancellationToken);

@@ -25,6 +25,18 @@ public sealed record TestBudget(int Packs, long Bytes, long ArchivedBytes = 0)
     /// <summary>A budget for every pack there is.</summary>
     public static TestBudget Everything { get; } = new(int.MaxValue, MaxBytes, MaxBytes);
 
+    /// <summary>
+    /// What a run a day has to spend so that no pack stays untested for longer than a year: two halves of 3/4 of N / 365 packs each. Of packs that all came on one day, the worst
+    /// case, ln 2 = 0.693 would do (the halves together end N packs in 365 days: what is left falls by r N / 365 and by what the random half happens to hit); the rest is for runs
+    /// that fall out. Twice the bytes that so many packs have on the average, and 1 GiB at least: samples are uneven.
+    /// </summary>
+    public static TestBudget WithinAYear(IReadOnlyList<PopulationPack> population)
+    {
+        long half = Math.Max(1, ((population.Count * 3L) + (4 * 365) - 1) / (4 * 365));
+        decimal each = population.Count == 0 ? 0 : population.Sum(pack => (decimal)pack.Bytes) / population.Count;
+        return new TestBudget((int)(2 * half), (long)Math.Clamp(2 * 2 * half * each, 1L << 30, MaxBytes));
+    }
+
     /// <summary>The largest integer that every JSON reader keeps (RFC 8785 §3.2.2.3): 2^53 - 1.</summary>
     private const long MaxBytes = (1L << 53) - 1;
 }

@@ -76,7 +76,10 @@ public sealed record RestoreTestResponse(
     IReadOnlyList<RestoreTestPackResponse>? Packs = null);
 
 /// <summary><c>GET</c> and <c>PUT /v1/clinics/{clinic}/restore-test-budget</c>: what each scheduled run of a clinic may spend.</summary>
-public sealed record RestoreTestBudgetMessage(int Packs, long Bytes, long ArchivedBytes);
+/// <param name="Packs">At most so many packs; absent: so many that every pack is tested within a year.</param>
+/// <param name="Bytes">About so many bytes of ciphertext; absent: what those packs need.</param>
+/// <param name="ArchivedBytes">So many bytes may be brought back from the archive tier.</param>
+public sealed record RestoreTestBudgetMessage(int? Packs = null, long? Bytes = null, long ArchivedBytes = 0);
 
 /// <summary>Evidence of a run. Its files are at <c>/v1/clinics/{clinic}/evidence/{run}/{file}</c>.</summary>
 /// <param name="Run">The run's id.</param>

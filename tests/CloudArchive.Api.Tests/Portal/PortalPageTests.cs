@@ -6,6 +6,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Packs;
+using CloudArchive.Format.Wire;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CloudArchive.Api.Tests.Portal;
@@ -133,6 +134,32 @@ public sealed class PortalPageTests(SharedStorage shared)
         Assert.Equal("1 clinic: 0 safe, 0 needing attention, 1 not safe.", page.Text.Split("Overview")[^1].Trim()[..50]);
         Assert.Contains($"<a href=\"#c-{clinic}\">1 not safe</a>", page.Html, StringComparison.Ordinal);
         Assert.Contains($"id=\"c-{clinic}\"", page.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task More_clinics_than_a_page_are_counted_filtered_and_paged()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, _options);
+        string mark = $"many-{Guid.NewGuid():N}"[..20];
+        string[] ids = [.. Enumerable.Range(0, 26).Select(i => $"{mark}-{i:00}")];
+        foreach (string id in ids)
+        {
+            Assert.Equal(201, (await host.PostAsync("/v1/clinics", host.Staff("admin"), new CreateClinicRequest(ClinicId.Parse(id), $"Practice {id[^2..]}"))).Status);
+        }
+
+        using PortalBrowser browser = await PortalBrowser.SignInAsync(host, host.Staff("admin", clinics: string.Join(' ', ids)));
+        PortalAnswer first = await browser.GetAsync("/portal");
+        Assert.Contains("26 clinics: 0 not safe, 0 needing attention, 0 safe, 26 not looked at yet", first.Text, StringComparison.Ordinal);
+        Assert.Equal(24, ids.Count(id => first.Html.Contains($"id=\"c-{id}\"", StringComparison.Ordinal)));
+        PortalAnswer second = await browser.GetAsync("/portal?page=2");
+        Assert.Equal(ids[24..], ids.Where(id => second.Html.Contains($"id=\"c-{id}\"", StringComparison.Ordinal)));
+        Assert.Contains("href=\"/portal?page=2\"", first.Html, StringComparison.Ordinal);
+        PortalAnswer found = await browser.GetAsync($"/portal?find={mark.ToUpperInvariant()}-07");
+        Assert.Equal([ids[7]], ids.Where(id => found.Html.Contains($"id=\"c-{id}\"", StringComparison.Ordinal)));
+        Assert.Contains("No clinic fits", (await browser.GetAsync("/portal?state=safe")).Text, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.BadRequest, (await browser.GetAsync("/portal?state=fine")).Status);
+        PortalAnswer beyond = await browser.GetAsync("/portal?page=99");
+        Assert.Equal(ids[24..], ids.Where(id => beyond.Html.Contains($"id=\"c-{id}\"", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -284,12 +284,23 @@ public sealed class PortalSessionTests(SharedStorage shared)
         Assert.Contains("max-age", answer.Headers["Strict-Transport-Security"], StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(ArchiveRole.Both)]
+    [InlineData(ArchiveRole.Recovery)]
+    public async Task The_bare_address_leads_to_the_portal(ArchiveRole role)
+    {
+        await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Role = role });
+        using PortalBrowser browser = new(host);
+        PortalAnswer answer = await browser.GetAsync("/");
+        Assert.Equal((HttpStatusCode.SeeOther, "/portal"), (answer.Status, answer.Headers["Location"]));
+    }
+
     [Fact]
     public async Task An_ingest_host_has_no_portal_and_sends_people_to_where_it_is()
     {
         await using ApiHost host = await ApiHost.StartAsync(shared, new ApiHostOptions { Role = ArchiveRole.Ingest, WithUnwrapper = false });
         using PortalBrowser browser = new(host);
-        foreach ((string path, string there) in new[] { ("/portal", "/portal"), ("/portal/clinics/smith-dental/alerts?after=all", "/portal/clinics/smith-dental/alerts?after=all"), ("/portal//evil.test/x", "/portal//evil.test/x") })
+        foreach ((string path, string there) in new[] { ("/", "/portal"), ("/portal", "/portal"), ("/portal/clinics/smith-dental/alerts?after=all", "/portal/clinics/smith-dental/alerts?after=all"), ("/portal//evil.test/x", "/portal//evil.test/x") })
         {
             PortalAnswer answer = await browser.GetAsync(path);
             Assert.Equal((HttpStatusCode.SeeOther, "https://recovery.test" + there), (answer.Status, answer.Headers["Location"]));

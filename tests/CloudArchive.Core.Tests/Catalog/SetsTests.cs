@@ -81,6 +81,49 @@ public sealed class SetsTests(SharedStorage shared)
         Assert.Empty((await catalog.ListStudiesAsync(archive.Clinic.Id, new StudyFilter(Set: SetKind.Folder), "9.9", 10, Cancel)).Items);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(100)]
+    public async Task The_latest_studies_come_first_then_folders(int take)
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        List<Uid> dated = [];
+        string[] dates = ["20991231", "20260301", "20260228", "20260227", "20191231", "19990101", "19010101"];
+        foreach (string date in dates.Reverse())
+        {
+            dated.Insert(0, (await archive.BackUpAsync(studyDate: date)).Sidecar.Study);
+        }
+
+        SealedPack undated = await archive.BackUpAsync(studyDate: null);
+        string[] folders = [.. new[] { await archive.BackUpFolderAsync("a", PlainSets.Plain("a/a.jpg", "photo")), await archive.BackUpFolderAsync("b", PlainSets.Plain("b/b.jpg", "another")) }
+            .Select(folder => folder.Sidecar.Study.Value).Order(StringComparer.Ordinal)];
+        StudyFilter newest = new(NewestAt: archive.Clock.GetUtcNow());
+
+        Assert.Equal([.. dated.Select(study => study.Value), .. folders], await ListAsync(newest));
+        Assert.Equal(dated.Select(study => study.Value), await ListAsync(newest with { Set = SetKind.Study }));
+        Assert.Equal(folders, await ListAsync(newest with { Set = SetKind.Folder }));
+        Assert.Equal(dated.Skip(1).Take(4).Select(study => study.Value), await ListAsync(newest with { From = "20191231", To = "20260301" }));
+        Assert.Equal(dated.Skip(5).Select(study => study.Value), await ListAsync(newest with { To = "19990101" }));
+        Assert.Equal(dated.AsEnumerable().Reverse().Select(study => study.Value), await ListAsync(new StudyFilter(From: "0")));
+        Assert.Contains(undated.Sidecar.Study.Value, await ListAsync(new StudyFilter()));
+
+        async Task<List<string>> ListAsync(StudyFilter filter)
+        {
+            List<string> listed = [];
+            string? after = null;
+            do
+            {
+                Page<StudyResponse> page = await archive.Core.Catalog.ListStudiesAsync(archive.Clinic.Id, filter, after, take, Cancel);
+                Assert.InRange(page.Items.Count, 0, take);
+                listed.AddRange(page.Items.Select(study => study.Study.Value));
+                after = page.Next;
+            }
+            while (after is not null);
+            return listed;
+        }
+    }
+
     [Fact]
     public async Task A_snapshot_that_is_about_to_be_committed_is_not_listed_and_makes_no_loss_good()
     {

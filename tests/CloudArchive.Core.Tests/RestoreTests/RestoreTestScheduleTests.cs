@@ -41,10 +41,32 @@ public sealed class RestoreTestScheduleTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task Where_nobody_set_a_budget_every_pack_has_its_turn_within_a_year_and_what_was_set_can_be_taken_back()
+    {
+        Archive archive = Archive.On(shared);
+        TestClinic clinic = await TestClinic.CreateAsync(archive);
+        await clinic.BackUpAsync(files: 1);
+        TestBudget yearly = TestBudget.WithinAYear(await archive.Population.ReadAsync(clinic.Id, Cancel));
+        Assert.Equal(yearly, await RunAsync(0));
+        await archive.Budgets.SetAsync(clinic.Id, new ClinicBudget(5, ArchivedBytes: 7), Archive.Admin, Cancel);
+        Assert.Equal(yearly with { Packs = 5, ArchivedBytes = 7 }, await RunAsync(1));
+        await archive.Budgets.SetAsync(clinic.Id, new ClinicBudget(), Archive.Admin, Cancel);
+        Assert.Equal(yearly, await RunAsync(2));
+
+        async Task<TestBudget> RunAsync(int day)
+        {
+            archive.Clock.Advance(TimeSpan.FromDays(day > 0 ? 1 : 0));
+            Assert.True(await archive.Schedule.StartAsync(clinic.Id, archive.Clock.GetUtcNow(), _timer, Cancel));
+            await archive.TestRunner.RunAsync(clinic.Id, TimeSpan.FromHours(1), _timer, Cancel);
+            return (await archive.Tests.ListAsync(clinic.Id, null, 10, Cancel))[day].Budget;
+        }
+    }
+
+    [Fact]
     public async Task A_budget_that_is_none_is_refused()
     {
         TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));
-        Assert.Equal(RestoreTestBudgets.Default, await clinic.Archive.Budgets.GetAsync(clinic.Id, Cancel));
+        Assert.Equal(new ClinicBudget(), await clinic.Archive.Budgets.GetAsync(clinic.Id, Cancel));
         foreach (TestBudget budget in (TestBudget[])[new(0, 1), new(1, 0), new(1, 1, -1), new(RestoreTestBudgets.MostPacks + 1, 1)])
         {
             Assert.Equal(Refusal.RequestInvalid, (await Assert.ThrowsAsync<RefusedException>(() => clinic.Archive.Budgets.SetAsync(clinic.Id, budget, Archive.Admin, Cancel))).Refusal);

@@ -63,6 +63,7 @@ public sealed class PortalWalkTests(PortalPractice portal)
         await admin.LookAsync("walk-6-done");
 
         // What was handed out is accounted for, and who it is about stands in no address.
+        await admin.Page.GetByRole(AriaRole.Link, new() { Name = "Proof", Exact = true }).ClickAsync();
         await admin.Page.GetByRole(AriaRole.Link, new() { Name = "Disclosures" }).ClickAsync();
         await admin.Page.GetByLabel("Patient ID").FillAsync("P-1001");
         await admin.Page.GetByRole(AriaRole.Button, new() { Name = "Look up" }).ClickAsync();

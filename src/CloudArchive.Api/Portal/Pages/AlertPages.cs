@@ -42,20 +42,21 @@ internal static partial class AlertPages
     internal static async Task<IReadOnlyList<AlertResponse>> OpenAsync(string log, AlertList alerts, DateTimeOffset now, CancellationToken cancellationToken) =>
         [.. (await RecentAsync(log, alerts, now, cancellationToken)).Where(alert => alert.Open)];
 
-    /// <summary>Those of the last ninety days, the newest first; with <c>after</c> a page of all, from the oldest on.</summary>
-    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? after, ClinicDirectory clinics, AlertList alerts, TimeProvider clock, CancellationToken cancellationToken)
+    /// <summary>Those of the last ninety days, the newest first; with <c>before</c> a page of the older ones.</summary>
+    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? before, ClinicDirectory clinics, AlertList alerts, TimeProvider clock, CancellationToken cancellationToken)
     {
         string log = (await clinics.GetAsync(clinic, cancellationToken)).Id.Value;
         DateTimeOffset now = clock.GetUtcNow();
-        if (after is null)
+        string path = PortalView.ClinicPath(clinic, "alerts");
+        if (before is null)
         {
-            return Page(PortalView.ClinicPath(clinic, "alerts"), await RecentAsync(log, alerts, now, cancellationToken), null);
+            IReadOnlyList<AlertResponse> recent = await RecentAsync(log, alerts, now, cancellationToken);
+            return Page(path, recent, null, recent.Count < Most ? AlertId.Before(now - _recent).ToString() : recent.Min(alert => alert.Id));
         }
 
-        AlertId? from = after == "all" ? null : Paging.After<AlertId>(after);
-        (IReadOnlyList<RaisedAlert> page, AlertId? next) = await alerts.ListAsync(log, null, from, AlertsAPage, cancellationToken);
+        IReadOnlyList<RaisedAlert> page = await alerts.NewestAsync(log, Paging.After<AlertId>(before, "before"), AlertsAPage, cancellationToken);
         return PortalPage.Of<AlertsPage, AlertsModel>("Alerts", new AlertsModel(
-            PortalView.ClinicPath(clinic, "alerts"), [], [.. page.Select(alert => alert.ToResponse(now))], Recent: false, next?.ToString()));
+            path, [], [.. page.Select(alert => alert.ToResponse(now)).OrderByDescending(alert => alert.RaisedAt)], Recent: false, null, page.Count == AlertsAPage ? page[^1].Id.ToString() : null));
     }
 
     /// <summary>Those about the archive as a whole, then some clinics': <c>after</c> is the last clinic of the page before.</summary>
@@ -68,7 +69,7 @@ internal static partial class AlertPages
         ConcurrentBag<string> unreadable = [];
         IReadOnlyList<AlertResponse>[] found = await Task.WhenAll((after is null ? logs.Prepend(AuditEntry.SystemLog) : logs).Select(LookAsync));
         return Page(
-            PortalTable.Root + "/alerts", found.SelectMany(log => log).OrderByDescending(alert => alert.RaisedAt), some.Count == ClinicsAPage ? some[^1].Value : null, [.. unreadable.Order(StringComparer.Ordinal)]);
+            PortalTable.Root + "/alerts", found.SelectMany(log => log).OrderByDescending(alert => alert.RaisedAt), some.Count == ClinicsAPage ? some[^1].Value : null, null, [.. unreadable.Order(StringComparer.Ordinal)]);
 
         async Task<IReadOnlyList<AlertResponse>> LookAsync(string log)
         {
@@ -115,22 +116,23 @@ internal static partial class AlertPages
 
     private static async Task<IReadOnlyList<AlertResponse>> RecentAsync(string log, AlertList alerts, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        (IReadOnlyList<RaisedAlert> found, _) = await alerts.ListAsync(log, null, AlertId.Before(now - _recent), Most, cancellationToken);
-        return [.. found.Select(alert => alert.ToResponse(now)).OrderByDescending(alert => alert.RaisedAt)];
+        IReadOnlyList<RaisedAlert> found = await alerts.NewestAsync(log, null, Most, cancellationToken);
+        return [.. found.Where(alert => string.CompareOrdinal(alert.Id.ToString(), AlertId.Before(now - _recent).ToString()) > 0).Select(alert => alert.ToResponse(now)).OrderByDescending(alert => alert.RaisedAt)];
     }
 
-    private static PortalPage Page(string path, IEnumerable<AlertResponse> alerts, string? next, IReadOnlyList<string>? unreadable = null)
+    private static PortalPage Page(string path, IEnumerable<AlertResponse> alerts, string? next, string? older, IReadOnlyList<string>? unreadable = null)
     {
         ILookup<bool, AlertResponse> byOpen = alerts.ToLookup(alert => alert.Open);
-        return PortalPage.Of<AlertsPage, AlertsModel>("Alerts", new AlertsModel(path, [.. byOpen[true]], [.. byOpen[false]], Recent: true, next, unreadable));
+        return PortalPage.Of<AlertsPage, AlertsModel>("Alerts", new AlertsModel(path, [.. byOpen[true]], [.. byOpen[false]], Recent: true, next, older, unreadable));
     }
 }
 
 /// <summary>Alerts.</summary>
 /// <param name="Path">The page's own.</param>
 /// <param name="Open">Those that want somebody, the newest first.</param>
-/// <param name="Past">The others; or a page of all.</param>
+/// <param name="Past">The others; or a page of older ones.</param>
 /// <param name="Recent">Whether it is the last ninety days.</param>
-/// <param name="Next">Where the next page begins.</param>
+/// <param name="Next">The last clinic of the page, where there are more.</param>
+/// <param name="Older">Where the page of older alerts begins.</param>
 /// <param name="Unreadable">The logs whose alerts could not be read.</param>
-public sealed record AlertsModel(string Path, IReadOnlyList<AlertResponse> Open, IReadOnlyList<AlertResponse> Past, bool Recent, string? Next, IReadOnlyList<string>? Unreadable = null);
+public sealed record AlertsModel(string Path, IReadOnlyList<AlertResponse> Open, IReadOnlyList<AlertResponse> Past, bool Recent, string? Next, string? Older, IReadOnlyList<string>? Unreadable = null);

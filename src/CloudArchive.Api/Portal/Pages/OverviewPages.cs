@@ -1,11 +1,12 @@
 using System.Collections.Concurrent;
-using CloudArchive.Api.Endpoints;
+using System.Globalization;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
+using CloudArchive.Format.Verdicts;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -19,16 +20,26 @@ internal static partial class OverviewPages
 
     public static void Map(PortalTable table) => table.Page("", ShowAsync, _own);
 
+    /// <summary>A page of clinics: which, and in which order, by their last look; how they are, by one that is made now.</summary>
     private static async Task<PortalPage> ShowAsync(
-        string? after, ClinicDirectory clinics, ClinicCheck check, ApprovalPages approvals, ILogger<OverviewModel> logger, HttpContext context, CancellationToken cancellationToken)
+        string? state, string? find, int? page, ClinicStates states, ClinicDirectory clinics, ClinicCheck check, ApprovalPages approvals, ILogger<OverviewModel> logger, HttpContext context, CancellationToken cancellationToken)
     {
-        IReadOnlyList<ClinicId> ids = await ClinicEndpoints.InReachAsync(context.Caller(), Paging.After<ClinicId>(after), ClinicsAPage, clinics, cancellationToken);
+        OverviewFilter filter = new(OverviewFilter.Parse(state), find?.Trim() ?? "");
+        IReadOnlyList<ClinicState> all = await states.ListAsync(context.Caller().Clinics, cancellationToken);
+        ClinicState[] fitting = [.. all.Where(filter.Fits)];
+        int number = Math.Clamp(page ?? 1, 1, Math.Max(1, (fitting.Length + ClinicsAPage - 1) / ClinicsAPage));
+        ClinicId[] ids = [.. fitting.Skip((number - 1) * ClinicsAPage).Take(ClinicsAPage).Select(clinic => clinic.Id)];
         ConcurrentBag<ClinicId> unreadable = [];
         CheckedClinic?[] found = await Task.WhenAll(ids.Select(LookAsync));
         ConcurrentBag<ClinicId> unlisted = [];
         IReadOnlyList<PendingApproval>[] pending = context.Caller().Roles.HasFlag(Roles.Admin) ? await Task.WhenAll(ids.Select(PendAsync)) : [];
-        return PortalPage.Of<OverviewPage, OverviewModel>("Overview", new OverviewModel([.. found.OfType<CheckedClinic>()], [.. unreadable.OrderBy(id => id.Value, StringComparer.Ordinal)], after is not null, ids.Count == ClinicsAPage ? ids[^1].Value : null)
+        return PortalPage.Of<OverviewPage, OverviewModel>("Overview", new OverviewModel([.. found.OfType<CheckedClinic>()], [.. unreadable.OrderBy(id => id.Value, StringComparer.Ordinal)])
         {
+            All = all,
+            Fitting = fitting.Length,
+            Filter = filter,
+            Number = number,
+            More = number * ClinicsAPage < fitting.Length,
             Approvals = [.. pending.SelectMany(of => of).OrderBy(one => one.RequestedAt)],
             WithoutApprovals = [.. unlisted.Except(unreadable).OrderBy(id => id.Value, StringComparer.Ordinal)],
         });
@@ -71,13 +82,76 @@ internal static partial class OverviewPages
     private static partial void LogUnreadable(ILogger logger, Exception exception, ClinicId clinic);
 }
 
+/// <summary>Which clinics are listed.</summary>
+/// <param name="State">Those that were so at their last look.</param>
+/// <param name="Find">Those whose name or id has this.</param>
+public sealed record OverviewFilter(ListedState? State, string Find)
+{
+    /// <summary>Whether it lets everything through.</summary>
+    public bool IsEmpty => State is null && Find.Length == 0;
+
+    /// <summary>A state's word in an address.</summary>
+    public static string Word(ListedState state) => System.Text.Json.JsonNamingPolicy.KebabCaseLower.ConvertName(state.ToString());
+
+    /// <summary>The same as an address.</summary>
+    public string ToPath(int page = 1)
+    {
+        string[] parts = [.. new[] { ("state", State is { } state ? Word(state) : ""), ("find", Find), ("page", page > 1 ? page.ToString(CultureInfo.InvariantCulture) : "") }
+            .Where(part => part.Item2.Length > 0).Select(part => $"{part.Item1}={Uri.EscapeDataString(part.Item2)}")];
+        return PortalTable.Root + (parts.Length == 0 ? "" : "?" + string.Join('&', parts));
+    }
+
+    internal static ListedState? Parse(string? text) => string.IsNullOrEmpty(text) ? null
+        : Enum.GetValues<ListedState>().Cast<ListedState?>().FirstOrDefault(state => Word(state!.Value) == text) ?? throw new RefusedException(Refusal.RequestInvalid, "state: safe, attention, not-safe or unknown.");
+
+    internal static ListedState Of(ClinicState clinic) => clinic.State switch
+    {
+        VerdictState.Safe => ListedState.Safe,
+        VerdictState.Attention => ListedState.Attention,
+        VerdictState.NotSafe => ListedState.NotSafe,
+        _ => ListedState.Unknown,
+    };
+
+    internal bool Fits(ClinicState clinic) => (State is null || Of(clinic) == State)
+        && (Find.Length == 0 || clinic.Id.Value.Contains(Find, StringComparison.OrdinalIgnoreCase) || clinic.Name.Contains(Find, StringComparison.OrdinalIgnoreCase));
+}
+
+/// <summary>How a clinic was at its last look.</summary>
+public enum ListedState
+{
+    /// <summary>Not safe.</summary>
+    NotSafe,
+
+    /// <summary>To be looked at.</summary>
+    Attention,
+
+    /// <summary>Safe.</summary>
+    Safe,
+
+    /// <summary>Nobody has looked yet.</summary>
+    Unknown,
+}
+
 /// <summary>A page of clinics.</summary>
 /// <param name="Clinics">Each with its state.</param>
 /// <param name="Unreadable">Those of which it cannot be said.</param>
-/// <param name="Later">Whether others come before.</param>
-/// <param name="Next">Where the next page begins.</param>
-public sealed record OverviewModel(IReadOnlyList<CheckedClinic> Clinics, IReadOnlyList<ClinicId> Unreadable, bool Later, string? Next)
+public sealed record OverviewModel(IReadOnlyList<CheckedClinic> Clinics, IReadOnlyList<ClinicId> Unreadable)
 {
+    /// <summary>Every clinic in reach, as last looked at.</summary>
+    public IReadOnlyList<ClinicState> All { get; init; } = [];
+
+    /// <summary>How many the filter lets through.</summary>
+    public int Fitting { get; init; }
+
+    /// <summary>Which are listed.</summary>
+    public OverviewFilter Filter { get; init; } = new(null, "");
+
+    /// <summary>The page's number, from 1.</summary>
+    public int Number { get; init; } = 1;
+
+    /// <summary>Whether others come behind.</summary>
+    public bool More { get; init; }
+
     /// <summary>What waits for a second admin, the oldest first; for admins.</summary>
     public IReadOnlyList<PendingApproval> Approvals { get; init; } = [];
 

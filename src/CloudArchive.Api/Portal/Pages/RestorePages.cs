@@ -19,7 +19,6 @@ internal static class RestorePages
     public const long MostInBrowser = 2_000_000_000;
 
     private const int RestoresAPage = 100;
-    private static readonly TimeSpan _recent = TimeSpan.FromDays(90);
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
     private static readonly EndpointPolicy _approve = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RestoreApproved, Mfa: true);
     private static readonly EndpointPolicy _fetch = _approve with { Action = AuditActions.RestoreResultRead };
@@ -34,17 +33,13 @@ internal static class RestorePages
         table.Form("/clinics/{clinic}/restores/{restore}/report", ReportAsync, _tell);
     }
 
-    /// <summary>Those of the last ninety days, the newest first; with <c>after</c> a page of all, from the oldest on.</summary>
-    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? after, ClinicDirectory clinics, RestoreDesk desk, TimeProvider clock, CancellationToken cancellationToken)
+    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? before, ClinicDirectory clinics, RestoreDesk desk, TimeProvider clock, CancellationToken cancellationToken)
     {
         await clinics.GetAsync(clinic, cancellationToken);
         DateTimeOffset now = clock.GetUtcNow();
-        WorkId? from = after == "all" ? null : Paging.After<WorkId>(after);
-        IReadOnlyList<Restore> page = after is null
-            ? [.. (await desk.ListAsync(clinic, WorkId.Before(now - _recent), 1000, cancellationToken)).Reverse()]
-            : await desk.ListAsync(clinic, from, RestoresAPage, cancellationToken);
-        string? next = after is not null && page.Count == RestoresAPage ? page[^1].Id.ToString() : null;
-        return PortalPage.Of<RestoresPage, RestoresModel>("Restores", new RestoresModel([.. page.Select(restore => restore.ToResponse(now))], after is null, next));
+        IReadOnlyList<Restore> page = await desk.NewestAsync(clinic, Paging.After<WorkId>(before, "before"), RestoresAPage, cancellationToken);
+        return PortalPage.Of<RestoresPage, RestoresModel>("Restores", new RestoresModel(
+            [.. page.Select(restore => restore.ToResponse(now))], before is not null, page.Count == RestoresAPage ? page[^1].Id.ToString() : null));
     }
 
     private static async Task<PortalPage> ShowAsync(ClinicId clinic, WorkId restore, RestoreDesk desk, TimeProvider clock, CancellationToken cancellationToken)
@@ -90,7 +85,7 @@ internal static class RestorePages
 public sealed record RestoreModel(RestoreResponse Restore, string KeyId);
 
 /// <summary>A list of restores.</summary>
-/// <param name="Restores">The page.</param>
-/// <param name="Recent">Whether it is that of the last ninety days.</param>
-/// <param name="Next">Where the next one begins.</param>
-public sealed record RestoresModel(IReadOnlyList<RestoreResponse> Restores, bool Recent, string? Next);
+/// <param name="Restores">The page, the newest first.</param>
+/// <param name="Later">Whether newer ones come before.</param>
+/// <param name="Older">Where the next page begins.</param>
+public sealed record RestoresModel(IReadOnlyList<RestoreResponse> Restores, bool Later, string? Older);

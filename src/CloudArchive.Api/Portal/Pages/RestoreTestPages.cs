@@ -15,7 +15,7 @@ namespace CloudArchive.Api.Portal.Pages;
 /// <summary>The proof that the archive can be brought back: history, one run in full, evidence to take away.</summary>
 internal static class RestoreTestPages
 {
-    private static readonly TimeSpan _recent = TimeSpan.FromDays(90);
+    private const int RunsAPage = 100;
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
     private static readonly EndpointPolicy _start = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RestoreTestStarted);
 
@@ -27,18 +27,19 @@ internal static class RestoreTestPages
         table.Page("/clinics/{clinic}/restore-tests/{run}/{file}", FileAsync, _read);
     }
 
-    private static async Task<PortalPage> ListAsync(ClinicId clinic, ClinicDirectory clinics, RestoreTestDesk desk, RestoreTestBudgets budgets, TimeProvider clock, CancellationToken cancellationToken)
+    private static async Task<PortalPage> ListAsync(ClinicId clinic, string? before, ClinicDirectory clinics, RestoreTestDesk desk, RestoreTestBudgets budgets, CancellationToken cancellationToken)
     {
         await clinics.GetAsync(clinic, cancellationToken);
-        IReadOnlyList<RestoreTestResponse> runs = await desk.ListSinceAsync(clinic, clock.GetUtcNow() - _recent, cancellationToken);
-        return PortalPage.Of<RestoreTestsPage, RestoreTestsModel>("Restore tests", new RestoreTestsModel(runs, (await budgets.GetAsync(clinic, cancellationToken)).Packs));
+        IReadOnlyList<RestoreTestResponse> runs = await desk.NewestAsync(clinic, Paging.After<WorkId>(before, "before"), RunsAPage, cancellationToken);
+        return PortalPage.Of<RestoreTestsPage, RestoreTestsModel>("Restore tests", new RestoreTestsModel(
+            runs, before is not null, runs.Count == RunsAPage ? runs[^1].Id : null, (await budgets.GetAsync(clinic, cancellationToken)).Packs));
     }
 
     private static async Task<IResult> StartAsync(
         ClinicId clinic, RestoreTestDesk desk, RestoreTestBudgets budgets, JobTimer jobs, HttpContext context, CancellationToken cancellationToken)
     {
-        TestBudget usual = await budgets.GetAsync(clinic, cancellationToken);
-        int packs = context.Field("packs") is not { } text ? usual.Packs : int.TryParse(text, out int number) ? number : throw new RefusedException(Refusal.RequestInvalid, "packs: a number.");
+        ClinicBudget usual = await budgets.GetAsync(clinic, cancellationToken);
+        int? packs = context.Field("packs") is not { } text ? usual.Packs : int.TryParse(text, out int number) ? number : throw new RefusedException(Refusal.RequestInvalid, "packs: a number.");
         Requester by = context.Requester();
         RestoreTestResponse run = await desk.StartAsync(clinic, usual with { Packs = packs }, new RunTrigger(RunTriggerKind.OnDemand, RequestedBy: by.Actor.Id), by, cancellationToken);
         await jobs.StartAsync(Jobs.RestoreTest, clinic, cancellationToken);
@@ -57,7 +58,9 @@ internal static class RestoreTestPages
     }
 }
 
-/// <summary>The runs of the last ninety days.</summary>
-/// <param name="Runs">The oldest first.</param>
-/// <param name="UsualPacks">How many packs a run takes where nobody says otherwise.</param>
-public sealed record RestoreTestsModel(IReadOnlyList<RestoreTestResponse> Runs, int UsualPacks);
+/// <summary>Runs.</summary>
+/// <param name="Runs">The newest first.</param>
+/// <param name="Later">Whether newer ones come before.</param>
+/// <param name="Older">Where the next page begins.</param>
+/// <param name="UsualPacks">How many packs a run takes where nobody says otherwise; null: as many as its schedule wants.</param>
+public sealed record RestoreTestsModel(IReadOnlyList<RestoreTestResponse> Runs, bool Later, string? Older, int? UsualPacks);

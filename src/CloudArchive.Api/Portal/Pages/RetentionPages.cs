@@ -1,4 +1,5 @@
 using System.Globalization;
+using CloudArchive.Api.Endpoints;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
 using CloudArchive.Core.Audit;
@@ -15,7 +16,6 @@ namespace CloudArchive.Api.Portal.Pages;
 internal static class RetentionPages
 {
     private const int Most = 100;
-    private static readonly TimeSpan _recent = TimeSpan.FromDays(366);
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Look: true);
     private static readonly EndpointPolicy _admin = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused, Mfa: true);
 
@@ -30,17 +30,19 @@ internal static class RetentionPages
         table.Form("/clinics/{clinic}/destructions/{destruction}/reject", RejectAsync, _admin with { Action = AuditActions.DestructionRejected });
     }
 
-    private static async Task<PortalPage> ShowAsync(ClinicId clinic, ClinicDirectory clinics, Holds holds, DestructionDesk desk, TimeProvider clock, CancellationToken cancellationToken)
+    private static async Task<PortalPage> ShowAsync(ClinicId clinic, string? before, ClinicDirectory clinics, Holds holds, DestructionDesk desk, CancellationToken cancellationToken)
     {
         RetentionPolicy policy = (await clinics.GetAsync(clinic, cancellationToken)).Retention;
         IReadOnlyList<Hold> active = await holds.ActiveAsync(clinic, cancellationToken);
         IReadOnlyList<DestructionOrder> open = await desk.OpenAsync(clinic, Most, cancellationToken);
-        IReadOnlyList<DestructionOrder> recent = await desk.ListAsync(clinic, WorkId.Before(clock.GetUtcNow() - _recent), 1000, cancellationToken);
+        IReadOnlyList<DestructionOrder> recent = await desk.NewestAsync(clinic, Paging.After<WorkId>(before, "before"), Most, cancellationToken);
         return PortalPage.Of<RetentionPage, RetentionModel>("Retention and holds", new RetentionModel(
             policy,
             [.. active.Select(hold => hold.ToResponse())],
             [.. open.Select(order => order.ToResponse())],
-            [.. recent.Where(order => !order.IsOpen).Reverse().Take(Most).Select(order => order.ToResponse())]));
+            [.. recent.Where(order => !order.IsOpen).Select(order => order.ToResponse())],
+            before is not null,
+            recent.Count == Most ? recent[^1].Id.ToString() : null));
     }
 
     private static async Task<IResult> ChangeAsync(ClinicId clinic, RetentionPolicies policies, HttpContext context, CancellationToken cancellationToken)
@@ -125,5 +127,8 @@ internal static class RetentionPages
 /// <param name="Policy">The policy that stands.</param>
 /// <param name="Holds">Those that are on.</param>
 /// <param name="Open">Destructions to be decided or done.</param>
-/// <param name="Over">Those of the last year that are over, the newest first.</param>
-public sealed record RetentionModel(RetentionPolicy Policy, IReadOnlyList<HoldResponse> Holds, IReadOnlyList<DestructionResponse> Open, IReadOnlyList<DestructionResponse> Over);
+/// <param name="Over">Those that are over, the newest first.</param>
+/// <param name="Later">Whether newer ones come before.</param>
+/// <param name="Older">Where the next page of them begins.</param>
+public sealed record RetentionModel(
+    RetentionPolicy Policy, IReadOnlyList<HoldResponse> Holds, IReadOnlyList<DestructionResponse> Open, IReadOnlyList<DestructionResponse> Over, bool Later, string? Older);

@@ -17,6 +17,9 @@ namespace CloudArchive.Api.Portal.Pages;
 /// <summary>Finds studies, and asks for restores of them. What names a patient or a visit travels in forms alone.</summary>
 internal static class StudyPages
 {
+    /// <summary>The latest study date first; the earliest first; by UID, which has also those without a date.</summary>
+    internal const string Newest = "newest", Oldest = "oldest", ByUid = "uid";
+
     private const int StudiesAPage = 50;
     private static readonly EndpointPolicy _read = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.StudiesQueried);
     private static readonly EndpointPolicy _search = _read with { Roles = Roles.Admin };
@@ -31,7 +34,7 @@ internal static class StudyPages
     }
 
     private static async Task<IResult> ListAsync(
-        ClinicId clinic, string? from, string? to, string? study, string? set, string? after, string? found, ClinicDirectory clinics, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
+        ClinicId clinic, string? from, string? to, string? study, string? set, string? order, string? after, string? found, ClinicDirectory clinics, CatalogReader catalog, IAuditLog log, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
     {
         await clinics.GetAsync(clinic, cancellationToken);
         if (found is not null)
@@ -44,9 +47,18 @@ internal static class StudyPages
 
         Uid? uid = string.IsNullOrWhiteSpace(study) ? null
             : Uid.TryParse(study.Trim(), null, out Uid parsed) ? parsed : throw new RefusedException(Refusal.RequestInvalid, "study: a Study Instance UID is up to 64 digits and dots.");
-        StudyFilter filter = new(uid, From: Date(from, "from"), To: Date(to, "to"), Set: CatalogEndpoints.Kind(string.IsNullOrEmpty(set) ? null : set));
+        string by = string.IsNullOrEmpty(order) ? Newest : order;
+        if (by is not (Newest or Oldest or ByUid))
+        {
+            throw new RefusedException(Refusal.RequestInvalid, $"order: {Newest}, {Oldest} or {ByUid}.");
+        }
+
+        // The earliest first is the order of dates: from some date on. By UID there are no dates, and all is there.
+        string? first = Date(from, "from"), last = Date(to, "to");
+        StudyFilter filter = new(
+            uid, From: first ?? (by == Oldest ? "0" : null), To: last, Set: CatalogEndpoints.Kind(string.IsNullOrEmpty(set) ? null : set), NewestAt: by == Newest ? clock.GetUtcNow() : null);
         Page<StudyResponse> page = await CatalogEndpoints.FindAsync(clinic, filter, after, StudiesAPage, catalog, log, context, cancellationToken);
-        return Page(new StudiesModel(page.Items, page.Next, after is not null, from ?? "", to ?? "", study ?? "", set ?? "", Searched.No));
+        return Page(new StudiesModel(page.Items, page.Next, after is not null, from ?? "", to ?? "", study ?? "", set ?? "", by, Searched.No));
     }
 
     /// <summary>Then the results are a page of their own, which "back" finds again without sending a form.</summary>
@@ -66,7 +78,7 @@ internal static class StudyPages
     {
         Page<StudyResponse> page = await CatalogEndpoints.FindAsync(search.Clinic, new StudyFilter(null, search.Patient, search.Accession), null, 200, catalog, log, context, cancellationToken);
         Searched by = search.Patient is null ? Searched.Accession : search.Accession is null ? Searched.Patient : Searched.Both;
-        return Page(new StudiesModel([.. page.Items.OrderByDescending(study => study.StudyDate, StringComparer.Ordinal)], null, false, "", "", "", "", by));
+        return Page(new StudiesModel([.. page.Items.OrderByDescending(study => study.StudyDate, StringComparer.Ordinal)], null, false, "", "", "", "", Newest, by));
     }
 
     private static async Task<PortalPage> ShowAsync(ClinicId clinic, Uid study, CatalogReader catalog, IAuditLog log, HttpContext context, CancellationToken cancellationToken)
@@ -160,5 +172,6 @@ public enum Searched
 /// <param name="To">The last one.</param>
 /// <param name="Study">The UID that was asked for.</param>
 /// <param name="Set">The kind of set that was asked for.</param>
+/// <param name="Order">In which order.</param>
 /// <param name="Searched">What the form was filled in with.</param>
-public sealed record StudiesModel(IReadOnlyList<StudyResponse> Studies, string? Next, bool Later, string From, string To, string Study, string Set, Searched Searched);
+public sealed record StudiesModel(IReadOnlyList<StudyResponse> Studies, string? Next, bool Later, string From, string To, string Study, string Set, string Order, Searched Searched);
