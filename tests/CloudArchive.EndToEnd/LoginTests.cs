@@ -62,7 +62,7 @@ public sealed partial class LoginTests
         await using Practice practice = await Practice.OpenAsync();
         SampleStudies.WriteOne(practice["images/one.dcm"], "image");
         await practice.BackUpAsync(practice["images"]);
-        CloudArchive.EndToEnd.Cli person = new(practice["person"]);
+        Cli person = new(practice["person"]);
         string[] restore = ["restore", "--clinic", practice.Clinic, "--everything", "--out", practice["restored"], "--purpose", "treatment", "--recipient", "Dr. Lee"];
 
         CliRun refused = await person.RunAsync([.. restore, "--url", practice.Archive.Url]);
@@ -83,7 +83,7 @@ public sealed partial class LoginTests
     }
 
     /// <summary>Types <c>login --device</c>, and its code into the page that it names.</summary>
-    private static async Task<string> SignInAsync(ArchiveProcess archive, CloudArchive.EndToEnd.Cli person, params string[] more)
+    private static async Task<string> SignInAsync(ArchiveProcess archive, Cli person, params string[] more)
     {
         using Process login = person.Start(["login", "--device", .. more]);
         Dictionary<string, string> told = [];

@@ -22,8 +22,7 @@ internal static class BrowserSignIn
     /// <param name="cancellationToken">Stops.</param>
     public static async Task<StaffSession> RunAsync(OpenIdIssuer issuer, string? hint, CliEnvironment environment, CancellationToken cancellationToken)
     {
-        (HttpListener listener, string redirect) = Listen();
-        using HttpListener _ = listener;
+        using HttpListener listener = Listen(out string redirect);
         string state = CryptoRandom.CreateUniqueId(), verifier = CryptoRandom.CreateUniqueId();
         Uri url = await issuer.AuthorizeUrlAsync(redirect, state, verifier, hint, cancellationToken);
         await environment.Error.WriteLineAsync(environment.OpenBrowser(url)
@@ -35,7 +34,7 @@ internal static class BrowserSignIn
     }
 
     /// <summary>The address as Entra ID wants it registered, which looks at no port: http://localhost, without a path.</summary>
-    private static (HttpListener Listener, string Redirect) Listen()
+    private static HttpListener Listen(out string redirect)
     {
         for (int tried = 1; ; tried++)
         {
@@ -49,9 +48,10 @@ internal static class BrowserSignIn
             HttpListener listener = new();
             try
             {
-                listener.Prefixes.Add($"http://localhost:{port}/");
+                redirect = $"http://localhost:{port}";
+                listener.Prefixes.Add(redirect + "/");
                 listener.Start();
-                return (listener, $"http://localhost:{port}");
+                return listener;
             }
             catch (HttpListenerException) when (tried < Tries)
             {

@@ -26,7 +26,7 @@ internal static class DeviceSignIn
             throw new IssuerRefusedException("", $"{issuer.Host} answered without a code.");
         }
 
-        TimeSpan limit = device.ExpiresIn is > 0 and int seconds && TimeSpan.FromSeconds(seconds) < s_longest ? TimeSpan.FromSeconds(seconds) : s_longest;
+        TimeSpan limit = device.ExpiresIn is { } seconds and > 0 && TimeSpan.FromSeconds(seconds) < s_longest ? TimeSpan.FromSeconds(seconds) : s_longest;
         TimeSpan interval = device.Interval > 0 ? TimeSpan.FromSeconds(device.Interval) : s_usualInterval;
         await environment.Error.WriteLineAsync($"Open  {Texts.Printable(address)}");
         await environment.Error.WriteLineAsync($"Code  {Texts.Printable(userCode)}");

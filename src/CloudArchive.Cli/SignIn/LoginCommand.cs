@@ -38,7 +38,7 @@ internal static class LoginCommand
             }
             else
             {
-                environment.Out.WriteLine(session is null ? "Nobody is signed in. cloudarchive login --url <service>" : Describe(session, environment.Clock.GetUtcNow()));
+                Tell(environment, session);
             }
 
             return (int)(session is null ? ExitCode.Unhealthy : ExitCode.Ok);
@@ -60,16 +60,20 @@ internal static class LoginCommand
         return session;
     }
 
-    private static string Describe(StaffSession session, DateTimeOffset now)
+    private static void Tell(CliEnvironment environment, StaffSession? session)
     {
-        string lasts = session.RefreshToken is not null ? "Renewed by itself; cloudarchive logout ends it."
-            : session.ExpiresAt > now ? $"Good until {session.ExpiresAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}."
-            : "It has run out: cloudarchive login";
-        return $"""
-            Signed in as {session.Who}{(session.Claims is null ? "" : ", with a second factor")}
-            to {session.Service.AbsoluteUri.TrimEnd('/')}
-            {lasts}
-            """;
+        if (session is null)
+        {
+            environment.Out.WriteLine("Nobody is signed in. cloudarchive login --url <service>");
+            return;
+        }
+
+        environment.Out.WriteLine($"Signed in as {session.Who}{(session.Claims is null ? "" : ", with a second factor")}");
+        environment.Out.WriteLine($"to {session.Service.AbsoluteUri.TrimEnd('/')}");
+        environment.Out.WriteLine(
+            session.RefreshToken is not null ? "Renewed by itself; cloudarchive logout ends it."
+            : session.ExpiresAt > environment.Clock.GetUtcNow() ? $"Good until {session.ExpiresAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}."
+            : "It has run out: cloudarchive login");
     }
 }
 

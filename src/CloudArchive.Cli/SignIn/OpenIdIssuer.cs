@@ -9,6 +9,7 @@ using CloudArchive.Cli.Transport;
 using CloudArchive.Format.Wire;
 using Duende.IdentityModel;
 using Duende.IdentityModel.Client;
+using TokenResponse = Duende.IdentityModel.Client.TokenResponse;
 
 namespace CloudArchive.Cli.SignIn;
 
@@ -137,7 +138,7 @@ internal sealed class OpenIdIssuer : IDisposable
             throw new AnswerException(failure with { Why = $"{Host}, which signs people in: {failure.Why}", NeverSent = true }, response.Exception);
         }
 
-        string? description = response.TryGet(OidcConstants.TokenResponse.ErrorDescription) ?? response.ErrorMessage;
+        string? description = response.TryGet(OidcConstants.TokenResponse.ErrorDescription);
         return response.IsError
             ? throw new IssuerRefusedException(response.Error ?? "", $"{Host} does not sign in: {Brief(description, response.Error)}")
             : response;
@@ -184,7 +185,7 @@ internal sealed class OpenIdIssuer : IDisposable
             Parameters = Extra(),
         };
 
-    private Parameters Extra() => _request.Claims is { } claims ? new Parameters([new(OidcConstants.AuthorizeRequest.Claims, claims)]) : [];
+    private Parameters Extra() => _request.Claims is { } claims ? new Parameters([new("claims", claims)]) : []; // OpenID Connect Core §5.5
 
     private StaffSession SessionOf(TokenResponse answer, bool device)
     {
@@ -195,7 +196,8 @@ internal sealed class OpenIdIssuer : IDisposable
 
         JsonObject? person = ReadIdentity(answer.IdentityToken);
         return new StaffSession(
-            _request.Service, _request.Issuer, _request.ClientId, _request.Scope, answer.AccessToken, _clock.GetUtcNow().AddSeconds(answer.ExpiresIn), answer.RefreshToken,
+            _request.Service, _request.Issuer, _request.ClientId, _request.Scope, answer.AccessToken, _clock.GetUtcNow().AddSeconds(answer.ExpiresIn),
+            answer.RefreshToken is { Length: > 0 } next ? next : null,
             TextOf(person, "sub"), TextOf(person, "preferred_username") ?? TextOf(person, "name"), _request.Claims, device);
     }
 

@@ -79,7 +79,7 @@ internal sealed class SessionTokens(CliEnvironment environment, StaffSessions se
     private bool IsGood(StaffSession session, string? refused) => session.AccessToken != refused && environment.Clock.GetUtcNow() < session.ExpiresAt - s_margin;
 
     /// <summary>What the file has by now. Somebody may have signed out, or in elsewhere: a token goes to no other archive than its own.</summary>
-    private StaffSession Current() => sessions.Find() is { } now && now.Service == first.Service ? now : throw new SignInNeededException($"The sign-in to {first.Service.Authority} is no longer there");
+    private StaffSession Current() => sessions.Find() is { } now && now.Service == _session.Service ? now : throw new SignInNeededException($"The sign-in to {_session.Service.Authority} is no longer there");
 
     private async Task<StaffSession> RenewAsync(StaffSession session, CancellationToken cancellationToken)
     {

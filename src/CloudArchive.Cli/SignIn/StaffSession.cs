@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Format;
 
@@ -31,6 +32,7 @@ internal sealed record StaffSession(
     bool Device = false)
 {
     /// <summary>For people.</summary>
+    [JsonIgnore]
     public string Who => Name ?? "somebody whom the issuer does not name";
 
     public override string ToString() => "**redacted**";
@@ -98,9 +100,13 @@ internal sealed class StaffSessions
     /// <summary>Deletes it; false where there was none.</summary>
     public bool Delete()
     {
-        bool there = File.Exists(Path);
+        if (!File.Exists(Path))
+        {
+            return false;
+        }
+
         File.Delete(Path);
-        return there;
+        return true;
     }
 
     /// <summary>Held while the sign-in is renewed: an issuer may take each refresh token once.</summary>
