@@ -44,7 +44,7 @@ public sealed class StaffConnection(CliEnvironment environment)
     public static Uri ServiceOf(CliEnvironment environment, string? named)
     {
         string? url = named ?? environment.Variable("CLOUDARCHIVE_URL") ?? OfSession(environment) ?? AgentIdentity.TryLoad(AgentHome.Of(environment))?.Service.AbsoluteUri;
-        return string.IsNullOrWhiteSpace(url) ? throw new UsageException("Which service? Give --url or set CLOUDARCHIVE_URL.") : ServiceUrl.Parse(url);
+        return string.IsNullOrWhiteSpace(url) ? throw new UsageException("Which service? Give --url or set CLOUDARCHIVE_URL; cloudarchive login --url <service> remembers it.") : ServiceUrl.Parse(url);
     }
 
     private static string? OfSession(CliEnvironment environment)

@@ -118,7 +118,7 @@ internal static class BrowserSignIn
         // Without a desktop xdg-open would start a browser of letters inside this terminal, or none.
         bool desktop = !OperatingSystem.IsLinux() || ((string[])["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"]).Any(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 });
         ProcessStartInfo browser = OperatingSystem.IsWindows() ? new ProcessStartInfo(url.AbsoluteUri) { UseShellExecute = true }
-            : new ProcessStartInfo(OperatingSystem.IsMacOS() ? "open" : "xdg-open", [url.AbsoluteUri]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            : new ProcessStartInfo(OperatingSystem.IsMacOS() ? "open" : "xdg-open", [url.AbsoluteUri]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         try
         {
             using Process? process = desktop ? Process.Start(browser) : null;

@@ -117,7 +117,7 @@ internal sealed class LocalSignIn(LocalIssuer issuer, LocalDoor door, TimeProvid
         }
     }
 
-    private void Send(HttpContext context, Uri redirect, Form form, string name, string value, string? description = null)
+    private static void Send(HttpContext context, Uri redirect, Form form, string name, string value, string? description = null)
     {
         Dictionary<string, string?> answer = new() { [name] = value, ["error_description"] = description, ["state"] = form["state"] };
         context.Response.StatusCode = StatusCodes.Status303SeeOther;

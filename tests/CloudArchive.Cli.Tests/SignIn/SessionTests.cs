@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.Versioning;
 using CloudArchive.Testing;
 
 namespace CloudArchive.Cli.Tests.SignIn;
@@ -10,6 +11,7 @@ public sealed class SessionTests : IDisposable
 
     public void Dispose() => _issuer.Dispose();
 
+    [UnsupportedOSPlatform("windows")]
     [Fact(SkipUnless = nameof(IsUnix), Skip = "Windows has DPAPI in place of modes")]
     public async Task The_file_is_for_its_user_alone()
     {
