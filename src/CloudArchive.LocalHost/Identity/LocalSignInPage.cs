@@ -22,19 +22,20 @@ internal static class LocalSignInPage
             $"""<label><input type="radio" name="identity" value="{Text(identity.Subject)}"{(identity.Subject == chosen || (i == 0 && identities.All(one => one.Subject != chosen)) ? " checked" : "")}> {Text(identity.Name)}</label>"""));
         string hidden = redirect is null ? "" : string.Concat(form.All.Where(pair => !s_own.Contains(pair.Key)).Select(pair => $"""<input type="hidden" name="{Text(pair.Key)}" value="{Text(pair.Value)}">"""));
         string device = redirect is not null ? "" :
-            $"""<div class="field"><label for="user_code">Code that the command line shows</label><input id="user_code" name="user_code" value="{Text(form["user_code"])}" autocomplete="off" required></div>""";
+            $"""<div class="field"><label for="user_code">Code that the command line shows</label><input id="user_code" name="user_code" type="text" value="{Text(form["user_code"])}" autocomplete="off" required></div>""";
         string error = !wrong ? "" : $"""<p class="error" id="code-error">{(redirect is null ? "One of the two codes is not right, or the command line's has run out." : "The sign-in code is not right.")}</p>""";
         string body =
             $"""
+            <p class="lead">{(redirect is null ? "A command line asks to act for you. Go on only if the code below is the one that it shows you." : "A command on this computer asks to act for you.")}</p>
             {(secondFactor ? """<div class="note warn" role="status"><p>The archive asks for a second factor. LocalHost has none: signing in here states one, so that it can be tried out.</p></div>""" : "")}
             <div class="card"><form method="post" class="stack">
-            {hidden}{device}
+            {device}
             <div class="field"><label for="code">Sign-in code</label><input id="code" name="code" type="password" autocomplete="off" required{(wrong ? " aria-invalid=\"true\" aria-describedby=\"code-error code-hint\"" : " aria-describedby=\"code-hint\"")}>{error}
             <p class="hint" id="code-hint">LocalHost prints it when it starts. It is also in the portal's link in the ready file.</p></div>
             <fieldset class="choices"><legend>As whom</legend>{choices}</fieldset>
             <button type="submit" name="answer" value="yes" class="primary">{(secondFactor ? "Sign in with a second factor" : "Sign in")}</button>
             <button type="submit" name="answer" value="no" formnovalidate>Decline</button>
-            </form></div>
+            {hidden}</form></div>
             """;
         return WriteAsync(context, "Sign in for the command line", body, wrong ? StatusCodes.Status401Unauthorized : StatusCodes.Status200OK, redirect);
     }
