@@ -47,6 +47,9 @@ param staffClientId string
 @description('The authentication contexts in acrs that stand for a second factor, such as c1; separated by spaces. None: only tokens with amr open what needs one.')
 param staffMfaContexts string = ''
 
+@description('The public client with which cloudarchive login signs staff in; none: commands need a token that was got otherwise.')
+param staffCliClientId string = ''
+
 @description('Where agents reach the archive, such as https://archive.example/: a domain of your own in front of the ingest app, or empty for the app\'s own. Agents pin it.')
 param agentUrl string = ''
 
@@ -366,6 +369,7 @@ var settings texts = {
   CloudArchive__TrustedProxies: trustedProxies
   CloudArchive__StaffAudience: staffClientId
   CloudArchive__StaffMfaContexts: staffMfaContexts
+  CloudArchive__StaffCliClientId: staffCliClientId
 }
 
 // What the recovery app alone is told: it delivers alerts and letters.

@@ -12,6 +12,7 @@ param premiumVault = bool(readEnvironmentVariable('CLOUDARCHIVE_PREMIUM_VAULT', 
 param privateNetworking = bool(readEnvironmentVariable('CLOUDARCHIVE_PRIVATE_NETWORKING', 'false'))
 param staffClientId = readEnvironmentVariable('CLOUDARCHIVE_STAFF_CLIENT_ID')
 param staffMfaContexts = readEnvironmentVariable('CLOUDARCHIVE_STAFF_MFA_CONTEXTS', '')
+param staffCliClientId = readEnvironmentVariable('CLOUDARCHIVE_STAFF_CLI_CLIENT_ID', '')
 param agentUrl = readEnvironmentVariable('CLOUDARCHIVE_AGENT_URL', '')
 param alertEmails = json(readEnvironmentVariable('CLOUDARCHIVE_ALERT_EMAILS', '[]'))
 param webhookUrl = readEnvironmentVariable('CLOUDARCHIVE_WEBHOOK_URL', '')

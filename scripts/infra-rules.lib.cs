@@ -105,7 +105,7 @@ sealed partial class InfraRules(string folder, JsonNode template, JsonNode full,
     {
         ["AZURE_ENV_NAME"] = "check", ["AZURE_LOCATION"] = region, ["CLOUDARCHIVE_APP_LOCATION"] = region, ["CLOUDARCHIVE_GROUP_LOCATION"] = region + "-pair",
         ["CLOUDARCHIVE_EXISTING_ARCHIVE"] = existing, ["CLOUDARCHIVE_CLINIC_VAULTS"] = $"{vaults}", ["CLOUDARCHIVE_PRIVATE_NETWORKING"] = networking,
-        ["CLOUDARCHIVE_STAFF_CLIENT_ID"] = "00000000-0000-0000-0000-000000000001", ["CLOUDARCHIVE_ALERT_EMAILS"] = "[\"on-call@example.org\"]", ["CLOUDARCHIVE_BUDGET_START"] = Budget,
+        ["CLOUDARCHIVE_STAFF_CLIENT_ID"] = "00000000-0000-0000-0000-000000000001", ["CLOUDARCHIVE_STAFF_CLI_CLIENT_ID"] = "00000000-0000-0000-0000-000000000002", ["CLOUDARCHIVE_ALERT_EMAILS"] = "[\"on-call@example.org\"]", ["CLOUDARCHIVE_BUDGET_START"] = Budget,
         ["CLOUDARCHIVE_WEBHOOK_URL"] = "https://hooks.example.org/", ["CLOUDARCHIVE_WEBHOOK_SECRET"] = "whsec_" + new string('A', 32),
         ["CLOUDARCHIVE_MAIL_SERVER"] = "smtp://archive%40example.org@mail.example.org:587", ["CLOUDARCHIVE_MAIL_PASSWORD"] = "tell-nobody", ["CLOUDARCHIVE_MAIL_FROM"] = "archive@example.org",
         ["CLOUDARCHIVE_MAIL_OPERATOR"] = "on-call@example.org", ["CLOUDARCHIVE_PORTAL_URL"] = "https://portal.example.org/",

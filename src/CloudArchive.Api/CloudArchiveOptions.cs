@@ -1,3 +1,4 @@
+using System.Text.Json;
 using CloudArchive.Api.Mail;
 using CloudArchive.Api.Portal;
 using CloudArchive.Core;
@@ -66,7 +67,23 @@ public sealed record StaffIssuer(string Issuer, string Audience, string Tenant, 
     /// authentication contexts whose Conditional Access policies the person satisfied (docs/operations.md, "Who may do what").
     /// </summary>
     public IReadOnlyList<string> MfaContexts { get; init; } = [];
+
+    /// <summary>With which application <c>cloudarchive login</c> asks the issuer; null where it has none, and commands need a token that was got otherwise.</summary>
+    public StaffClient? Client { get; init; }
+
+    /// <summary>
+    /// The <c>claims</c> of a login (OpenID Connect Core §5.5) that has the token state a second factor; null where no context stands for one. Of several, the
+    /// first is asked for.
+    /// </summary>
+    public string? SecondFactorClaims => MfaContexts is [var context, ..]
+        ? JsonSerializer.Serialize(new { access_token = new { acrs = new { essential = true, value = context } } })
+        : null;
 }
+
+/// <summary>The public client (RFC 8252) with which commands sign a person in.</summary>
+/// <param name="Id">Its <c>client_id</c>.</param>
+/// <param name="Scope">The scope that stands for this service.</param>
+public sealed record StaffClient(string Id, string Scope);
 
 /// <summary>Requests and refusals in a minute of the clock, over all instances. Beyond: 429.</summary>
 /// <param name="TokensPerAddress">Token requests of an address.</param>

@@ -106,7 +106,7 @@ internal sealed class Gate(RequestDelegate next, BearerTokens tokens, StaffRegis
             _ => context.ClinicInPath() is { } clinic && caller.Reaches(clinic),
         };
         return !reaches ? throw new DeniedException(Problems.Forbidden("The token does not reach that clinic."))
-            : policy.Mfa && options.RequireMfa && !caller.Mfa ? throw new DeniedException(Problems.MfaNeeded())
+            : policy.Mfa && options.RequireMfa && !caller.Mfa ? throw new DeniedException(Problems.MfaNeeded(context.IsPortal() ? null : options.Staff?.SecondFactorClaims))
             : role;
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
@@ -21,6 +22,9 @@ public sealed record Problem(int Status, string Slug, string Title, string Detai
 {
     /// <summary>Whether the request was refused, which the audit log must know; otherwise it failed.</summary>
     public bool IsRefusal => Status is 401 or 403 or 409 or 422;
+
+    /// <summary>What <c>WWW-Authenticate</c> says of a 401.</summary>
+    public string Challenge { get; init; } = "Bearer";
 }
 
 /// <summary>A caller that the endpoint's policy does not let in.</summary>
@@ -101,7 +105,7 @@ public static class Problems
     internal static IEnumerable<string> Slugs =>
     [
         .. Refusals.Values.Select(value => value.Slug),
-        .. new[] { Unauthenticated(""), Forbidden(""), FormForeign(), MfaNeeded(), TooMany(), TooLarge(), NotFound(), OfOtherHost(new Uri("https://other.example/"), ArchiveRole.Ingest), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
+        .. new[] { Unauthenticated(""), Forbidden(""), FormForeign(), MfaNeeded(), SignInNotSetUp(), TooMany(), TooLarge(), NotFound(), OfOtherHost(new Uri("https://other.example/"), ArchiveRole.Ingest), Unrouted(405), Unrouted(415) }.Select(problem => problem.Slug),
         "busy", "issuer-unavailable", "key-unavailable", "internal", IntegrityFailed,
     ];
 
@@ -115,7 +119,18 @@ public static class Problems
     public static Problem FormForeign() => new(403, "form-foreign", "The form is not of this session", "Open the page again, fill the form in again and send it.");
 
     /// <summary>More than one factor is asked for.</summary>
-    public static Problem MfaNeeded() => new(403, "mfa-needed", "A second factor is needed", "Sign in again with a second factor.");
+    /// <param name="claims">With which a login gets a token that states it: then that is the challenge, as Entra ID's clients know it. Null: no login would help.</param>
+    public static Problem MfaNeeded(string? claims = null) => new(claims is null ? 403 : 401, "mfa-needed", "A second factor is needed", "Sign in again with a second factor.")
+    {
+        Challenge = claims is null ? "Bearer" : $"Bearer error=\"insufficient_claims\", claims=\"{Convert.ToBase64String(Encoding.UTF8.GetBytes(claims))}\"",
+    };
+
+    /// <summary>Nobody told the service with which application commands sign people in.</summary>
+    public static Problem SignInNotSetUp() => new(
+        404,
+        "sign-in-not-set-up",
+        "Commands cannot sign anybody in here",
+        "The archive names no application for it: its operator registers one (docs/operations.md, Register the application). Until then give commands an access token with --token-file.");
 
     /// <summary>Too much.</summary>
     public static Problem TooMany(TimeSpan? wait = null) => new(429, "too-many-requests", "Too many requests", "Wait a minute, then try again.", wait ?? TimeSpan.FromMinutes(1));
@@ -163,7 +178,7 @@ public static class Problems
         context.Response.StatusCode = problem.Status;
         if (problem.Status == 401)
         {
-            context.Response.Headers.WWWAuthenticate = "Bearer";
+            context.Response.Headers.WWWAuthenticate = problem.Challenge;
         }
 
         if (problem.RetryAfter is { } wait)

@@ -39,6 +39,9 @@ public sealed record CliEnvironment
     /// <summary>Where a connection goes in place of where it was to; null: there. Tests lead it through a bad network.</summary>
     public Func<DnsEndPoint, DnsEndPoint>? Route { get; init; }
 
+    /// <summary>Opens an address in the browser of whoever sits here; false where that cannot be.</summary>
+    public Func<Uri, bool> OpenBrowser { get; init; } = static _ => false;
+
     /// <summary>How patient to be with the network.</summary>
     public NetworkOptions Network { get; init; } = new();
 
@@ -93,5 +96,6 @@ public sealed record CliEnvironment
         In = System.Console.In,
         Interactive = !System.Console.IsOutputRedirected && !System.Console.IsInputRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
         Variable = Environment.GetEnvironmentVariable,
+        OpenBrowser = SignIn.BrowserSignIn.Open,
     };
 }

@@ -20,6 +20,7 @@ using CloudArchive.Cli.Restores;
 using CloudArchive.Cli.RestoreTests;
 using CloudArchive.Cli.Retention;
 using CloudArchive.Cli.Setup;
+using CloudArchive.Cli.SignIn;
 using CloudArchive.Cli.Status;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Cli.Watch;
@@ -64,6 +65,8 @@ public static class CloudArchiveCli
                 ReceiptsVerifyCommand.Create(environment),
                 ReceiptsExportCommand.Create(environment),
             },
+            LoginCommand.Create(environment),
+            LogoutCommand.Create(environment),
             RestoreCommand.Create(environment),
             SnapshotsCommand.Create(environment),
             DisclosuresCommand.Create(environment),

@@ -42,7 +42,7 @@ public enum ExitCode
     /// <summary>A file or folder of this computer cannot be read or written.</summary>
     Local = 12,
 
-    /// <summary><c>doctor</c>, <c>service status</c>: something is not as it must be.</summary>
+    /// <summary><c>doctor</c>, <c>service status</c>, <c>login --status</c>: something is not as it must be.</summary>
     Unhealthy = 13,
 
     /// <summary><c>restore</c>, <c>recover</c>, <c>hold set</c>: nothing in the archive fits what was asked for.</summary>
@@ -74,7 +74,7 @@ public static class ExitCodes
         (ExitCode.NotSafe, "status, clinic show: some files are not safe"),
         (ExitCode.AwaitingApproval, "restore: a second admin must approve it first"),
         (ExitCode.Local, "a file or folder of this computer cannot be read or written"),
-        (ExitCode.Unhealthy, "doctor, service: something is not as it must be; the output says what to do"),
+        (ExitCode.Unhealthy, "doctor, service, login --status: something is not as it must be; the output says what to do"),
         (ExitCode.NothingFound, "restore, recover, hold set: nothing in the archive fits what was asked for"),
         (ExitCode.NotChecked, "nothing is wrong as far as could be checked, and something could not be checked yet; the output says what"),
         (ExitCode.Cancelled, "interrupted"),

@@ -36,6 +36,9 @@ public sealed class ServiceRefusedException(int status, string problem, string m
 
     /// <summary>The last segment of the problem's <c>type</c>, such as <c>pack-mismatch</c>.</summary>
     public string Problem { get; } = problem;
+
+    /// <summary>The <c>claims</c> with which a login gets a token that would do (<c>insufficient_claims</c>); null where none would.</summary>
+    public string? Claims { get; init; }
 }
 
 /// <summary>The clinic archived as much today as it may in a day. Nothing is wrong with the archive or with this computer's files, and trying again before it goes on is for nothing.</summary>

@@ -46,6 +46,9 @@ public sealed record AppSettings
     /// <summary>The authentication contexts in <c>acrs</c> that stand for a second factor; none where tokens have <c>amr</c>.</summary>
     public required string[] StaffMfaContexts { get; init; }
 
+    /// <summary>The public client with which <c>cloudarchive login</c> signs staff in; null where none is registered.</summary>
+    public StaffClient? StaffClient { get; init; }
+
     /// <summary>The app's user-assigned identity.</summary>
     public required string IdentityClientId { get; init; }
 
@@ -89,6 +92,7 @@ public sealed record AppSettings
             StaffAudience = read.Text("CloudArchive:StaffAudience"),
             StaffTenant = read.Find("CloudArchive:StaffTenant") ?? TenantOf(read.Url("CloudArchive:StaffAuthority")),
             StaffMfaContexts = Reader.Words(read.Find("CloudArchive:StaffMfaContexts") ?? ""),
+            StaffClient = read.Find("CloudArchive:StaffCliClientId") is { } client ? new StaffClient(client, ScopeOf(read.Text("CloudArchive:StaffAudience"))) : null,
             IdentityClientId = read.Text("AZURE_CLIENT_ID"),
             TelemetryConnection = read.Find("APPLICATIONINSIGHTS_CONNECTION_STRING"),
             Webhook = read.Find("CloudArchive:WebhookUrl") is { } address
@@ -111,6 +115,9 @@ public sealed record AppSettings
     private static string TenantOf(Uri authority) => authority.AbsolutePath.Split('/', StringSplitOptions.RemoveEmptyEntries) is [var tenant, ..]
         ? tenant
         : throw Reader.Wrong("CloudArchive:StaffTenant", "is not set, and the staff's authority names no tenant");
+
+    /// <summary>The scope that the application exposes (docs/operations.md). v2.0 tokens have its client id as audience, v1.0 tokens its App ID URI.</summary>
+    private static string ScopeOf(string audience) => $"{(audience.Contains("://", StringComparison.Ordinal) ? audience : "api://" + audience)}/access";
 
     /// <summary>Reads one setting, or says which is wrong.</summary>
     private sealed class Reader(IConfiguration configuration)

@@ -50,7 +50,7 @@ public static class FunctionsHost
             Role = settings.Role,
             PublicUrl = settings.PublicUrl,
             RecoveryUrl = settings.RecoveryUrl,
-            Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffTenant, settings.StaffMfaContexts),
+            Staff = new OpenIdConnectKeys(settings.StaffAuthority.OriginalString).ForAudience(settings.StaffAudience, settings.StaffTenant, settings.StaffMfaContexts) with { Client = settings.StaffClient },
             Webhook = settings.Webhook,
             Mail = settings.Mail,
             SilentAfter = settings.SilentAfter,

@@ -24,6 +24,7 @@ public sealed class LocalArchive : IAsyncDisposable
         _apps = apps;
         Url = archive.StaffUrl;
         AgentUrl = archive.PublicUrl;
+        SignInCode = code;
         PortalUrl = new Uri(Url, "portal/sign-in?code=" + code);
         Storage = storage;
         Keys = keys;
@@ -35,6 +36,9 @@ public sealed class LocalArchive : IAsyncDisposable
 
     /// <summary>Where the clinics' computers are answered.</summary>
     public Uri AgentUrl { get; }
+
+    /// <summary>The code that lets one in: for this user's eyes only.</summary>
+    public string SignInCode { get; }
 
     /// <summary>Where the portal answers, with the code that lets one in: for this user's eyes only.</summary>
     public Uri PortalUrl { get; }
@@ -67,7 +71,7 @@ public sealed class LocalArchive : IAsyncDisposable
             agentPort = options.AgentPort is { } own ? LoopbackPort.Take(options.Address, own, orNext: false) : null;
             storage = await LocalStorage.StartAsync(new LocalStorageOptions(data, options.BlobPort, options.Azurite, Portal: port.Url), options.Clock, cancellationToken);
             keys = await LocalKeys.OpenAsync(Path.Combine(data, "secrets", "keys"), cancellationToken);
-            issuer = LocalIssuer.Open(Path.Combine(data, "secrets", "issuer.pem"), options.Clock);
+            issuer = LocalIssuer.Open(new Uri(port.Url, LocalSignIn.Path), Path.Combine(data, "secrets", "issuer.pem"), options.Clock);
             LocalDoor door = new(issuer);
             PortalOptions portal = new() { Idle = options.PortalIdle, Secure = false, Door = door, BlobUrl = storage.BlobUrl };
             CloudArchiveOptions Describe(ArchiveRole role) => new()
@@ -85,10 +89,10 @@ public sealed class LocalArchive : IAsyncDisposable
 
             // One writer: two would write over each other's lines.
             FileLog? log = options.LogFile is { } file ? new FileLog(file, options.Clock) : null;
-            apps.Add(Build(port, options, archive, storage, keys, log));
+            apps.Add(Build(port, options, archive, storage, keys, log, new LocalSignIn(issuer, door, options.Clock)));
             if (agentPort is not null)
             {
-                apps.Add(Build(agentPort, options, Describe(ArchiveRole.Ingest), storage, keys, log));
+                apps.Add(Build(agentPort, options, Describe(ArchiveRole.Ingest), storage, keys, log, signIn: null));
             }
 
             foreach (WebApplication app in apps)
@@ -128,11 +132,17 @@ public sealed class LocalArchive : IAsyncDisposable
         issuer?.Dispose();
     }
 
-    private static WebApplication Build(LoopbackPort port, LocalHostOptions options, CloudArchiveOptions archive, LocalStorage storage, LocalKeys keys, FileLog? log)
+    private static WebApplication Build(
+        LoopbackPort port, LocalHostOptions options, CloudArchiveOptions archive, LocalStorage storage, LocalKeys keys, FileLog? log, LocalSignIn? signIn)
     {
         WebApplicationBuilder builder = port.CreateBuilder();
         Register(builder, options, archive, storage, keys, log);
         WebApplication app = builder.Build();
+        if (signIn is not null)
+        {
+            app.Map(LocalSignIn.Path, issuer => issuer.Run(signIn.InvokeAsync));
+        }
+
         app.UseRouting();
         app.UseCloudArchive();
         app.MapCloudArchive();

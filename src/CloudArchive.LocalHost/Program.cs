@@ -59,6 +59,7 @@ command.SetAction(async (arguments, cancellationToken) =>
         }
 
         Console.WriteLine($"The portal: {archive.PortalUrl}");
+        Console.WriteLine($"Commands: cloudarchive login --url {archive.Url.AbsoluteUri.TrimEnd('/')}, with the sign-in code {archive.SignInCode}");
         Task stdin = arguments.GetValue(stopWithStdin) ? Console.OpenStandardInput().CopyToAsync(Stream.Null, stop.Token) : Task.Delay(Timeout.Infinite, stop.Token);
         Task first = await Task.WhenAny(stdin, archive.Storage.Failed);
         return first == stdin ? 0 : throw new LocalHostException($"Start LocalHost again. {await archive.Storage.Failed}");

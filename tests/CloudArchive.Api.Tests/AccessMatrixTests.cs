@@ -22,6 +22,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         """
         GET /v1/health                                            | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
         GET /v1/keys                                              | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
+        GET /v1/sign-in                                           | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
         GET /openapi/{documentName}.json                          | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone
         GET /v1/doctor                                            | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 ok  403 | admin*
         POST /v1/enrollments                                      | ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  | ok  ok  ok  ok  ok  | anyone

@@ -24,6 +24,10 @@ public sealed class TestCli : IDisposable
 
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
+    public bool Interactive { get; init; }
+
+    public Func<Uri, bool> OpenBrowser { get; set; } = _ => false;
+
     public Dictionary<string, string> Variables { get; } = [];
 
     public Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> Answer { get; set; } = (_, _) => throw new HttpRequestException("nobody listens");
@@ -37,6 +41,8 @@ public sealed class TestCli : IDisposable
         Variable = name => name == "CLOUDARCHIVE_HOME" ? Home : Variables.GetValueOrDefault(name),
         HttpHandler = () => new StubHandler(this),
         Network = Impatient,
+        Interactive = Interactive,
+        OpenBrowser = url => OpenBrowser(url),
     };
 
     public CliEnvironment Environment() => Environment(TextWriter.Null, TextWriter.Null);

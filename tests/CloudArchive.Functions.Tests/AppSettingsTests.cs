@@ -48,6 +48,17 @@ public sealed class AppSettingsTests
     }
 
     [Fact]
+    public void Commands_sign_in_with_the_client_that_is_set_for_the_scope_of_the_staffs_application()
+    {
+        Assert.Null(AppSettings.Read(Configuration(Whole)).StaffClient);
+        Assert.Null(AppSettings.Read(Configuration(new(Whole) { ["CloudArchive:StaffCliClientId"] = "" })).StaffClient);
+        Dictionary<string, string?> set = new(Whole) { ["CloudArchive:StaffCliClientId"] = "cli" };
+        Assert.Equal(new StaffClient("cli", "api://staff/access"), AppSettings.Read(Configuration(set)).StaffClient);
+        set["CloudArchive:StaffAudience"] = "api://staff";
+        Assert.Equal(new StaffClient("cli", "api://staff/access"), AppSettings.Read(Configuration(set)).StaffClient);
+    }
+
+    [Fact]
     public void The_webhook_and_the_limit_of_silence_are_read_where_they_are_set()
     {
         AppSettings settings = AppSettings.Read(Configuration(new(Whole)

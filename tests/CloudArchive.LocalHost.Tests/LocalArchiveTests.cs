@@ -95,10 +95,10 @@ public sealed class LocalArchiveTests(RunningArchive running) : IClassFixture<Ru
     public async Task A_token_of_another_LocalHost_is_worth_nothing()
     {
         using TemporaryFolder folder = new();
-        using LocalIssuer other = LocalIssuer.Open(folder["issuer.pem"], TimeProvider.System);
+        using LocalIssuer other = LocalIssuer.Open(_archive.Issuer.Url, folder["issuer.pem"], TimeProvider.System);
         using HttpResponseMessage answer = await SendAsync(HttpMethod.Get, "v1/clinics", other.Issue("somebody", "admin", s_hour));
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
-        using LocalIssuer same = LocalIssuer.Open(folder["issuer.pem"], TimeProvider.System);
+        using LocalIssuer same = LocalIssuer.Open(_archive.Issuer.Url, folder["issuer.pem"], TimeProvider.System);
         Assert.Equal((await other.Trust.GetKeysAsync(Cancel)).Keys, (await same.Trust.GetKeysAsync(Cancel)).Keys);
     }
 

@@ -11,7 +11,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CloudArchive.Api.Endpoints;
 
-/// <summary>What anyone may ask: whether the service is up, and which keys verify what it signed.</summary>
+/// <summary>What anyone may ask: whether the service is up, which keys verify what it signed, and where staff sign in.</summary>
 internal static class ServiceEndpoints
 {
     private static readonly EndpointPolicy _anyone = new(Roles.None, Reach.Anonymous, ArchiveRole.Both, AuditActions.RequestRefused);
@@ -24,7 +24,12 @@ internal static class ServiceEndpoints
     {
         table.Get("/v1/health", HealthAsync, _anyone)?.WithSummary("Whether the service reaches its storage.");
         table.Get("/v1/keys", KeysAsync, _anyone)?.WithSummary("The public keys that receipts, checkpoints and evidence verify against, the current one first, and which of them are disabled.");
+        table.Get("/v1/sign-in", SignIn, _anyone with { Host = ArchiveRole.Recovery })?.WithSummary("Where and as which application a command signs a person in.");
     }
+
+    private static Ok<SignInResponse> SignIn(CloudArchiveOptions options) => options.Staff is { Client: { } client } staff
+        ? TypedResults.Ok(new SignInResponse(staff.Issuer, client.Id, client.Scope, staff.SecondFactorClaims))
+        : throw new DeniedException(Problems.SignInNotSetUp());
 
     private static async Task<Ok<HealthResponse>> HealthAsync(IRowStore rows, CancellationToken cancellationToken)
     {

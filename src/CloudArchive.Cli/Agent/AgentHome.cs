@@ -55,17 +55,19 @@ public sealed class AgentHome(string path)
     public string State(Format.ClinicId clinic) => System.IO.Path.Combine(Path, $"{clinic}.db");
 
     /// <summary><c>CLOUDARCHIVE_HOME</c>, else <c>%LOCALAPPDATA%\CloudArchive</c>, else <c>$XDG_DATA_HOME/cloudarchive</c> or <c>~/.local/share/cloudarchive</c>.</summary>
-    public static AgentHome Of(CliEnvironment environment)
-    {
-        if (environment.Variable("CLOUDARCHIVE_HOME") is { Length: > 0 } home) return new AgentHome(System.IO.Path.GetFullPath(home));
-        string data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        AgentHome? own = data.Length == 0 ? null : new AgentHome(System.IO.Path.Combine(data, OperatingSystem.IsWindows() ? "CloudArchive" : "cloudarchive"));
-        if (OperatingSystem.IsWindows() && Directory.Exists(OfMachine) && (own is null || !File.Exists(own.Identity)))
-        {
-            return new AgentHome(OfMachine);
-        }
+    public static AgentHome Of(CliEnvironment environment) => Named(environment)
+        ?? (OperatingSystem.IsWindows() && Directory.Exists(OfMachine) && (Own() is not { } own || !File.Exists(own.Identity)) ? new AgentHome(OfMachine) : OfUser(environment));
 
-        return own ?? throw new LocalFailureException("There is no folder for this user's data. Set CLOUDARCHIVE_HOME to one.");
+    /// <summary>The same, and never that of the computer as a whole: what is a person's.</summary>
+    public static AgentHome OfUser(CliEnvironment environment) =>
+        Named(environment) ?? Own() ?? throw new LocalFailureException("There is no folder for this user's data. Set CLOUDARCHIVE_HOME to one.");
+
+    private static AgentHome? Named(CliEnvironment environment) => environment.Variable("CLOUDARCHIVE_HOME") is { Length: > 0 } home ? new AgentHome(System.IO.Path.GetFullPath(home)) : null;
+
+    private static AgentHome? Own()
+    {
+        string data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+        return data.Length == 0 ? null : new AgentHome(System.IO.Path.Combine(data, OperatingSystem.IsWindows() ? "CloudArchive" : "cloudarchive"));
     }
 
     /// <summary>The data folder of a computer as a whole, where a service of Windows has it: <c>%ProgramData%\CloudArchive</c>, open to it and to administrators.</summary>

@@ -3,7 +3,9 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 using CloudArchive.Format.Wire;
@@ -17,8 +19,15 @@ public interface IAccessTokens
     Task<string> GetAsync(string? refused, CancellationToken cancellationToken);
 }
 
+/// <summary>Access tokens of a person who can sign in again for one that states more.</summary>
+public interface IStepUp
+{
+    /// <summary>Signs in with those claims, unless that was done since <paramref name="refused"/> was handed out; the next token is one that states them.</summary>
+    Task StepUpAsync(string refused, string claims, CancellationToken cancellationToken);
+}
+
 /// <summary>The HTTP API. Repeats what is safe to repeat while the service cannot be reached; every answer that is no success is an exception that says why.</summary>
-public sealed class ArchiveClient : IDisposable
+public sealed partial class ArchiveClient : IDisposable
 {
     private readonly Uri _root;
     private readonly IAccessTokens? _tokens;
@@ -124,6 +133,7 @@ public sealed class ArchiveClient : IDisposable
         ThrowIfPaused(path);
         string? refused = null;
         string? token = null;
+        bool steppedUp = false;
         while (true)
         {
             try
@@ -141,7 +151,19 @@ public sealed class ArchiveClient : IDisposable
                     async (answer, cancellation) => answer.IsSuccessStatusCode ? await read(answer, cancellation) : throw await DescribeAsync(answer, cancellation),
                     cancellationToken);
             }
-            catch (ServiceRefusedException error) when (error.Status == (int)HttpStatusCode.Unauthorized && token is not null && refused is null)
+            catch (ServiceRefusedException error) when (error.Claims is { } claims && token is not null && _tokens is IStepUp person)
+            {
+                if (steppedUp)
+                {
+                    throw new ServiceRefusedException(
+                        error.Status, error.Problem,
+                        $"The second factor was used, and the token of the new sign-in does not state it: {Service.Authority} asks for it still. Its operator has to see that the issuer's policy gives the authentication context (docs/operations.md, Who may do what).", null);
+                }
+
+                await person.StepUpAsync(token, claims, cancellationToken);
+                steppedUp = true;
+            }
+            catch (ServiceRefusedException error) when (error.Status == (int)HttpStatusCode.Unauthorized && error.Claims is null && token is not null && refused is null)
             {
                 refused = token; // it may have been revoked, or have outlived the service's key: once, another
             }
@@ -222,18 +244,40 @@ public sealed class ArchiveClient : IDisposable
             _ => $"HTTP {(int)answer.StatusCode}",
         };
         string slug = problem?.Type?.Split('/')[^1] ?? problem?.Error ?? $"http-{(int)answer.StatusCode}";
-        string hint = answer.StatusCode switch
-        {
-            HttpStatusCode.Unauthorized => " The token is missing, wrong or too old.",
-            _ => "",
-        };
+        string? claims = ClaimsOf(answer);
+        string hint = claims is not null ? " cloudarchive login --mfa signs in with one; a token that is given must state it."
+            : answer.StatusCode == HttpStatusCode.Unauthorized ? " The token is missing, wrong or too old."
+            : "";
         if (slug == QuotaUsedUpException.Problem)
         {
             return new QuotaUsedUpException($"{what.TrimEnd('.')}.", answer.Headers.RetryAfter?.Delta ?? s_longestPause);
         }
 
-        return new ServiceRefusedException((int)answer.StatusCode, slug, $"The service refused: {what.TrimEnd('.')}.{hint}", problem?.CorrelationId);
+        return new ServiceRefusedException((int)answer.StatusCode, slug, $"The service refused: {what.TrimEnd('.')}.{hint}", problem?.CorrelationId) { Claims = claims };
     }
+
+    /// <summary>What the challenge asks for, as Entra ID's clients read it: claims as a JSON object in base64.</summary>
+    private static string? ClaimsOf(HttpResponseMessage answer)
+    {
+        string? challenge = answer.Headers.WwwAuthenticate.FirstOrDefault(one => string.Equals(one.Scheme, "Bearer", StringComparison.OrdinalIgnoreCase))?.Parameter;
+        if (answer.StatusCode != HttpStatusCode.Unauthorized || challenge?.Contains("error=\"insufficient_claims\"", StringComparison.Ordinal) != true)
+        {
+            return null;
+        }
+
+        try
+        {
+            byte[] claims = Convert.FromBase64String(ClaimsParameter().Match(challenge).Groups["claims"].Value);
+            return IsJson(claims) && claims is [(byte)'{', ..] ? Encoding.UTF8.GetString(claims) : null;
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
+    }
+
+    [GeneratedRegex("(^|[ ,])claims=\"(?<claims>[A-Za-z0-9+/=]{1,8192})\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ClaimsParameter();
 
     /// <summary>What was refused for the quota, and when.</summary>
     private sealed record Pause(long Since, QuotaUsedUpException Error);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using CloudArchive.Cli.Agent;
+using CloudArchive.Cli.SignIn;
 using CloudArchive.Cli.Transport;
 using CloudArchive.Format;
 
@@ -8,8 +9,8 @@ namespace CloudArchive.Cli.Service;
 /// <summary>The options with which an admin's or compliance officer's command finds the service: <c>--url</c>, <c>--token</c>, <c>--token-file</c>, <c>--clinic</c>, or the environment.</summary>
 public sealed class StaffConnection(CliEnvironment environment)
 {
-    private readonly Option<string?> _url = new("--url") { Description = "The service's URL [CLOUDARCHIVE_URL; else the one that this computer is enrolled with]", HelpName = "url" };
-    private readonly Option<string?> _token = new("--token") { Description = "Bearer token [CLOUDARCHIVE_TOKEN, which keeps it out of the list of processes]", HelpName = "token" };
+    private readonly Option<string?> _url = new("--url") { Description = "The service's URL [CLOUDARCHIVE_URL; else that of cloudarchive login, or the one that this computer is enrolled with]", HelpName = "url" };
+    private readonly Option<string?> _token = new("--token") { Description = "Bearer token, in scripts [CLOUDARCHIVE_TOKEN, which keeps it out of the list of processes; else the sign-in of cloudarchive login]", HelpName = "token" };
     private readonly Option<string?> _tokenFile = new("--token-file") { Description = "File with the bearer token in its first line, which is read again each time: for work that outlasts a token [CLOUDARCHIVE_TOKEN_FILE]", HelpName = "file" };
     private readonly Option<string?> _clinic = new("--clinic") { Description = "The clinic [CLOUDARCHIVE_CLINIC; else the one that this computer is enrolled for]", HelpName = "clinic" };
 
@@ -26,18 +27,39 @@ public sealed class StaffConnection(CliEnvironment environment)
     }
 
     /// <summary>The client that the command line describes. Throws <see cref="UsageException"/> where something is missing.</summary>
-    public ArchiveClient Connect(ParseResult parsed) => new(Url(parsed), Tokens(parsed), environment);
-
-    /// <summary>The same over a way out of the command's own.</summary>
-    public ArchiveClient Connect(ParseResult parsed, Network network) => new(Url(parsed), Tokens(parsed), network);
-
-    private Uri Url(ParseResult parsed)
+    public ArchiveClient Connect(ParseResult parsed)
     {
-        string? url = parsed.GetValue(_url) ?? environment.Variable("CLOUDARCHIVE_URL") ?? Identity()?.Service.AbsoluteUri;
-        return string.IsNullOrWhiteSpace(url) ? throw new UsageException("Which service? Give --url or set CLOUDARCHIVE_URL.") : ServiceUrl.Parse(url);
+        Uri url = ServiceOf(environment, parsed.GetValue(_url));
+        return new ArchiveClient(url, Tokens(parsed, url), environment);
     }
 
-    private StaffTokens Tokens(ParseResult parsed)
+    /// <summary>The same over a way out of the command's own.</summary>
+    public ArchiveClient Connect(ParseResult parsed, Network network)
+    {
+        Uri url = ServiceOf(environment, parsed.GetValue(_url));
+        return new ArchiveClient(url, Tokens(parsed, url), network);
+    }
+
+    /// <summary>The service that staff ask: the one that is named, else of the last sign-in, else the one that this computer is enrolled with.</summary>
+    public static Uri ServiceOf(CliEnvironment environment, string? named)
+    {
+        string? url = named ?? environment.Variable("CLOUDARCHIVE_URL") ?? OfSession(environment) ?? AgentIdentity.TryLoad(AgentHome.Of(environment))?.Service.AbsoluteUri;
+        return string.IsNullOrWhiteSpace(url) ? throw new UsageException("Which service? Give --url or set CLOUDARCHIVE_URL; cloudarchive login --url <service> remembers it.") : ServiceUrl.Parse(url);
+    }
+
+    private static string? OfSession(CliEnvironment environment)
+    {
+        try
+        {
+            return new StaffSessions(environment).Find()?.Service.AbsoluteUri;
+        }
+        catch (SignInNeededException)
+        {
+            return null; // where its tokens are needed, that is said
+        }
+    }
+
+    private IAccessTokens Tokens(ParseResult parsed, Uri service)
     {
         if (parsed.GetValue(_token) is not null && parsed.GetValue(_tokenFile) is not null)
         {
@@ -49,8 +71,17 @@ public sealed class StaffConnection(CliEnvironment environment)
         StaffTokens tokens = string.IsNullOrWhiteSpace(file)
             ? new StaffTokens(environment, () => token ?? environment.Variable("CLOUDARCHIVE_TOKEN"), null)
             : new StaffTokens(environment, () => ReadToken(file), file);
-        return tokens.HasToken ? tokens : throw new UsageException(
-            file is null ? "This command acts for a person: give an access token with --token-file, --token or CLOUDARCHIVE_TOKEN." : $"There is no access token in the first line of {file}.");
+        return tokens.HasToken ? tokens : file is null ? Session(service) : throw new UsageException($"There is no access token in the first line of {file}.");
+    }
+
+    private SessionTokens Session(Uri service)
+    {
+        StaffSessions sessions = new(environment);
+        StaffSession session = sessions.Find()
+            ?? throw new UsageException($"This command acts for a person. Sign in: cloudarchive login --url {service.AbsoluteUri.TrimEnd('/')} (scripts give an access token with --token-file, --token or CLOUDARCHIVE_TOKEN)");
+        return session.Service == service
+            ? new SessionTokens(environment, sessions, session)
+            : throw new UsageException($"You are signed in to {session.Service.Authority}, and this is for {service.Authority}: cloudarchive login --url {service.AbsoluteUri.TrimEnd('/')}");
     }
 
     private static string? ReadToken(string file)

@@ -267,5 +267,12 @@ public sealed record RestoreReport(int Restored, int Skipped, int Failed, long B
 /// <param name="Disabled">The ids of those that are out of use: what they signed verifies, and they sign nothing more.</param>
 public sealed record KeysResponse(IReadOnlyList<Jwk> Keys, IReadOnlyList<string> Disabled);
 
+/// <summary><c>GET /v1/sign-in</c>.</summary>
+/// <param name="Issuer">The OpenID Connect issuer of the staff's tokens.</param>
+/// <param name="ClientId">The public client that signs a person in (RFC 8252).</param>
+/// <param name="Scope">What its tokens are for: this service.</param>
+/// <param name="SecondFactorClaims">The <c>claims</c> of a login that has the token state a second factor; null where no login does.</param>
+public sealed record SignInResponse(string Issuer, string ClientId, string Scope, string? SecondFactorClaims);
+
 /// <summary><c>GET /v1/health</c>.</summary>
 public sealed record HealthResponse(string Status, string Version);

@@ -13,8 +13,13 @@ namespace CloudArchive.LocalHost.Identity;
 /// </summary>
 public sealed class LocalIssuer : IDisposable
 {
-    private const string Issuer = "urn:cloudarchive:localhost";
     private const string Audience = "urn:cloudarchive";
+
+    /// <summary>The public client of <c>cloudarchive login</c>, and the scope that it asks for.</summary>
+    internal static readonly StaffClient Client = new("cloudarchive-cli", "api://cloudarchive/access");
+
+    /// <summary>The authentication context that stands for a second factor.</summary>
+    internal const string SecondFactor = "c1";
 
     /// <summary>The staff's directory: this machine.</summary>
     private const string Tenant = "localhost";
@@ -26,15 +31,19 @@ public sealed class LocalIssuer : IDisposable
     private readonly Jwk _public;
     private readonly TimeProvider _clock;
 
-    private LocalIssuer(ECDsa key, TimeProvider clock)
+    private LocalIssuer(Uri url, ECDsa key, TimeProvider clock)
     {
+        Url = url;
         _key = key;
         _public = JwkKeys.FromEcdsa(key);
         _clock = clock;
     }
 
+    /// <summary>The <c>iss</c> of its tokens, below which its endpoints are.</summary>
+    public Uri Url { get; }
+
     /// <summary>The issuer whose key is in a file; made where missing.</summary>
-    public static LocalIssuer Open(string file, TimeProvider clock)
+    public static LocalIssuer Open(Uri url, string file, TimeProvider clock)
     {
         ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         if (File.Exists(file))
@@ -46,38 +55,52 @@ public sealed class LocalIssuer : IDisposable
             PrivateFile.Write(file, Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
         }
 
-        return new LocalIssuer(key, clock);
+        return new LocalIssuer(url, key, clock);
     }
 
+    /// <summary>What its tokens verify against.</summary>
+    internal JwkSet Keys => new([_public]);
+
     /// <summary>What the service has to know to believe the tokens.</summary>
-    public StaffIssuer Trust => new(Issuer, Audience, Tenant, _ => Task.FromResult(new JwkSet([_public])));
+    public StaffIssuer Trust => new(Url.AbsoluteUri, Audience, Tenant, _ => Task.FromResult(Keys)) { MfaContexts = [SecondFactor], Client = Client };
 
     /// <summary>An access token for somebody who signed in with more than one factor.</summary>
     /// <param name="subject">Who.</param>
     /// <param name="role"><c>admin</c> or <c>compliance</c>.</param>
     /// <param name="lifetime">For how long.</param>
     /// <param name="clinics">The clinics in reach; none for all.</param>
-    public string Issue(string subject, string role, TimeSpan lifetime, params string[] clinics)
+    public string Issue(string subject, string role, TimeSpan lifetime, params string[] clinics) => Issue(subject, role, secondFactor: true, lifetime, clinics);
+
+    /// <summary>An access token.</summary>
+    /// <param name="subject">Who.</param>
+    /// <param name="role"><c>admin</c> or <c>compliance</c>.</param>
+    /// <param name="secondFactor">Whether they signed in with more than one factor.</param>
+    /// <param name="lifetime">For how long.</param>
+    /// <param name="clinics">The clinics in reach; none for all.</param>
+    public string Issue(string subject, string role, bool secondFactor, TimeSpan lifetime, params string[] clinics) => Sign(Audience, subject, lifetime, new Dictionary<string, object>
+    {
+        ["scp"] = "access",
+        ["role"] = role,
+        ["clinics"] = clinics is [] ? "*" : string.Join(' ', clinics),
+        ["amr"] = secondFactor ? (string[])["pwd", "mfa"] : ["pwd"],
+        ["acrs"] = secondFactor ? (string[])[SecondFactor] : [],
+    });
+
+    /// <summary>An ID token: who signed in to a client. It opens nothing.</summary>
+    internal string IssueIdentity(string subject, TimeSpan lifetime) => Sign(Client.Id, subject, lifetime, []);
+
+    private string Sign(string audience, string subject, TimeSpan lifetime, Dictionary<string, object> claims)
     {
         DateTimeOffset now = _clock.GetUtcNow();
         SecurityTokenDescriptor token = new()
         {
-            Issuer = Issuer,
-            Audience = Audience,
+            Issuer = Url.AbsoluteUri,
+            Audience = audience,
             IssuedAt = now.UtcDateTime,
             NotBefore = now.UtcDateTime,
             Expires = (now + lifetime).UtcDateTime,
             SigningCredentials = new SigningCredentials(new ECDsaSecurityKey(_key) { KeyId = _public.Kid, CryptoProviderFactory = s_uncached }, SecurityAlgorithms.EcdsaSha256),
-            Claims = new Dictionary<string, object>
-            {
-                ["tid"] = Tenant,
-                ["oid"] = subject,
-                ["sub"] = subject,
-                ["scp"] = "user_impersonation",
-                ["role"] = role,
-                ["clinics"] = clinics is [] ? "*" : string.Join(' ', clinics),
-                ["amr"] = new[] { "pwd", "mfa" },
-            },
+            Claims = new Dictionary<string, object>(claims) { ["tid"] = Tenant, ["oid"] = subject, ["sub"] = subject, ["preferred_username"] = subject },
         };
         return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(token);
     }

@@ -198,7 +198,7 @@ public sealed class OpenIdConnectTests(SharedStorage shared)
         await using OidcIssuer issuer = await OidcIssuer.StartAsync();
         using RSA key = issuer.AddKey("one");
         await using ApiHost host = await StartAsync(issuer);
-        using LocalIssuer local = LocalIssuer.Open(folder["issuer.pem"], host.Clock);
+        using LocalIssuer local = LocalIssuer.Open(new Uri("http://127.0.0.1/issuer"), folder["issuer.pem"], host.Clock);
         Assert.Equal((401, "token-invalid"), Of(await host.GetAsync(Path, local.Issue("local-admin", "admin", TimeSpan.FromHours(1)))));
     }
 

@@ -133,6 +133,7 @@ public sealed class AzureStandIn : IAsyncDisposable
         ["CloudArchive__SilentAfterDays"] = "4",
         ["CloudArchive__StaffAudience"] = Audience,
         ["CloudArchive__StaffAuthority"] = Issuer,
+        ["CloudArchive__StaffCliClientId"] = "11111111-2222-4333-8444-555555555555",
         ["CloudArchive__StaffMfaContexts"] = "c1",
         ["CloudArchive__StaffTenant"] = Tenant,
         ["CloudArchive__TableEndpoint"] = $"https://{Tables}/",
