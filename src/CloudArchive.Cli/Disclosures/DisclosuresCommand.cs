@@ -43,6 +43,11 @@ internal static class DisclosuresCommand
                     $"Not checked: {Texts.Count(found.Unreadable, "record")} of what was handed out cannot be read, so this may not be all. docs/operations.md, \"Integrity\", says what to do.");
             }
 
+            if (found.IdentifierMatch != IdentifierMatch.Exact)
+            {
+                await environment.Error.WriteLineAsync($"As the clinic has chosen, {Clinics.ClinicIdentifiersCommand.Describe(found.IdentifierMatch)}: what was handed out of any of them is listed, one patient's or not.");
+            }
+
             if (found.OfNobody > 0)
             {
                 await environment.Error.WriteLineAsync(

@@ -30,6 +30,7 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
         ["service install"] = ["cloudarchive service install", "sudo CLOUDARCHIVE_HOME=/home/pacs/.local/share/cloudarchive cloudarchive service install --scope system --run-as pacs"],
         ["folders"] = ["cloudarchive folders add D:\\Images", "cloudarchive folders list"],
         ["folders exclude"] = ["cloudarchive folders exclude D:\\Images \"*.tmp\" cache/"],
+        ["find"] = ["cloudarchive find lindqvist", "cloudarchive find anna lindq 1980-03-01", "cloudarchive find --rebuild"],
         ["restore"] =
         [
             "cloudarchive restore --study 1.2.840.1 --out D:\\Restored --purpose treatment --recipient \"Dr. Lee\"",

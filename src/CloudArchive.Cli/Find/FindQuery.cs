@@ -1,0 +1,120 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+
+namespace CloudArchive.Cli.Find;
+
+/// <summary>What a person looks for: words, each of which must stand somewhere, in any order, whatever the case and the accents.</summary>
+public sealed class FindQuery
+{
+    private const string Separators = "-./";
+
+    // A date is written in many ways; where two are meant by one (03/04/1980), both are looked for.
+    private static readonly string[] s_dates =
+    [
+        "yyyy-M-d", "yyyy.M.d", "yyyy/M/d", "d.M.yyyy", "d-M-yyyy", "d/M/yyyy", "M/d/yyyy", "M-d-yyyy",
+    ];
+
+    private static readonly Dictionary<char, string> s_letters = new()
+    {
+        ['ß'] = "ss", ['æ'] = "ae", ['œ'] = "oe", ['ø'] = "o", ['đ'] = "d", ['ð'] = "d", ['þ'] = "th", ['ł'] = "l", ['ı'] = "i", ['ħ'] = "h", ['ŧ'] = "t",
+    };
+
+    private readonly byte[][][] _words;
+
+    private FindQuery(byte[][][] words) => _words = words;
+
+    /// <summary>Reads words as they were typed.</summary>
+    /// <exception cref="UsageException">There is none.</exception>
+    public static FindQuery Parse(IEnumerable<string> typed)
+    {
+        string[] words = [.. typed.SelectMany(text => text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
+            .SelectMany(word => Fold(word).Split([' ', '^', '='], StringSplitOptions.RemoveEmptyEntries)).Distinct(StringComparer.Ordinal)];
+        return words.Length > 0
+            ? new FindQuery([.. words.Select(word => SpellingsOf(word).Select(Encoding.UTF8.GetBytes).ToArray())])
+            : throw new UsageException("Find what? cloudarchive find lindqvist 1980-03-01");
+    }
+
+    /// <summary>Text as it is searched: small letters without accents. "Müller" is "muller", "Łuczak" is "luczak".</summary>
+    public static string Fold(string text)
+    {
+        if (System.Text.Ascii.IsValid(text))
+        {
+            return text.ToLowerInvariant();
+        }
+
+        StringBuilder folded = new(text.Length);
+        foreach (char letter in Decomposed(text.ToLowerInvariant()))
+        {
+            if (s_letters.TryGetValue(letter, out string? plain))
+            {
+                folded.Append(plain);
+            }
+            else if (CharUnicodeInfo.GetUnicodeCategory(letter) != UnicodeCategory.NonSpacingMark)
+            {
+                folded.Append(letter);
+            }
+        }
+
+        return folded.ToString().ToLowerInvariant();
+    }
+
+    /// <summary>Whether all words stand in a text that was folded when it was indexed.</summary>
+    public bool Fits(ReadOnlySpan<byte> folded)
+    {
+        foreach (byte[][] spellings in _words)
+        {
+            bool found = false;
+            foreach (byte[] spelling in spellings)
+            {
+                if (folded.IndexOf(spelling) >= 0)
+                {
+                    found = true;
+                    break;
+                }
+            }
+
+            if (!found)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static IEnumerable<string> SpellingsOf(string word)
+    {
+        HashSet<string> spellings = [word];
+        if (word.AsSpan().ContainsAny(Separators) && char.IsAsciiDigit(word[0]) && word.All(c => char.IsAsciiDigit(c) || Separators.Contains(c, StringComparison.Ordinal)))
+        {
+            foreach (string form in s_dates)
+            {
+                if (DateOnly.TryParseExact(word, form, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateOnly day))
+                {
+                    spellings.Add(day.ToString("yyyyMMdd", CultureInfo.InvariantCulture));
+                }
+            }
+
+            if (DateOnly.TryParseExact(word + "-01", "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out DateOnly month))
+            {
+                spellings.Add(month.ToString("yyyyMM", CultureInfo.InvariantCulture));
+            }
+        }
+
+        return spellings;
+    }
+
+    /// <summary>Compatibility decomposition; a text with half a character pair, which a file's name on Windows may have, stays as it is.</summary>
+    private static string Decomposed(string text)
+    {
+        try
+        {
+            return text.Normalize(NormalizationForm.FormKD);
+        }
+        catch (ArgumentException)
+        {
+            return text;
+        }
+    }
+}
