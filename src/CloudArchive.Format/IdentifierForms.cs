@@ -25,6 +25,14 @@ public sealed record IdentifierForms(Sha256Digest Spelling, Sha256Digest Zeros)
 {
     private const int LongestPadded = 12;
 
+    /// <summary>A clinic's choice, for people.</summary>
+    public static string Describe(IdentifierMatch match) => match switch
+    {
+        IdentifierMatch.Spelling => "ab 12 and AB12 are one patient, 0012 and 12 are two",
+        IdentifierMatch.Zeros => "ab 12 and AB12 are one patient, and so are 0012 and 12",
+        _ => "IDs are one only where they are the same",
+    };
+
     /// <summary>The text that spellings share; empty where nothing is left.</summary>
     internal static string Text(string identifier, IdentifierMatch match)
     {

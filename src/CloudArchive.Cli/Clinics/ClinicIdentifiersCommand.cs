@@ -18,14 +18,6 @@ internal static class ClinicIdentifiersCommand
             "Set when two spellings of a Patient ID or accession number are one: in searches, holds, restores and disclosures (admin of all clinics, second factor).",
             [match],
             call => call.PutAsync<ClinicResponse>($"{call.Clinic}/settings", new ClinicSettingsRequest(IdentifierMatch: Enum.Parse<IdentifierMatch>(call.Value(match)!, ignoreCase: true))),
-            (output, clinic) => output.WriteLine($"Clinic {clinic.Clinic}: {Describe(clinic.IdentifierMatch)}."));
+            (output, clinic) => output.WriteLine($"Clinic {clinic.Clinic}: {IdentifierForms.Describe(clinic.IdentifierMatch)}."));
     }
-
-    /// <summary>For people.</summary>
-    public static string Describe(IdentifierMatch match) => match switch
-    {
-        IdentifierMatch.Spelling => "ab 12 and AB12 are one patient, 0012 and 12 are two",
-        IdentifierMatch.Zeros => "ab 12 and AB12 are one patient, and so are 0012 and 12",
-        _ => "IDs are one only where they are the same",
-    };
 }

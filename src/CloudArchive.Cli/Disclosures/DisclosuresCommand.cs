@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Format;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Cli.Disclosures;
@@ -45,7 +46,7 @@ internal static class DisclosuresCommand
 
             if (found.IdentifierMatch != IdentifierMatch.Exact)
             {
-                await environment.Error.WriteLineAsync($"As the clinic has chosen, {Clinics.ClinicIdentifiersCommand.Describe(found.IdentifierMatch)}: what was handed out of any of them is listed, one patient's or not.");
+                await environment.Error.WriteLineAsync($"As the clinic has chosen, {IdentifierForms.Describe(found.IdentifierMatch)}: what was handed out of any of them is listed, one patient's or not.");
             }
 
             if (found.OfNobody > 0)

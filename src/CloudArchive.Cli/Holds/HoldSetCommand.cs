@@ -30,7 +30,7 @@ internal static class HoldSetCommand
             else environment.Out.WriteLine($"Hold {made.Hold} keeps {HoldTexts.Subject(made)} from now on{(made.Studies is { } studies ? $" ({Texts.Count(studies, "study", "studies")} in the archive)" : "")}; storage follows within the hour.");
             if (made.OfPatient && made.IdentifierMatch != IdentifierMatch.Exact)
             {
-                await environment.Error.WriteLineAsync($"As the clinic has chosen, {Clinics.ClinicIdentifiersCommand.Describe(made.IdentifierMatch)}: the hold keeps all of them, one patient's or not.");
+                await environment.Error.WriteLineAsync($"As the clinic has chosen, {IdentifierForms.Describe(made.IdentifierMatch)}: the hold keeps all of them, one patient's or not.");
             }
 
             if (made.Studies != 0)

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using CloudArchive.Cli.Agent;
 using CloudArchive.Cli.Backup;
 using CloudArchive.Cli.Find;
+using CloudArchive.Dicom;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
 using CloudArchive.Testing;
@@ -217,6 +218,42 @@ public sealed class FindTests : IDisposable
         (ExitCode code, _, string error) = await RunAsync("find", "lindqvist");
         Assert.Equal(ExitCode.NothingFound, code);
         Assert.Contains("has read nothing yet", error, StringComparison.Ordinal);
+    }
+
+    /// <summary>As many as a group practice has in twenty years, ten images each.</summary>
+    [Fact(Explicit = true)] // a measurement: half a minute to write what is searched
+    public async Task A_hundred_thousand_studies_are_searched_in_about_a_second()
+    {
+        const int Studies = 100_000;
+        DicomText Text(string text) => new(Encoding.UTF8.GetBytes(text), "ISO_IR 192");
+        using (FindIndex index = FindIndex.Open(Home, Packs.Clinic))
+        {
+            foreach (int[] some in Enumerable.Range(0, Studies).Chunk(5_000))
+            {
+                index.Add([.. some.SelectMany(n => Enumerable.Range(0, 10).Select(i => new IndexedFile(Uid.Parse($"1.2.3.{n}"), null, $"/srv/images/2026/Patient {n}/IMG{i:d5}.dcm", new DicomHeader(
+                    "1.2.840.10008.1.2.1", $"1.2.4.{n}.{i}", "1.2.5", $"1.2.3.{n}", null, $"20{n % 27:d2}0311", "IO", Text($"ACC-{n}"), Text($"P-{n}"), Text($"Familyname{n}^Given"), Text($"19{n % 100:d2}0301"), true, true)
+                {
+                    StudyDescription = Text("Bitewing left and right"),
+                })))]);
+            }
+        }
+
+        using (SqliteConnection state = new($"Data Source={Home.State(Packs.Clinic)};Pooling=False"))
+        {
+            state.Open();
+            using SqliteCommand fill = state.CreateCommand();
+            fill.CommandText =
+                $"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {Studies * 10 - 1}) "
+                + "INSERT INTO contents(sha256, sop, sop_class, transfer_syntax, length, study, pack, mine) SELECT randomblob(32), '1.2.4.' || i, '1.2.5', '1.2.840.10008.1.2.1', 500000, '1.2.3.' || (i / 10), 'p' || (i / 10), 1 FROM n";
+            fill.ExecuteNonQuery();
+        }
+
+        Assert.Single(await FindAsync("given", "p-4711", "acc-4711", "img00003"));
+        long began = System.Diagnostics.Stopwatch.GetTimestamp();
+        Assert.Single(await FindAsync("given", "familyname99999"));
+        TimeSpan took = System.Diagnostics.Stopwatch.GetElapsedTime(began);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{took.TotalMilliseconds:N0} ms, index {new FileInfo(IndexFile).Length:N0} bytes");
+        Assert.True(took < TimeSpan.FromSeconds(3), $"{took}");
     }
 
     private void WriteClinic()
