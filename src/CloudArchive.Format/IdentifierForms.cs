@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace CloudArchive.Format;
 
 /// <summary>When two spellings of a Patient ID or Accession Number are one, as a clinic chooses. Each takes in the one before.</summary>
@@ -8,7 +6,7 @@ public enum IdentifierMatch
     /// <summary>Only what is the same, but for padding.</summary>
     Exact,
 
-    /// <summary>Case, spaces and compatibility forms (full-width letters) do not count.</summary>
+    /// <summary>Case and spaces do not count.</summary>
     Spelling,
 
     /// <summary>Nor do zeros at the beginning: 0012 and 12 are one.</summary>
@@ -36,7 +34,7 @@ public sealed record IdentifierForms(Sha256Digest Spelling, Sha256Digest Zeros)
     /// <summary>The text that spellings share; empty where nothing is left.</summary>
     internal static string Text(string identifier, IdentifierMatch match)
     {
-        string spelled = new([.. Compatible(identifier).Where(c => !char.IsWhiteSpace(c) && c != '\0')]);
+        string spelled = new([.. identifier.Where(c => !char.IsWhiteSpace(c) && c != '\0')]);
         spelled = spelled.ToUpperInvariant();
         return match == IdentifierMatch.Zeros && spelled.Length > 0 ? spelled.TrimStart('0') is { Length: > 0 } rest ? rest : "0" : spelled;
     }
@@ -68,17 +66,5 @@ public sealed record IdentifierForms(Sha256Digest Spelling, Sha256Digest Zeros)
         }
 
         return [.. likely.Distinct(StringComparer.Ordinal)];
-    }
-
-    private static string Compatible(string text)
-    {
-        try
-        {
-            return text.Normalize(NormalizationForm.FormKC);
-        }
-        catch (ArgumentException)
-        {
-            return text; // half a pair of characters
-        }
     }
 }

@@ -28,15 +28,15 @@ internal static class FindCommand
             {
                 result.AddError("Find what? Name a part of a name, date, ID or path.");
             }
-
-            if (result.GetValue(limit) is < 1 or > CommonOptions.MostListed)
-            {
-                result.AddError($"--limit: 1 to {CommonOptions.MostListed:N0}.");
-            }
         });
         command.SetAction(async (parsed, cancellationToken) =>
         {
             string[] typed = parsed.GetValue(words)!;
+            if (parsed.GetValue(limit) is < 1 or > CommonOptions.MostListed)
+            {
+                throw new UsageException($"--limit: 1 to {CommonOptions.MostListed:N0}.");
+            }
+
             FindQuery? query = typed.Length > 0 ? FindQuery.Parse(typed) : null;
             AgentHome home = AgentHome.Of(environment);
             AgentIdentity identity = AgentIdentity.Load(home);

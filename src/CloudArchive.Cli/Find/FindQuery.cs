@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using AnyAscii;
 
 namespace CloudArchive.Cli.Find;
 
@@ -14,11 +15,6 @@ public sealed class FindQuery
     [
         "yyyy-M-d", "yyyy.M.d", "yyyy/M/d", "d.M.yyyy", "d-M-yyyy", "d/M/yyyy", "M/d/yyyy", "M-d-yyyy",
     ];
-
-    private static readonly Dictionary<char, string> s_letters = new()
-    {
-        ['ß'] = "ss", ['æ'] = "ae", ['œ'] = "oe", ['ø'] = "o", ['đ'] = "d", ['ð'] = "d", ['þ'] = "th", ['ł'] = "l", ['ı'] = "i", ['ħ'] = "h", ['ŧ'] = "t",
-    };
 
     private readonly byte[][][] _words;
 
@@ -35,7 +31,10 @@ public sealed class FindQuery
             : throw new UsageException("Find what? cloudarchive find lindqvist 1980-03-01");
     }
 
-    /// <summary>Text as it is searched: small letters without accents. "Müller" is "muller", "Łuczak" is "luczak".</summary>
+    /// <summary>
+    /// Text as it is searched: small letters without accents, in Latin script where a script has letters ("Müller" is "muller", "Łuczak" is "luczak"); of
+    /// Chinese, Japanese and the like each character stays, for many sound alike. The program runs without ICU: <see cref="string.Normalize()"/> does nothing here.
+    /// </summary>
     public static string Fold(string text)
     {
         if (System.Text.Ascii.IsValid(text))
@@ -44,15 +43,12 @@ public sealed class FindQuery
         }
 
         StringBuilder folded = new(text.Length);
-        foreach (char letter in Decomposed(text.ToLowerInvariant()))
+        foreach (Rune rune in text.EnumerateRunes())
         {
-            if (s_letters.TryGetValue(letter, out string? plain))
+            UnicodeCategory category = Rune.GetUnicodeCategory(rune);
+            if (category is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark))
             {
-                folded.Append(plain);
-            }
-            else if (CharUnicodeInfo.GetUnicodeCategory(letter) != UnicodeCategory.NonSpacingMark)
-            {
-                folded.Append(letter);
+                folded.Append(rune.IsAscii || category == UnicodeCategory.OtherLetter ? rune.ToString() : rune.ToString().Transliterate());
             }
         }
 
@@ -103,18 +99,5 @@ public sealed class FindQuery
         }
 
         return spellings;
-    }
-
-    /// <summary>Compatibility decomposition; a text with half a character pair, which a file's name on Windows may have, stays as it is.</summary>
-    private static string Decomposed(string text)
-    {
-        try
-        {
-            return text.Normalize(NormalizationForm.FormKD);
-        }
-        catch (ArgumentException)
-        {
-            return text;
-        }
     }
 }

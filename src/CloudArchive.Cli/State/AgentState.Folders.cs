@@ -1,3 +1,4 @@
+using CloudArchive.Cli.Find;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Verdicts;
 using Microsoft.Data.Sqlite;
@@ -287,18 +288,8 @@ public sealed partial class AgentState
         }
     }
 
-    /// <summary>What labels have in common that are one folder on Windows or macOS: case, and how an accent is written.</summary>
-    public static string KeyOfLabel(string label)
-    {
-        try
-        {
-            return label.Normalize().ToUpperInvariant();
-        }
-        catch (ArgumentException)
-        {
-            return label.ToUpperInvariant(); // half a pair of characters
-        }
-    }
+    /// <summary>What labels have in common that are one folder on Windows or macOS: case, and how an accent is written; here also whether there is one.</summary>
+    public static string KeyOfLabel(string label) => FindQuery.Fold(label);
 
     private const string KeptLabel = "label/";
 
