@@ -65,9 +65,9 @@ internal static class FindCommand
         using FindIndex? index = FindIndex.OpenToRead(home, identity.Clinic);
         using AgentState? state = AgentState.OpenToRead(home.State(identity.Clinic));
         Dictionary<string, SetCounts> counts = state?.CountSets() ?? [];
-        (IReadOnlyList<FoundSet> all, int damaged) = index?.Search(query) ?? ([], 0);
-        FoundSet[] found = [.. all.OrderByDescending(set => set.Content.StudyDates.Max, StringComparer.Ordinal).ThenBy(set => set.Set.Value, StringComparer.Ordinal)];
-        Gaps gaps = Gaps.Of(state, counts, index?.Names() ?? [], damaged);
+        SearchResult searched = index?.Search(query) ?? new SearchResult([], new HashSet<string>(), 0);
+        FoundSet[] found = [.. searched.Found.OrderByDescending(set => set.Content.StudyDates.Max, StringComparer.Ordinal).ThenBy(set => set.Set.Value, StringComparer.Ordinal)];
+        Gaps gaps = Gaps.Of(state, counts, searched);
         if (json)
         {
             environment.WriteJson(new
@@ -77,7 +77,7 @@ internal static class FindCommand
                 sets = gaps.Sets,
                 notIndexed = gaps.NotYet,
                 notIndexable = gaps.Gone,
-                damaged,
+                searched.Damaged,
             });
         }
         else
@@ -147,13 +147,13 @@ internal static class FindCommand
     /// <param name="Damaged">Rows of the index that cannot be read.</param>
     private sealed record Gaps(int Sets, int NotYet, int Gone, int Damaged)
     {
-        public static Gaps Of(AgentState? state, Dictionary<string, SetCounts> counts, HashSet<string> indexed, int damaged)
+        public static Gaps Of(AgentState? state, Dictionary<string, SetCounts> counts, SearchResult searched)
         {
             string[] mine = [.. counts.Where(set => set.Value.IsMine).Select(set => set.Key)];
-            string[] missing = [.. mine.Where(set => !indexed.Contains(set))];
+            string[] missing = [.. mine.Where(set => !searched.All.Contains(set))];
             HashSet<string> here = missing.Length > 0 ? state!.SetsHere() : [];
             int notYet = missing.Count(here.Contains);
-            return new Gaps(mine.Length, notYet, missing.Length - notYet, damaged);
+            return new Gaps(mine.Length, notYet, missing.Length - notYet, searched.Damaged);
         }
 
         public void Tell(TextWriter error)

@@ -9,13 +9,19 @@ namespace CloudArchive.Cli.Find;
 /// <summary>A set that fits.</summary>
 public sealed record FoundSet(Uid Set, IndexedSet Content);
 
+/// <summary>What a search found.</summary>
+/// <param name="Found">The sets that fit.</param>
+/// <param name="All">The ids of all sets that are in the index.</param>
+/// <param name="Damaged">How many rows of it could not be read.</param>
+public sealed record SearchResult(IReadOnlyList<FoundSet> Found, IReadOnlySet<string> All, int Damaged);
+
 /// <summary>The index cannot be used. Nothing else needs it.</summary>
 public sealed class FindIndexException(string path, string why, Exception? inner = null)
     : CliException(ExitCode.Local, $"What `find` searches ({path}) cannot be used: {why} Make it anew: cloudarchive find --rebuild. Backups do not need it.", inner);
 
 /// <summary>
 /// What <c>find</c> searches: of each set one row with what people know it by, sealed with AES-256-GCM under a key of this computer. Filled by what a backup reads
-/// anyway; never the only copy of anything. A search opens every row: 100,000 studies take less than a second, so nothing tells more of them than their number,
+/// anyway; never the only copy of anything. A search opens every row, which of 100,000 studies takes a second or two, so nothing tells more of them than their number,
 /// lengths and ids.
 /// </summary>
 public sealed class FindIndex : IDisposable
@@ -112,32 +118,19 @@ public sealed class FindIndex : IDisposable
         return true;
     });
 
-    /// <summary>The ids of all sets that are in it.</summary>
-    public HashSet<string> Names() => Guarded(() =>
-    {
-        using SqliteCommand command = Command("SELECT name FROM sets");
-        using SqliteDataReader row = command.ExecuteReader();
-        HashSet<string> names = new(StringComparer.Ordinal);
-        while (row.Read())
-        {
-            names.Add(row.GetString(0));
-        }
-
-        return names;
-    });
-
     /// <summary>The sets that fit.</summary>
     /// <param name="query">What is looked for.</param>
-    /// <returns>The sets, and how many rows could not be read.</returns>
-    public (IReadOnlyList<FoundSet> Found, int Damaged) Search(FindQuery query) => Guarded(() =>
+    public SearchResult Search(FindQuery query) => Guarded(() =>
     {
         List<FoundSet> found = [];
+        HashSet<string> all = new(StringComparer.Ordinal);
         int damaged = 0;
         using SqliteCommand command = Command("SELECT name, sealed FROM sets");
         using SqliteDataReader row = command.ExecuteReader();
         while (row.Read())
         {
             string name = row.GetString(0);
+            all.Add(name);
             if (Unseal(name, row.GetFieldValue<byte[]>(1)) is not { } content || content.IndexOf((byte)0) is var end && end < 0)
             {
                 damaged++;
@@ -155,7 +148,7 @@ public sealed class FindIndex : IDisposable
             }
         }
 
-        return ((IReadOnlyList<FoundSet>)found, damaged);
+        return new SearchResult(found, all, damaged);
     });
 
     /// <inheritdoc/>
