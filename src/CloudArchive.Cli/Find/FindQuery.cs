@@ -79,7 +79,7 @@ public sealed class FindQuery
         return true;
     }
 
-    private static IEnumerable<string> SpellingsOf(string word)
+    private static HashSet<string> SpellingsOf(string word)
     {
         HashSet<string> spellings = [word];
         if (word.AsSpan().ContainsAny(Separators) && char.IsAsciiDigit(word[0]) && word.All(c => char.IsAsciiDigit(c) || Separators.Contains(c, StringComparison.Ordinal)))
