@@ -11,6 +11,7 @@ using CloudArchive.Cli.Disclosures;
 using CloudArchive.Cli.Doctor;
 using CloudArchive.Cli.Enrollment;
 using CloudArchive.Cli.Evidence;
+using CloudArchive.Cli.Find;
 using CloudArchive.Cli.Holds;
 using CloudArchive.Cli.Keys;
 using CloudArchive.Cli.Receipts;
@@ -59,6 +60,7 @@ public static class CloudArchiveCli
             StatusCommand.Create(environment),
             ServiceCommands.Create(environment),
             FoldersCommands.Create(environment),
+            FindCommand.Create(environment),
             new Command("receipts", "The archive's receipts, which prove that files are backed up.")
             {
                 ReceiptsListCommand.Create(environment),
@@ -80,7 +82,7 @@ public static class CloudArchiveCli
                 AccessBlockCommand.Create(environment),
                 AccessUnblockCommand.Create(environment),
             },
-            new Command("clinic", "Clinics: is one safe, its contact, its quota, a new one.") { ClinicShowCommand.Create(environment), ClinicCreateCommand.Create(environment), ClinicContactCommand.Create(environment), ClinicQuotaCommand.Create(environment) },
+            new Command("clinic", "Clinics: is one safe, its contact, its quota, its identifiers, a new one.") { ClinicShowCommand.Create(environment), ClinicCreateCommand.Create(environment), ClinicContactCommand.Create(environment), ClinicQuotaCommand.Create(environment), ClinicIdentifiersCommand.Create(environment) },
             new Command("hold", "Legal holds: what they name is kept, whatever its date is (admin).")
             {
                 HoldSetCommand.Create(environment),

@@ -45,7 +45,7 @@ public enum ExitCode
     /// <summary><c>doctor</c>, <c>service status</c>, <c>login --status</c>: something is not as it must be.</summary>
     Unhealthy = 13,
 
-    /// <summary><c>restore</c>, <c>recover</c>, <c>hold set</c>: nothing in the archive fits what was asked for.</summary>
+    /// <summary><c>restore</c>, <c>recover</c>, <c>hold set</c>, <c>find</c>: nothing fits what was asked for.</summary>
     NothingFound = 14,
 
     /// <summary>Nothing was found wrong, and yet it could not be checked whether all is right.</summary>
@@ -75,7 +75,7 @@ public static class ExitCodes
         (ExitCode.AwaitingApproval, "restore: a second admin must approve it first"),
         (ExitCode.Local, "a file or folder of this computer cannot be read or written"),
         (ExitCode.Unhealthy, "doctor, service, login --status: something is not as it must be; the output says what to do"),
-        (ExitCode.NothingFound, "restore, recover, hold set: nothing in the archive fits what was asked for"),
+        (ExitCode.NothingFound, "restore, recover, hold set, find: nothing fits what was asked for"),
         (ExitCode.NotChecked, "nothing is wrong as far as could be checked, and something could not be checked yet; the output says what"),
         (ExitCode.Cancelled, "interrupted"),
     ];

@@ -34,6 +34,12 @@ public sealed record DicomHeader(
     bool HasMetaHeader,
     DicomFault? Damage = null)
 {
+    /// <summary>(0008,1030).</summary>
+    public DicomText? StudyDescription { get; init; }
+
+    /// <summary>(0008,103E).</summary>
+    public DicomText? SeriesDescription { get; init; }
+
     /// <inheritdoc/>
     public override string ToString() => $"DicomHeader {{ SopInstanceUid = {SopInstanceUid}, TransferSyntaxUid = {TransferSyntaxUid} }}";
 }

@@ -27,6 +27,8 @@ internal sealed class Findings
     private byte[]? _patientId;
     private byte[]? _patientName;
     private byte[]? _birthDate;
+    private byte[]? _studyDescription;
+    private byte[]? _seriesDescription;
     private bool _is422;
     private long _samples = 1;
     private long _rows;
@@ -67,7 +69,7 @@ internal sealed class Findings
 
     /// <summary>Whether <see cref="Take"/> has a use for this element of group 0002 or of the outermost data set.</summary>
     public static bool Wants(uint tag) => tag is 0x0002_0000 or 0x0002_0002 or 0x0002_0003 or 0x0002_0010
-        or 0x0008_0005 or 0x0008_0016 or 0x0008_0018 or 0x0008_0020 or 0x0008_0050 or 0x0008_0060
+        or 0x0008_0005 or 0x0008_0016 or 0x0008_0018 or 0x0008_0020 or 0x0008_0050 or 0x0008_0060 or 0x0008_1030 or 0x0008_103E
         or 0x0010_0010 or 0x0010_0020 or 0x0010_0030 or 0x0020_000D or 0x0020_000E
         or 0x0028_0002 or 0x0028_0004 or 0x0028_0006 or 0x0028_0008 or 0x0028_0010 or 0x0028_0011 or 0x0028_0100;
 
@@ -103,6 +105,8 @@ internal sealed class Findings
             case 0x0008_0020: valid = Date(text, ref _studyDate); break;
             case 0x0008_0050: _accession = Keep(text); break;
             case 0x0008_0060: valid = Code(text, ref _modality); break;
+            case 0x0008_1030: _studyDescription = Keep(text); break;
+            case 0x0008_103E: _seriesDescription = Keep(text); break;
             case 0x0010_0010: _patientName = Keep(text); break;
             case 0x0010_0020: _patientId = Keep(text); break;
             case 0x0010_0030: _birthDate = Keep(text); break;
@@ -164,7 +168,11 @@ internal sealed class Findings
         Text(_birthDate),
         HasPreamble,
         HasMetaHeader,
-        damage);
+        damage)
+    {
+        StudyDescription = Text(_studyDescription),
+        SeriesDescription = Text(_seriesDescription),
+    };
 
     /// <summary>The two headers of a file should name the same class and instance.</summary>
     public bool MetaDiffers =>

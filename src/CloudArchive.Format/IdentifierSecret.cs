@@ -82,6 +82,19 @@ public sealed class IdentifierSecret : IDisposable
     /// <inheritdoc cref="Hmac(ReadOnlySpan{byte})"/>
     public Sha256Digest? Hmac(string? identifier) => Hmac(Encoding.UTF8.GetBytes(identifier ?? ""));
 
+    /// <summary>What other spellings of an identifier share; null where there is none.</summary>
+    public IdentifierForms? Forms(string? identifier) => identifier is not null && Form(identifier, IdentifierMatch.Spelling) is { } spelling && Form(identifier, IdentifierMatch.Zeros) is { } zeros
+        ? new IdentifierForms(spelling, zeros)
+        : null;
+
+    /// <summary>One of <see cref="Forms"/>; null where there is none, or where only the same is the same.</summary>
+    public Sha256Digest? Form(string identifier, IdentifierMatch match)
+    {
+        string text = match == IdentifierMatch.Exact ? "" : IdentifierForms.Text(identifier, match);
+        string kind = match == IdentifierMatch.Zeros ? "zeros" : "spelling";
+        return text.Length == 0 ? null : Hmac($"cloudarchive/identifier/1/{kind}\n{text}");
+    }
+
     /// <summary>The 32 bytes, for the caller to protect and to clear.</summary>
     public byte[] ToBytes() => Secret().ToArray();
 

@@ -76,6 +76,40 @@ public static class SampleStudies
         Write(path, image, TransferSyntaxes.ExplicitVrLittleEndian, w => Small(w, key.Length, TransferSyntaxes.ExplicitVrLittleEndian));
     }
 
+    /// <summary>One small instance of a named patient, in the character set that it declares.</summary>
+    /// <param name="path">Where.</param>
+    /// <param name="key">Of the instance and, by itself, of its study.</param>
+    /// <param name="name">(0010,0010).</param>
+    /// <param name="birthDate">(0010,0030).</param>
+    /// <param name="patientId">(0010,0020).</param>
+    /// <param name="description">(0008,1030).</param>
+    /// <param name="characterSet">(0008,0005): the encoding of the texts.</param>
+    /// <param name="encoding">What it is called here.</param>
+    /// <param name="study">The study's key.</param>
+    /// <param name="date">(0008,0020).</param>
+    public static void WriteNamed(
+        string path, string key, string name, string birthDate, string patientId, string description, string characterSet, Encoding encoding, string? study = null, string date = "20260311")
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using FileStream file = new(path, FileMode.Create, FileAccess.Write);
+        using DicomWriter writer = new(file, TransferSyntaxes.ExplicitVrLittleEndian);
+        string instance = UidOf("instance " + key);
+        writer.Meta(SecondaryCapture, instance);
+        writer.Text(0x0008_0005, "CS", characterSet);
+        writer.Text(0x0008_0016, "UI", SecondaryCapture);
+        writer.Text(0x0008_0018, "UI", instance);
+        writer.Text(0x0008_0020, "DA", date);
+        writer.Text(0x0008_0050, "SH", "ACC-" + key);
+        writer.Text(0x0008_0060, "CS", "OT");
+        writer.Bytes(0x0008_1030, "LO", encoding.GetBytes(description));
+        writer.Bytes(0x0010_0010, "PN", encoding.GetBytes(name));
+        writer.Bytes(0x0010_0020, "LO", encoding.GetBytes(patientId));
+        writer.Text(0x0010_0030, "DA", birthDate);
+        writer.Text(0x0020_000D, "UI", UidOf("study " + (study ?? key)));
+        writer.Text(0x0020_000E, "UI", UidOf("series " + (study ?? key)));
+        Small(writer, key.Length, TransferSyntaxes.ExplicitVrLittleEndian);
+    }
+
     /// <summary>One instance of about so many bytes that nothing compresses, so that what must be sent is known.</summary>
     public static void WriteNoise(string path, string key, int bytes, string? study = null)
     {

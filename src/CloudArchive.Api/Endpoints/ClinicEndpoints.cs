@@ -77,7 +77,7 @@ internal static partial class ClinicEndpoints
         TypedResults.Ok(await ResponseAsync(await clinics.GetAsync(clinic, cancellationToken), clinics, cancellationToken));
 
     private static async Task<Ok<ClinicResponse>> ChangeAsync(ClinicId clinic, ClinicSettingsRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await ResponseAsync(await clinics.ChangeAsync(clinic, body.RetentionYears, body.RequireApproval, context.Requester(), cancellationToken, body.DailyBytes, body.DailyPacks), clinics, cancellationToken));
+        TypedResults.Ok(await ResponseAsync(await clinics.ChangeAsync(clinic, body.RetentionYears, body.RequireApproval, context.Requester(), cancellationToken, body.DailyBytes, body.DailyPacks, body.IdentifierMatch), clinics, cancellationToken));
 
     private static async Task<Ok<ClinicResponse>> ChangeContactAsync(ClinicId clinic, ClinicContactRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok(await ResponseAsync(await clinics.ChangeContactAsync(clinic, body.Contact, context.Requester(), cancellationToken), clinics, cancellationToken));
@@ -107,6 +107,7 @@ internal static partial class ClinicEndpoints
     private static async Task<ClinicResponse> ResponseAsync(Clinic clinic, ClinicDirectory clinics, CancellationToken cancellationToken) => new(
         clinic.Id, clinic.Name, clinic.Retention.Years, clinic.CreatedAt, clinic.EscrowKey is not null, await clinics.LastCommitAsync(clinic.Id, cancellationToken), clinic.RequireApproval, clinic.Contact)
     {
+        IdentifierMatch = clinic.IdentifierMatch,
         DailyBytes = clinic.Quota.Bytes,
         DailyPacks = clinic.Quota.Packs,
     };

@@ -74,9 +74,9 @@ internal static class RetentionEndpoints
     private static async Task<Created<HoldResponse>> SetHoldAsync(ClinicId clinic, HoldRequest body, IdentifierLookup lookup, Holds holds, CatalogReader catalog, HttpContext context, CancellationToken cancellationToken)
     {
         (IdentifierHmacs? patient, _) = await lookup.HmacAsync(clinic, body.PatientId, null, cancellationToken);
-        Hold hold = await holds.SetAsync(clinic, body.Study, patient?.All, body.Reason, context.Requester(), cancellationToken);
+        Hold hold = await holds.SetAsync(clinic, body.Study, patient?.Named, body.Reason, context.Requester(), cancellationToken, patient?.Match ?? IdentifierMatch.Exact, patient?.Form);
         int studies = hold.Study is { } study ? (await catalog.PacksOfAsync(clinic, study, cancellationToken)).Count > 0 ? 1 : 0
-            : hold.Patients is { } of ? (await catalog.StudiesOfAsync(clinic, of, cancellationToken)).Count : 0;
+            : patient is not null ? (await catalog.StudiesOfAsync(clinic, patient.All, cancellationToken)).Count : 0;
         return TypedResults.Created($"/v1/clinics/{clinic}/holds/{hold.Id}", hold.ToResponse() with { Studies = studies });
     }
 

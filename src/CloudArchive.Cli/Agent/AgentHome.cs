@@ -21,6 +21,12 @@ public sealed class AgentHome(string path)
     /// <summary>The clinic's identifier secret, protected.</summary>
     public string IdentifierSecret => System.IO.Path.Combine(Path, "identifier.key");
 
+    /// <summary>The key of what <c>find</c> searches, protected.</summary>
+    public string FindKey => System.IO.Path.Combine(Path, "find.key");
+
+    /// <summary>What <c>find</c> searches: sealed under <see cref="FindKey"/>.</summary>
+    public string FindIndex(Format.ClinicId clinic) => System.IO.Path.Combine(Path, $"{clinic}.find.db");
+
     /// <summary>What a person may set for all runs; there only where somebody made it.</summary>
     public string Settings => System.IO.Path.Combine(Path, "settings.json");
 
@@ -81,7 +87,7 @@ public sealed class AgentHome(string path)
         using (RunLock.Take(WatchLock, "watch"))
         {
             other.Create();
-            string[] secrets = [AgentKey, NextAgentKey, EnrollingKey, IdentifierSecret];
+            string[] secrets = [AgentKey, NextAgentKey, EnrollingKey, IdentifierSecret, FindKey];
             string[] locks = [BackupLock, WatchLock];
             string[] files = [.. Directory.EnumerateFiles(Path).Except(locks).OrderBy(file => file == Identity)];
             foreach (string file in files)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using CloudArchive.Cli.Find;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Status;
@@ -26,6 +27,7 @@ public sealed class AgentSession : IDisposable
         _tokens = new AgentTokens(identity, key, OtherKey, Settle, network);
         _clock = network.Clock;
         Secret = secret;
+        Index = new FindFilling(home, identity.Clinic);
         Client = new ArchiveClient(identity.Service, _tokens, network)
         {
             OnQuotaUsedUp = error => State.Set(AgentLook.QuotaName, (_clock.GetUtcNow() + error.Wait).ToString("O", CultureInfo.InvariantCulture)),
@@ -43,6 +45,9 @@ public sealed class AgentSession : IDisposable
 
     /// <summary>For HMACs of identifiers.</summary>
     public IdentifierSecret Secret { get; }
+
+    /// <summary>What <c>find</c> searches at the clinic.</summary>
+    public FindFilling Index { get; }
 
     /// <summary>The way to the service and to storage.</summary>
     public Network Network { get; }
@@ -247,6 +252,7 @@ public sealed class AgentSession : IDisposable
         Client.Dispose();
         _tokens.Dispose();
         Secret.Dispose();
+        Index.Dispose();
         State.Dispose();
         Network.Dispose();
         _following.Dispose();

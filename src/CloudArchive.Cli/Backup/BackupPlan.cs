@@ -13,7 +13,14 @@ namespace CloudArchive.Cli.Backup;
 /// <param name="Date">(0008,0020).</param>
 /// <param name="BornIn">The year of (0010,0030), of the young alone: <see cref="Format.Retention.RetentionPolicy.BornIn"/>.</param>
 /// <param name="Set">What kind of set; null: a study.</param>
-public sealed record StudyKey(Uid Study, Sha256Digest? Patient, Sha256Digest? Accession, string? Date, int? BornIn = null, SetKind? Set = null);
+public sealed record StudyKey(Uid Study, Sha256Digest? Patient, Sha256Digest? Accession, string? Date, int? BornIn = null, SetKind? Set = null)
+{
+    /// <summary>What other spellings of the Patient ID share.</summary>
+    public IdentifierForms? PatientForms { get; init; }
+
+    /// <summary>What other spellings of the Accession Number share.</summary>
+    public IdentifierForms? AccessionForms { get; init; }
+}
 
 /// <summary>A file whose bytes the archive does not hold yet.</summary>
 /// <param name="Id">Its row in the state.</param>

@@ -52,6 +52,7 @@ internal static class BackupReport
         remarks = state.CountRemarks([.. outcome.Folders.Select(folder => folder.Id)]),
         snapshot = outcome.Snapshot is { } taken ? new { taken.Pack, taken.TakenAt, taken.Files, taken.Changes } : null,
         snapshotFailed = outcome.SnapshotFailed,
+        indexProblem = outcome.IndexProblem,
         alarm,
     });
 
@@ -142,6 +143,11 @@ internal static class BackupReport
     /// <summary>What a person has to look at before anything else, and what to do.</summary>
     public static IEnumerable<string> Warnings(BackupOutcome outcome)
     {
+        if (outcome.IndexProblem is { } problem)
+        {
+            yield return problem;
+        }
+
         foreach (FolderRecord folder in outcome.Folders)
         {
             string path = Texts.Printable(folder.Path);

@@ -59,6 +59,9 @@ public sealed record BackupOutcome(
     /// <summary>Why the snapshot that was due could not be archived; the next run tries again.</summary>
     public string? SnapshotFailed { get; init; }
 
+    /// <summary>Why what <c>find</c> searches could not be filled; the backup does not need it.</summary>
+    public string? IndexProblem { get; init; }
+
     /// <summary>Whether the folders are other than they were in a way that a person has to look at.</summary>
     public bool NeedsLook => Folders.Any(folder => folder.HeldSince is not null || folder.IsEmptied || folder.IsMoved);
 
@@ -99,6 +102,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             SyncResult sync = await StateSync.LearnAsync(session, view, cancellationToken);
             if (!options.DryRun)
             {
+                session.Index.Begin();
                 await new UnfinishedUploads(session).CommitAsync(Note, Note, cancellationToken);
             }
 
@@ -143,6 +147,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
         }
         finally
         {
+            session.Index.End();
             if (options.DryRun)
             {
                 session.State.DropRun(run);
@@ -261,6 +266,11 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             }
         }
 
+        if (!options.DryRun && sync.Destroyed > 0)
+        {
+            session.Index.Forget(session.State.SetsOfNothing());
+        }
+
         return new BackupOutcome(
             folders, FileCounts.Sum(folders.Select(folder => counts[folder.Id])), _scan.Unchanged, slices.Read, slices.AlreadyArchived, _uploaded, _uploadedBytes, _packs, _plan,
             _scan.Unreadable, _scan.Unsettled, sync)
@@ -269,6 +279,7 @@ public sealed class BackupRun(AgentSession session, CliEnvironment environment, 
             PlannedPacks = _planned,
             Checked = slices.Checked,
             ImpossibleTimes = _scan.ImpossibleTimes,
+            IndexProblem = session.Index.Problem,
         };
     }
 

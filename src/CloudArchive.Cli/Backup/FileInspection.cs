@@ -11,8 +11,8 @@ namespace CloudArchive.Cli.Backup;
 /// <summary>What reading a file told.</summary>
 public abstract record Inspection
 {
-    /// <summary>An instance or a plain file, whole and unchanged while it was read.</summary>
-    public sealed record Known(long Length, long ModifiedTicks, FileContent Content) : Inspection;
+    /// <summary>An instance or a plain file, whole and unchanged while it was read; of an instance its header, for the search at the clinic alone.</summary>
+    public sealed record Known(long Length, long ModifiedTicks, FileContent Content, DicomHeader? Header = null) : Inspection;
 
     /// <summary>Nothing that could be archived.</summary>
     public sealed record Skip(SkipReason Reason, string? Detail) : Inspection;
@@ -43,7 +43,7 @@ public static class FileInspection
 
     /// <summary>Reads a file.</summary>
     /// <param name="file">As the scan saw it.</param>
-    /// <param name="secret">For the HMACs of identifiers; the identifiers themselves go no further.</param>
+    /// <param name="secret">For the HMACs of identifiers; the identifiers themselves go no further than the search index of this computer.</param>
     /// <param name="computer">This computer, for the id of a plain file's set.</param>
     /// <param name="read">Told of bytes as they are read.</param>
     /// <param name="cancellationToken">Stops reading.</param>
@@ -63,7 +63,7 @@ public static class FileInspection
             FileContent content = instance is { } known
                 ? new FileContent(known.Found with { Length = length, Sha256 = sha256 }, known.Study)
                 : new FileContent(SidecarInstance.Plain(FileKinds.Of(file.Path, isDicom: remark is not null), length, sha256), SetOf(file, secret, computer), remark);
-            return new Inspection.Known(length, modified, content);
+            return new Inspection.Known(length, modified, content, instance?.Header);
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException && !IsListed(file.Path))
         {
@@ -100,7 +100,12 @@ public static class FileInspection
             SidecarInstance found = new(
                 instance, sopClass, Uid.TryParse(header.SeriesInstanceUid, null, out Uid series) ? series : null, DicomValues.IsCodeString(header.Modality) ? header.Modality : null, transferSyntax, 0, default);
             int? bornIn = RetentionPolicy.BornIn(header.PatientBirthDate?.Decode(), date, new DateTimeOffset(modified, TimeSpan.Zero));
-            return (new Instance(found, new StudyKey(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), date, bornIn)), null);
+            StudyKey key = new(study, Hmac(secret, header.PatientId), Hmac(secret, header.AccessionNumber), date, bornIn)
+            {
+                PatientForms = Forms(secret, header.PatientId),
+                AccessionForms = Forms(secret, header.AccessionNumber),
+            };
+            return (new Instance(found, key, header), null);
         }
         catch (DicomException error)
         {
@@ -118,6 +123,9 @@ public static class FileInspection
     /// <summary>Of the text; of the bytes as they stand where nobody knows the text, so that two identifiers never become one.</summary>
     private static Sha256Digest? Hmac(IdentifierSecret secret, DicomText? identifier) =>
         identifier is not { } value ? null : value.TryDecode(out string text) ? secret.Hmac(text) : secret.Hmac(value.Bytes.Span);
+
+    /// <summary>Of the text alone: what bytes that nobody can read have in common with others is not known.</summary>
+    private static IdentifierForms? Forms(IdentifierSecret secret, DicomText? identifier) => identifier is { } value && value.TryDecode(out string text) ? secret.Forms(text) : null;
 
     private static async Task<(long Length, Sha256Digest Sha256)> HashAsync(FileStream stream, Action<long> read, CancellationToken cancellationToken)
     {
@@ -142,7 +150,7 @@ public static class FileInspection
         }
     }
 
-    private sealed record Instance(SidecarInstance Found, StudyKey Study);
+    private sealed record Instance(SidecarInstance Found, StudyKey Study, DicomHeader Header);
 
     /// <summary>A name that the system lists and cannot open (bytes that are no UTF-8) is there, and unreadable.</summary>
     private static bool IsListed(string path)

@@ -127,7 +127,10 @@ internal static class FoldersCommands
 
             if (!open.State.Relabel(known.Path, to))
             {
-                throw new UsageException($"Another folder has the label {to}: cloudarchive folders list");
+                string owner = open.State.OwnerOfLabel(to, known.Path)!;
+                throw new UsageException(
+                    $"{Texts.Printable(owner)} {(open.State.FindFolder(owner)?.Label is { } has && AgentState.KeyOfLabel(has) == AgentState.KeyOfLabel(to) ? "has" : "was archived under")} the label {to}: "
+                    + "a restore of both would put their files into one folder. Choose another label.");
             }
 
             environment.Out.WriteLine($"{Texts.Printable(known.Path)} is called {Texts.Printable(to)} from the next backup on.");

@@ -197,7 +197,7 @@ public sealed class PackUpload(AgentSession session, BlockBuffers buffers, Uplin
 
         // Worked out here, so that the date of birth stays here. A service of before there were policies takes version 1 of the sidecar.
         SidecarRetention? retention = plan.Retention is { } policy ? new SidecarRetention(policy.Version, policy.Until(plan.Study.Date, plan.Header.CreatedAt, plan.Study.BornIn), plan.Study.BornIn) : null;
-        Sidecar sidecar = Sidecars.For(plan.Header, summary, plan.Wrapped, plan.Escrow, retention) with { StudyDate = plan.Study.Date, PatientHmac = plan.Study.Patient, AccessionHmac = plan.Study.Accession };
+        Sidecar sidecar = Sidecars.For(plan.Header, summary, plan.Wrapped, plan.Escrow, retention) with { StudyDate = plan.Study.Date, PatientHmac = plan.Study.Patient, AccessionHmac = plan.Study.Accession, PatientForms = plan.Study.PatientForms, AccessionForms = plan.Study.AccessionForms };
         await stream.CompleteAsync();
 
         // Noted before the blob is: were it the other way round, a crash in between would upload the pack a second time.

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using CloudArchive.Cli.Agent;
+using CloudArchive.Cli.Find;
 using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
 
@@ -251,6 +252,7 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
     {
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = Math.Clamp(Environment.ProcessorCount, 2, 4), CancellationToken = cancellationToken };
         ConcurrentQueue<ReadFile> read = new();
+        List<IndexedFile> toIndex = [];
         try
         {
             await Parallel.ForEachAsync(slice.ToRead, parallel, async (file, cancellation) =>
@@ -273,13 +275,17 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
         }
         finally
         {
-            State.Together(() => read.Where(one => one.Inspection is not Inspection.Gone).ToList().ForEach(Note));
+            State.Together(() => read.Where(one => one.Inspection is not Inspection.Gone).ToList().ForEach(one => Note(one, toIndex)));
+            if (!options.DryRun)
+            {
+                session.Index.Add(toIndex);
+            }
         }
 
-        read.Where(one => one.Inspection is Inspection.Gone).ToList().ForEach(Note); // looked for on the disk, which may take its time
+        read.Where(one => one.Inspection is Inspection.Gone).ToList().ForEach(one => Note(one, toIndex)); // looked for on the disk, which may take its time
     }
 
-    private void Note(ReadFile read)
+    private void Note(ReadFile read, List<IndexedFile> toIndex)
     {
         (FileToRead file, Inspection inspection, DateTimeOffset began) = read;
         switch (inspection)
@@ -290,6 +296,12 @@ public sealed class Slices(AgentSession session, CliEnvironment environment, IPr
                 if (result == ReadResult.Known && !file.IsCheck)
                 {
                     Interlocked.Increment(ref _alreadyArchived);
+                }
+
+                if (result != ReadResult.ChangedWithoutNewTime)
+                {
+                    // A copy of a plain file that lies elsewhere is in that folder's set.
+                    toIndex.Add(new IndexedFile(State.SetOf(known.Content.Instance.Sha256) ?? known.Content.Study.Study, known.Content.Study.Set, file.Path, known.Header));
                 }
 
                 break;

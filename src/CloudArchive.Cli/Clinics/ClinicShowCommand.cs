@@ -74,6 +74,7 @@ internal static class ClinicShowCommand
         output.WriteLine($"  Second admin {(clinic.RequireApproval ? "approves restores of more than one study" : "not asked for")}");
         output.WriteLine($"  Last commit  {(clinic.LastCommitAt is { } last ? Texts.Ago(last, verdict.At) : "never")}");
         output.WriteLine($"  May archive  {ClinicQuotaCommand.Describe(clinic)}");
+        output.WriteLine($"  Patient IDs  {IdentifierForms.Describe(clinic.IdentifierMatch)}");
         output.WriteLine($"  Contact      {clinic.Contact ?? "nobody gets mail"}");
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CloudArchive.Cli.Service;
 using CloudArchive.Cli.Terminal;
+using CloudArchive.Format;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Cli.Disclosures;
@@ -41,6 +42,11 @@ internal static class DisclosuresCommand
             {
                 await environment.Error.WriteLineAsync(
                     $"Not checked: {Texts.Count(found.Unreadable, "record")} of what was handed out cannot be read, so this may not be all. docs/operations.md, \"Integrity\", says what to do.");
+            }
+
+            if (found.IdentifierMatch != IdentifierMatch.Exact)
+            {
+                await environment.Error.WriteLineAsync($"As the clinic has chosen, {IdentifierForms.Describe(found.IdentifierMatch)}: what was handed out of any of them is listed, one patient's or not.");
             }
 
             if (found.OfNobody > 0)

@@ -28,6 +28,11 @@ internal static class HoldSetCommand
             HoldResponse made = await client.PostAsync<HoldResponse>($"v1/clinics/{connection.Clinic(parsed)}/holds", new HoldRequest(parsed.GetValue(reason)!, uid, id), repeatable: true, cancellationToken);
             if (parsed.GetValue(json)) environment.WriteJson(made);
             else environment.Out.WriteLine($"Hold {made.Hold} keeps {HoldTexts.Subject(made)} from now on{(made.Studies is { } studies ? $" ({Texts.Count(studies, "study", "studies")} in the archive)" : "")}; storage follows within the hour.");
+            if (made.OfPatient && made.IdentifierMatch != IdentifierMatch.Exact)
+            {
+                await environment.Error.WriteLineAsync($"As the clinic has chosen, {IdentifierForms.Describe(made.IdentifierMatch)}: the hold keeps all of them, one patient's or not.");
+            }
+
             if (made.Studies != 0)
             {
                 return (int)ExitCode.Ok;

@@ -1,5 +1,6 @@
 using System.Text;
 using CloudArchive.Cli.Backup;
+using CloudArchive.Cli.State;
 using CloudArchive.Cli.Terminal;
 using CloudArchive.Format;
 using CloudArchive.Format.Packs;
@@ -45,6 +46,32 @@ public abstract class Placement
     /// <summary>The folders of a restore that has several, as names of folders.</summary>
     internal static string Below(string computer, string label, string path) => $"{AsFolder(computer)}/{AsFolder(label)}/{path}";
 
+    /// <summary>
+    /// What each folder of a snapshot is called by: its label. Where two are one on some system, as in snapshots of agents that did not see to it, the later one gets a number.
+    /// </summary>
+    internal static Dictionary<long, string> LabelsOf(Snapshot snapshot)
+    {
+        static string Key(string label) => AgentState.KeyOfLabel(AsFolder(label));
+        HashSet<string> taken = [.. snapshot.Roots.Select(root => Key(root.Label))];
+        Dictionary<long, string> labels = [];
+        foreach (IGrouping<string, SnapshotRoot> same in snapshot.Roots.OrderBy(root => root.Id).GroupBy(root => Key(root.Label)))
+        {
+            int n = 2;
+            foreach (SnapshotRoot root in same)
+            {
+                string label = root.Label;
+                for (; root != same.First() && !taken.Add(Key(label)); n++)
+                {
+                    label = $"{root.Label} ({n})";
+                }
+
+                labels[root.Id] = label;
+            }
+        }
+
+        return labels;
+    }
+
     /// <summary>Whether a path, as it was found, can be a path here.</summary>
     internal static bool IsPath(string path) =>
         path.Split('/').All(part => part is not ("" or "." or "..") && !part.Contains('\0', StringComparison.Ordinal) && Encoding.UTF8.GetByteCount(part) <= 255);
@@ -88,9 +115,18 @@ public sealed class SnapshotPlacement : Placement
     public SnapshotPlacement(SnapshotReader snapshot, SnapshotFilter filter, TargetFolder target, bool byRoot, IProgressView view)
     {
         Snapshot document = snapshot.Document ?? throw new ArgumentException("Nothing was read.", nameof(snapshot));
-        HashSet<long> wantedRoots = [.. document.Roots.Where(root => filter.Roots.Count == 0 || filter.Roots.Contains(root.Label, StringComparer.OrdinalIgnoreCase)).Select(root => root.Id)];
+        Dictionary<long, string> labels = LabelsOf(document);
+        HashSet<long> wantedRoots =
+        [
+            .. document.Roots.Where(root => filter.Roots.Count == 0 || filter.Roots.Any(name => name.Equals(root.Label, StringComparison.OrdinalIgnoreCase) || name.Equals(labels[root.Id], StringComparison.OrdinalIgnoreCase)))
+                .Select(root => root.Id),
+        ];
         byRoot |= snapshot.Files.Keys.Select(place => place.Root).Where(wantedRoots.Contains).Distinct().Skip(1).Any();
-        Dictionary<long, string> labels = document.Roots.ToDictionary(root => root.Id, root => root.Label);
+        foreach (SnapshotRoot root in document.Roots.Where(root => byRoot && wantedRoots.Contains(root.Id) && labels[root.Id] != root.Label))
+        {
+            view.Note($"renamed        {Texts.Printable(root.Path)} comes back as {Texts.Printable(labels[root.Id])}: another folder of {Texts.Printable(document.Computer)} has the label {Texts.Printable(root.Label)} too");
+        }
+
         Exclusions paths = Exclusions.Of(filter.Paths);
         EntryNames names = new();
         int files = 0;

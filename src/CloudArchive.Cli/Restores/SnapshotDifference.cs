@@ -66,7 +66,7 @@ public sealed record SnapshotDifference(
 
     private static Dictionary<string, Sha256Digest> ByPlace(SnapshotReader snapshot)
     {
-        Dictionary<long, string> labels = snapshot.Document!.Roots.ToDictionary(root => root.Id, root => root.Label);
+        Dictionary<long, string> labels = Placement.LabelsOf(snapshot.Document!);
         return snapshot.Files.ToDictionary(file => $"{labels.GetValueOrDefault(file.Key.Root, $"folder {file.Key.Root}")}/{file.Key.Path}", file => file.Value.Sha256, StringComparer.Ordinal);
     }
 }

@@ -312,7 +312,7 @@ public sealed partial class AgentState
                 """,
                 ("$sha256", Bytes(instance.Sha256)), ("$sop", instance.SopInstance.Value), ("$class", instance.SopClass?.Value ?? ""), ("$series", instance.Series?.Value),
                 ("$modality", instance.Modality), ("$syntax", instance.TransferSyntax?.Value ?? ""), ("$length", instance.Length), ("$study", content.Study.Study.Value),
-                ("$date", content.Study.Date), ("$patient", content.Study.Patient?.ToBytes()), ("$accession", content.Study.Accession?.ToBytes()), ("$born", content.Study.BornIn),
+                ("$date", content.Study.Date), ("$patient", Bytes(content.Study.Patient, content.Study.PatientForms)), ("$accession", Bytes(content.Study.Accession, content.Study.AccessionForms)), ("$born", content.Study.BornIn),
                 ("$kind", instance.Kind?.ToString())).ExecuteNonQuery();
 
             // X, Y, X at one path: what was archived before the other is archived again, or a restore, which goes by the order of packs, would bring the other.

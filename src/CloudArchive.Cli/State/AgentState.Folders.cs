@@ -1,3 +1,4 @@
+using CloudArchive.Cli.Find;
 using CloudArchive.Format.Packs;
 using CloudArchive.Format.Verdicts;
 using Microsoft.Data.Sqlite;
@@ -102,12 +103,13 @@ public sealed partial class AgentState
     {
         lock (_gate)
         {
-            if (Find(path) is not { Id: var id })
+            if (Find(path) is not { Id: var id } known)
             {
                 return false;
             }
 
             using SqliteTransaction transaction = _connection.BeginTransaction();
+            KeepLabel(known);
             Execute("DELETE FROM files WHERE directory IN (SELECT id FROM directories WHERE folder = $id)", ("$id", id));
             foreach (string table in (string[])["directories", "exclusions", "left_out"])
             {
@@ -129,6 +131,7 @@ public sealed partial class AgentState
         lock (_gate)
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
+            KeepLabel(inner);
             Execute(
                 "UPDATE directories SET folder = $outer, path = CASE WHEN path = '' THEN $prefix ELSE $prefix || $separator || path END WHERE folder = $inner",
                 ("$outer", outer.Id), ("$inner", inner.Id), ("$prefix", prefix), ("$separator", Path.DirectorySeparatorChar.ToString()));
@@ -251,14 +254,19 @@ public sealed partial class AgentState
         }
     }
 
-    /// <summary>Gives a folder another label. False: another folder has it.</summary>
+    /// <summary>Gives a folder another label. False: another folder has it, or had it when files were archived (<see cref="OwnerOfLabel"/>).</summary>
     public bool Relabel(string path, string label)
     {
         lock (_gate)
         {
-            if (IsLabelTaken(label, path))
+            if (OwnerOfLabel(label, path) is not null)
             {
                 return false;
+            }
+
+            if (Find(path) is { Label.Length: > 0 } known)
+            {
+                KeepLabel(known);
             }
 
             // The labels stand in the document of the whole list.
@@ -267,23 +275,63 @@ public sealed partial class AgentState
         }
     }
 
-    /// <summary>A label for a folder: its name, with a number where another has it.</summary>
-    private string LabelFor(string path)
+    /// <summary>
+    /// The other folder that has a label, or had it when files were archived under it: a restore of both would put them into one folder. Null: none.
+    /// </summary>
+    public string? OwnerOfLabel(string label, string path)
     {
-        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(path)).Trim(' ', '.') is { Length: > 0 } own ? own
-            : Path.GetPathRoot(path) is { Length: > 0 } drive && char.IsAsciiLetter(drive[0]) ? $"drive {drive[0]}" : "files";
-        name = new EntryNames().Add(name.Length > LongestLabel ? name[..LongestLabel] : name);
-        string label = name;
-        for (int n = 2; IsLabelTaken(label, path); n++)
+        lock (_gate)
         {
-            label = $"{name}~{n}";
+            string key = KeyOfLabel(label);
+            return FolderRecords().FirstOrDefault(folder => folder.Path != path && KeyOfLabel(folder.Label) == key)?.Path
+                ?? (Get(KeptLabel + key) is { } kept && kept != path ? kept : null);
         }
-
-        return label;
     }
 
-    private bool IsLabelTaken(string label, string path) =>
-        Scalar<long>("SELECT count(*) FROM folders WHERE label = $label COLLATE NOCASE AND path <> $path", ("$label", label), ("$path", path)) > 0;
+    /// <summary>What labels have in common that are one folder on Windows or macOS: case, and how an accent is written; here also whether there is one.</summary>
+    public static string KeyOfLabel(string label) => FindQuery.Fold(label);
+
+    private const string KeptLabel = "label/";
+
+    /// <summary>Packs name a folder by its label: once there are some, no other folder of this computer gets it.</summary>
+    private void KeepLabel(FolderRecord folder)
+    {
+        bool isUsed = folder.CompleteAt is not null || Scalar<long>(
+            """
+            SELECT EXISTS (SELECT 1 FROM directories r CROSS JOIN files f ON f.directory = r.id CROSS JOIN contents c ON c.sha256 = f.sha256
+                WHERE r.folder = $id AND c.pack IS NOT NULL)
+            """,
+            ("$id", folder.Id)) != 0;
+        if (isUsed)
+        {
+            Set(KeptLabel + KeyOfLabel(folder.Label), folder.Path);
+        }
+    }
+
+    /// <summary>A label for a folder: its name; where another has it, with its parent's, or a number.</summary>
+    private string LabelFor(string path)
+    {
+        string name = NameOf(path) is { Length: > 0 } own ? own : Path.GetPathRoot(path) is { Length: > 0 } drive && char.IsAsciiLetter(drive[0]) ? $"drive {drive[0]}" : "files";
+        string parent = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(path)) is { } above ? NameOf(above) : "";
+        return Candidates().Select(label => new EntryNames().Add(label)).First(label => OwnerOfLabel(label, path) is null);
+
+        IEnumerable<string> Candidates()
+        {
+            yield return Cut(name, LongestLabel);
+            if (parent.Length > 0)
+            {
+                yield return $"{Cut(name, LongestLabel / 2)} ({Cut(parent, (LongestLabel / 2) - 3)})";
+            }
+
+            for (int n = 2; ; n++)
+            {
+                yield return $"{Cut(name, LongestLabel - 16)} ({n})";
+            }
+        }
+
+        static string NameOf(string folder) => Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)).Trim(' ', '.');
+        static string Cut(string text, int length) => text.Length > length ? text[..length] : text;
+    }
 
     private FolderRecord? Find(string path) => ReadFolders(Command($"SELECT {FolderColumns} FROM folders WHERE path = $path", ("$path", path))).FirstOrDefault();
 

@@ -29,6 +29,8 @@ public enum WorkQueue
 
 public sealed partial class AgentState
 {
+    private const int HmacLength = 32;
+
     /// <summary>A changed file of a folder whose changes are held back.</summary>
     private const string IsHeld = "(d.held IS NOT NULL AND f.changed IS NOT NULL AND f.changed > d.accepted)";
 
@@ -269,7 +271,11 @@ public sealed partial class AgentState
         {
             SidecarInstance instance = ReadInstance(row, 6, 18);
             StudyKey study = new(
-                Uid.Parse(row.GetString(13)), Digest(row, 14), Digest(row, 15), Text(row, 16), row.IsDBNull(17) ? null : row.GetInt32(17), instance.Kind is null ? null : SetKind.Folder);
+                Uid.Parse(row.GetString(13)), Hmac(row, 14), Hmac(row, 15), Text(row, 16), row.IsDBNull(17) ? null : row.GetInt32(17), instance.Kind is null ? null : SetKind.Folder)
+            {
+                PatientForms = Forms(row, 14),
+                AccessionForms = Forms(row, 15),
+            };
             files.Add(new PendingFile(row.GetInt64(0), FullPath(row, 1), row.GetString(1), row.GetInt64(4), row.GetInt64(5), instance, study, row.GetBoolean(19)));
         }
 
@@ -300,6 +306,16 @@ public sealed partial class AgentState
         : SidecarInstance.Plain(Enum.Parse<FileKind>(row.GetString(kind)), row.GetInt64(first + 5), Digest(row, first + 6)!.Value);
 
     private static string? Text(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+
+    /// <summary>An identifier in one column: its HMAC, and behind it those of its forms, where they are known.</summary>
+    private static byte[]? Bytes(Sha256Digest? hmac, IdentifierForms? forms) =>
+        hmac is not { } one ? null : forms is null ? one.ToBytes() : [.. one.ToBytes(), .. forms.Spelling.ToBytes(), .. forms.Zeros.ToBytes()];
+
+    private static Sha256Digest? Hmac(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : Sha256Digest.FromBytes(row.GetFieldValue<byte[]>(column).AsSpan(0, HmacLength));
+
+    private static IdentifierForms? Forms(SqliteDataReader row, int column) => !row.IsDBNull(column) && row.GetFieldValue<byte[]>(column) is { Length: 3 * HmacLength } all
+        ? new IdentifierForms(Sha256Digest.FromBytes(all.AsSpan(HmacLength, HmacLength)), Sha256Digest.FromBytes(all.AsSpan(2 * HmacLength)))
+        : null;
 
     private static Sha256Digest? Digest(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : Sha256Digest.FromBytes(row.GetFieldValue<byte[]>(column));
 }

@@ -31,6 +31,7 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
         ["folders"] = ["cloudarchive folders add D:\\Images", "cloudarchive folders list"],
         ["folders exclude"] = ["cloudarchive folders exclude D:\\Images \"*.tmp\" cache/"],
         ["login"] = ["cloudarchive login --url https://archive.example.org", "cloudarchive login --device", "cloudarchive login --mfa", "cloudarchive login --status"],
+        ["find"] = ["cloudarchive find lindqvist", "cloudarchive find anna lindq 1980-03-01", "cloudarchive find --rebuild"],
         ["restore"] =
         [
             "cloudarchive restore --study 1.2.840.1 --out D:\\Restored --purpose treatment --recipient \"Dr. Lee\"",

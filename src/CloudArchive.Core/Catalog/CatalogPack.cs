@@ -49,6 +49,9 @@ public sealed record CatalogPack(
     IReadOnlyList<FileKind>? Kinds = null,
     SidecarSnapshot? Snapshot = null)
 {
+    /// <summary>Each HMAC of an identifier with those of its forms, as in the sidecar. Null where this was read from the pack's row.</summary>
+    public IReadOnlyList<(Sha256Digest Hmac, IdentifierForms Forms)>? Identifiers { get; init; }
+
     /// <summary>What the catalogue keeps of a sidecar whose pack was verified and locked.</summary>
     public static CatalogPack For(Sidecar sidecar, string versionId, DateTimeOffset immutableUntil, DateTimeOffset committedAt, string? receipt = null, long? auditIndex = null) => new(
         sidecar.Clinic,
@@ -71,5 +74,21 @@ public sealed record CatalogPack(
         sidecar.Retention?.BornIn,
         sidecar.Set,
         sidecar.Set is null ? null : [.. sidecar.Instances.Select(i => i.Kind).OfType<FileKind>().Distinct().Order()],
-        sidecar.Snapshot);
+        sidecar.Snapshot)
+    {
+        Identifiers = [.. IdentifiersOf(sidecar).Distinct()],
+    };
+
+    private static IEnumerable<(Sha256Digest Hmac, IdentifierForms Forms)> IdentifiersOf(Sidecar sidecar)
+    {
+        if (sidecar is { PatientHmac: { } patient, PatientForms: { } ofPatient })
+        {
+            yield return (patient, ofPatient);
+        }
+
+        if (sidecar is { AccessionHmac: { } accession, AccessionForms: { } ofAccession })
+        {
+            yield return (accession, ofAccession);
+        }
+    }
 }

@@ -164,6 +164,21 @@ public sealed class CatalogReader(IRowStore rows)
         }
     }
 
+    /// <summary>The HMACs of all spellings of an identifier that share a form.</summary>
+    public static async Task<IReadOnlyList<Sha256Digest>> SpellingsOfAsync(IRowStore rows, ClinicId clinic, Sha256Digest form, CancellationToken cancellationToken)
+    {
+        List<Sha256Digest> spellings = [];
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{CatalogRows.Spelling}{form}:"), cancellationToken))
+        {
+            if (Sha256Digest.TryParse(row.Key[(row.Key.LastIndexOf(':') + 1)..], null, out Sha256Digest spelling)) // a row that is none of ours names nobody
+            {
+                spellings.Add(spelling);
+            }
+        }
+
+        return spellings;
+    }
+
     /// <summary>The studies of a patient, whom the catalogue may know by several HMACs.</summary>
     public async Task<IReadOnlyList<Uid>> StudiesOfAsync(ClinicId clinic, IReadOnlyList<Sha256Digest> patient, CancellationToken cancellationToken)
     {

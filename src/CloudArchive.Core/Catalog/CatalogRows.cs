@@ -39,6 +39,12 @@ internal static class CatalogRows
     /// <summary><c>xa:{accessionHmac}:{study}</c>.</summary>
     public const string Accession = "xa:";
 
+    /// <summary>
+    /// <c>xn:{HMAC of a form}:{HMAC of a spelling}</c>: a spelling of an identifier that has this form. It stays when the last study of the patient is destroyed: what was
+    /// handed out of it is still accounted for.
+    /// </summary>
+    public const string Spelling = "xn:";
+
     /// <summary><c>xd:{yyyyMMdd}:{study}</c>.</summary>
     public const string Date = "xd:";
 
@@ -155,6 +161,12 @@ internal static class CatalogRows
         if (pack.StudyDate is { } date)
         {
             rows.Add(($"{Date}{date}:{pack.Study}", Nothing, true));
+        }
+
+        foreach ((Sha256Digest hmac, IdentifierForms forms) in pack.Identifiers ?? [])
+        {
+            rows.Add(($"{Spelling}{forms.Spelling}:{hmac}", Nothing, true));
+            rows.Add(($"{Spelling}{forms.Zeros}:{hmac}", Nothing, true));
         }
 
         if (pack.Snapshot is { } snapshot)

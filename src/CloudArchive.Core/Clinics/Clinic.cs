@@ -28,6 +28,9 @@ public sealed record Clinic(
     string ETag,
     string? Contact = null)
 {
+    /// <summary>When two spellings of a Patient ID or Accession Number are one to it.</summary>
+    public IdentifierMatch IdentifierMatch { get; init; }
+
     /// <summary>How much it may archive in a day, where that was set for it.</summary>
     public DailyQuota? OwnQuota { get; init; }
 

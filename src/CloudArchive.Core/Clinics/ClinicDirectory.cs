@@ -98,12 +98,12 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
 
     /// <summary>Changes settings; null leaves one as it is. Retention can only be raised.</summary>
     public async Task<Clinic> ChangeAsync(
-        ClinicId id, int? retentionYears, bool? requireApproval, Requester by, CancellationToken cancellationToken, long? dailyBytes = null, int? dailyPacks = null)
+        ClinicId id, int? retentionYears, bool? requireApproval, Requester by, CancellationToken cancellationToken, long? dailyBytes = null, int? dailyPacks = null, IdentifierMatch? identifierMatch = null)
     {
         while (true)
         {
             Clinic clinic = await GetAsync(id, cancellationToken);
-            Clinic changed = clinic with { RequireApproval = requireApproval ?? clinic.RequireApproval };
+            Clinic changed = clinic with { RequireApproval = requireApproval ?? clinic.RequireApproval, IdentifierMatch = identifierMatch ?? clinic.IdentifierMatch };
             if (dailyBytes is not null || dailyPacks is not null)
             {
                 DailyQuota quota = new(dailyBytes ?? clinic.Quota.Bytes, dailyPacks ?? clinic.Quota.Packs);
@@ -236,6 +236,7 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         ["retentionVersion"] = clinic.Retention.Version.ToString(),
         ["dailyBytes"] = clinic.Quota.Bytes.ToString(),
         ["dailyPacks"] = clinic.Quota.Packs.ToString(),
+        ["identifierMatch"] = clinic.IdentifierMatch.ToString().ToLowerInvariant(),
     };
 
     private static void CheckQuota(DailyQuota quota)

@@ -52,6 +52,11 @@ internal static class ClinicRows
             values["contact"] = clinic.Contact;
         }
 
+        if (clinic.IdentifierMatch != IdentifierMatch.Exact)
+        {
+            values["identifierMatch"] = clinic.IdentifierMatch.ToString();
+        }
+
         if (clinic.OwnQuota is { } quota)
         {
             values["dailyBytes"] = quota.Bytes;
@@ -74,6 +79,7 @@ internal static class ClinicRows
         row.ETag!,
         row.Text("contact"))
     {
+        IdentifierMatch = row.Text("identifierMatch") is { } match ? Enum.Parse<IdentifierMatch>(match) : IdentifierMatch.Exact,
         OwnQuota = row.Number("dailyBytes") is { } bytes && row.Number("dailyPacks") is { } packs ? new DailyQuota(bytes, (int)packs) : null,
     };
 

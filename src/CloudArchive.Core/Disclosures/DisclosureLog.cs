@@ -74,7 +74,7 @@ public sealed class DisclosureLog(IRowStore rows, IdentifierLookup identifiers, 
         Dictionary<string, string> details = new() { ["disclosures"] = found.Count.ToString(CultureInfo.InvariantCulture) };
         await log.AppendAsync(
             new AuditEvent(clinic.Value, AuditActions.DisclosuresQueried, AuditOutcome.Success, by.Actor, new AuditSubject(clinic.Value), by.Origin, Details: details), cancellationToken);
-        return new DisclosuresResponse(from, to, [.. found.OrderByDescending(one => one.ReleasedAt)], unreadable, ofNobody.Count);
+        return new DisclosuresResponse(from, to, [.. found.OrderByDescending(one => one.ReleasedAt)], unreadable, ofNobody.Count) { IdentifierMatch = patient?.Match ?? IdentifierMatch.Exact };
     }
 
     /// <summary>The restore; null where its row is gone or says what cannot be: that something was handed out is told all the same.</summary>

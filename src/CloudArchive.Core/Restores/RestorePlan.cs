@@ -181,7 +181,7 @@ public sealed partial class RestorePlanner(
         HashSet<Uid> known = [.. all.Select(pack => pack.Catalogued?.Study).OfType<Uid>()];
         CommittedPack[] strays = [.. all.Where(pack => pack.Catalogued is null && !(pack.Study is { } study && (known.Contains(study) || studies.Contains(study))))];
         (IReadOnlyList<(CommittedPack Pack, Sidecar Sidecar)> found, bool whole) = await SidecarsAsync(clinic, strays, cancellationToken);
-        packs.AddRange(found.Where(stray => stray.Sidecar.PatientHmac is { } of && hmacs.Contains(of)).Select(stray => stray.Pack with { Study = stray.Sidecar.Study }));
+        packs.AddRange(found.Where(stray => (stray.Sidecar.PatientHmac is { } of && hmacs.Contains(of)) || patient.IsFormOf(stray.Sidecar.PatientForms)).Select(stray => stray.Pack with { Study = stray.Sidecar.Study }));
         return RestorePlan.OfPacks("patient", packs, catalogueOnly || !whole);
     }
 

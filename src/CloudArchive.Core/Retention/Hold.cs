@@ -45,6 +45,15 @@ public sealed record Hold(
     string ETag = "",
     bool Unreadable = false)
 {
+    /// <summary>Which spellings of the patient's ID it takes for the same: as the clinic had chosen when it was set.</summary>
+    public IdentifierMatch Match { get; init; }
+
+    /// <summary>What those spellings share; null: only the same is the same.</summary>
+    public Sha256Digest? Form { get; init; }
+
+    /// <summary>HMACs of the spellings that were archived up to now; not in its row.</summary>
+    public IReadOnlyList<Sha256Digest> Archived { get; init; } = [];
+
     /// <summary>Whether it is on. One that somebody asked to clear is, until that is done.</summary>
     public bool IsOn => Status != HoldStatus.Cleared;
 
@@ -52,11 +61,14 @@ public sealed record Hold(
     public bool Keeps(StudyFacts study) => Keeps(study.Study, null) || study.Packs.Any(pack => Keeps(study.Study, pack.Patient));
 
     /// <summary>Whether it names this study or patient.</summary>
-    public bool Keeps(Uid study, Sha256Digest? patient) => IsOn && (Unreadable || Study == study || (patient is { } one && Patients?.Contains(one) == true));
+    public bool Keeps(Uid study, Sha256Digest? patient) => IsOn && (Unreadable || Study == study || (patient is { } one && (Patients?.Contains(one) == true || Archived.Contains(one))));
 
     /// <summary>As an admin or compliance sees it: never the patient.</summary>
     public HoldResponse ToResponse() => new(
-        Id.ToString(), Clinic, Study, Patients is not null, Reason, Status, SetBy, SetAt, EnforcedAt, Packs, ClearRequestedBy, ClearRequestedAt, ClearedBy, ClearedAt);
+        Id.ToString(), Clinic, Study, Patients is not null, Reason, Status, SetBy, SetAt, EnforcedAt, Packs, ClearRequestedBy, ClearRequestedAt, ClearedBy, ClearedAt)
+    {
+        IdentifierMatch = Match,
+    };
 }
 
 /// <summary>Holds, in <see cref="RowTable.Clinics"/>: <c>hold:{id}</c>. They stay when they are cleared.</summary>
@@ -78,6 +90,8 @@ internal static class HoldRows
         };
         Add(values, "study", hold.Study?.Value);
         Add(values, "patient", hold.Patients is { } patients ? string.Join(' ', patients.Select(patient => patient.Hex)) : null);
+        Add(values, "form", hold.Form?.Hex);
+        Add(values, "match", hold.Form is null ? null : hold.Match.ToString());
         Add(values, "enforcedAt", hold.EnforcedAt);
         Add(values, "clearRequestedBy", hold.ClearRequestedBy);
         Add(values, "clearRequestedAt", hold.ClearRequestedAt);
@@ -131,7 +145,11 @@ internal static class HoldRows
         row.Text("clearedBy"),
         row.Time("clearedAt"),
         row.Time("liftedAt"),
-        row.ETag!);
+        row.ETag!)
+    {
+        Form = row.Text("form") is { } form ? Sha256Digest.Parse(form) : null,
+        Match = row.Text("match") is { } match ? Enum.Parse<IdentifierMatch>(match) : IdentifierMatch.Exact,
+    };
 
     private static void Add(Dictionary<string, object> values, string name, object? value)
     {

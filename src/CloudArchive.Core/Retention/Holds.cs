@@ -1,7 +1,9 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Catalog;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Storage;
 using CloudArchive.Format;
@@ -24,7 +26,8 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
     /// <summary>
     /// Sets a hold on a study, archived already or not, or on a patient, by all that the catalogue may know the patient by. Repeating it answers the hold that is there.
     /// </summary>
-    public async Task<Hold> SetAsync(ClinicId id, Uid? study, IReadOnlyList<Sha256Digest>? patients, string reason, Requester by, CancellationToken cancellationToken)
+    public async Task<Hold> SetAsync(
+        ClinicId id, Uid? study, IReadOnlyList<Sha256Digest>? patients, string reason, Requester by, CancellationToken cancellationToken, IdentifierMatch match = IdentifierMatch.Exact, Sha256Digest? form = null)
     {
         await clinics.GetAsync(id, cancellationToken);
         if ((study is null) == (patients is null))
@@ -37,14 +40,18 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
             throw new RefusedException(Refusal.RequestInvalid, $"reason: 1 to {MostReasonCharacters} characters.");
         }
 
-        if ((await ActiveAsync(id, cancellationToken)).FirstOrDefault(hold => hold.Study == study && Same(hold.Patients, patients) && hold.Reason == reason) is { } there)
+        if ((await ActiveAsync(id, cancellationToken)).FirstOrDefault(hold => hold.Study == study && Same(hold.Patients, patients) && hold.Form == form && hold.Reason == reason) is { } there)
         {
             return there;
         }
 
         byte[] salt = RandomNumberGenerator.GetBytes(16);
         Sha256Digest statement = Sha256Digest.Of([.. salt, .. Encoding.UTF8.GetBytes(reason)]);
-        Hold hold = new(WorkId.New(clock), id, study, patients, reason, statement, salt, HoldStatus.Active, by.Actor.Id, clock.GetUtcNow());
+        Hold hold = new(WorkId.New(clock), id, study, patients, reason, statement, salt, HoldStatus.Active, by.Actor.Id, clock.GetUtcNow())
+        {
+            Form = form,
+            Match = match,
+        };
         AuditEvent entry = Entry(hold, AuditActions.HoldSet, by, $"hold-set:{hold.Id}");
         await outbox.SubmitAsync(RowTable.Clinics, id.Value, [new RowWrite.Insert(HoldRows.Prefix + hold.Id, HoldRows.Values(hold))], entry, cancellationToken);
         return await GetAsync(id, hold.Id, cancellationToken);
@@ -168,9 +175,17 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
 
     private bool IsStale(Hold hold) => hold.ClearRequestedAt + ClearLifetime < clock.GetUtcNow();
 
-    /// <summary>All that were ever set.</summary>
-    public IAsyncEnumerable<Hold> AllAsync(ClinicId clinic, CancellationToken cancellationToken) =>
-        rows.ReadAllAsync(RowTable.Clinics, clinic.Value, RowRange.Prefix(HoldRows.Prefix), cancellationToken).Select(HoldRows.Read);
+    /// <summary>All that were ever set; those that count with the spellings of their patient that are archived by now.</summary>
+    public async IAsyncEnumerable<Hold> AllAsync(ClinicId clinic, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (Row row in rows.ReadAllAsync(RowTable.Clinics, clinic.Value, RowRange.Prefix(HoldRows.Prefix), cancellationToken))
+        {
+            Hold hold = HoldRows.Read(row);
+            yield return hold is { Form: { } form, LiftedAt: null }
+                ? hold with { Archived = await CatalogReader.SpellingsOfAsync(rows, clinic, form, cancellationToken) }
+                : hold;
+        }
+    }
 
     private async Task<bool> ReplaceAsync(Hold next, AuditEvent entry, CancellationToken cancellationToken)
     {

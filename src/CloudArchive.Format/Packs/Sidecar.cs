@@ -44,6 +44,12 @@ public sealed record Sidecar(
     SetKind? Set = null,
     SidecarSnapshot? Snapshot = null)
 {
+    /// <summary>Of Patient ID, what other spellings of it share; of agents that know of it, where the text is known.</summary>
+    public IdentifierForms? PatientForms { get; init; }
+
+    /// <summary>The same of Accession Number.</summary>
+    public IdentifierForms? AccessionForms { get; init; }
+
     /// <summary>Version 3: of a set that is no study.</summary>
     public const string FormatOfSets = "cloudarchive/sidecar/3";
 

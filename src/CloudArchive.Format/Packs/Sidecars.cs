@@ -77,7 +77,7 @@ public static class Sidecars
         : sidecar.Set is null ? sidecar.Instances.Any(i => i is not { Kind: null, SopClass: not null, TransferSyntax: not null }) ? "lists a plain file in a study" : null
         : sidecar.Set == SetKind.Snapshot != (sidecar.Snapshot is not null) ? "is of a snapshot and does not say which packs it needs, or is of none and does"
         : !Sets.IsMadeUp(sidecar.Study) ? "has a study's id for another set"
-        : sidecar.StudyDate is not null || sidecar.PatientHmac is not null || sidecar.AccessionHmac is not null || sidecar.Retention is { BornIn: not null }
+        : sidecar.StudyDate is not null || sidecar.PatientHmac is not null || sidecar.AccessionHmac is not null || (sidecar.PatientForms ?? sidecar.AccessionForms) is not null || sidecar.Retention is { BornIn: not null }
             ? "says of plain files what is a study's alone"
         : sidecar.Instances.Any(i => i.Kind is null || i.Kind == FileKind.Snapshot != (sidecar.Set == SetKind.Snapshot) || i != SidecarInstance.Plain(i.Kind.Value, i.Length, i.Sha256))
             ? "lists an instance among plain files, or says more of a plain file than its kind"

@@ -19,7 +19,11 @@ public sealed record DisclosureSearchRequest(string PatientId);
 /// Restores that handed out what the archive knows no patient of: plain files, snapshots, studies without a Patient ID. Some of it may be of this patient: who has
 /// the files has to look.
 /// </param>
-public sealed record DisclosuresResponse(DateTimeOffset From, DateTimeOffset To, IReadOnlyList<DisclosureResponse> Items, int Unreadable = 0, int OfNobody = 0);
+public sealed record DisclosuresResponse(DateTimeOffset From, DateTimeOffset To, IReadOnlyList<DisclosureResponse> Items, int Unreadable = 0, int OfNobody = 0)
+{
+    /// <summary>Which spellings of the ID were taken for the same, as the clinic has chosen.</summary>
+    public IdentifierMatch IdentifierMatch { get; init; }
+}
 
 /// <summary>A restore as far as it released something of the patient's.</summary>
 /// <param name="Restore">The restore.</param>

@@ -24,7 +24,7 @@ public sealed record CreateClinicRequest(ClinicId Clinic, string Name, int Reten
 /// <param name="RequireApproval">Whether a restore of more than one study needs a second admin.</param>
 /// <param name="DailyBytes">How many bytes the clinic may archive in a day (UTC).</param>
 /// <param name="DailyPacks">How many packs.</param>
-public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? RequireApproval = null, long? DailyBytes = null, int? DailyPacks = null);
+public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? RequireApproval = null, long? DailyBytes = null, int? DailyPacks = null, IdentifierMatch? IdentifierMatch = null);
 
 /// <summary><c>PUT /v1/clinics/{clinic}/contact</c>, by an admin of the clinic.</summary>
 /// <param name="Contact">The mail address that gets the clinic's alerts and its weekly letter; absent: none.</param>
@@ -42,6 +42,9 @@ public sealed record ClinicResponse(
     string? Contact = null,
     string? Problem = null)
 {
+    /// <summary>When two spellings of a Patient ID or Accession Number are one: in searches, holds, restores of a patient and the accounting of disclosures.</summary>
+    public IdentifierMatch IdentifierMatch { get; init; }
+
     /// <summary>How many bytes the clinic may archive in a day (UTC).</summary>
     public long DailyBytes { get; init; }
 

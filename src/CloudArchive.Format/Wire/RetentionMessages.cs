@@ -80,7 +80,11 @@ public sealed record HoldResponse(
     DateTimeOffset? ClearRequestedAt,
     string? ClearedBy,
     DateTimeOffset? ClearedAt,
-    int? Studies = null);
+    int? Studies = null)
+{
+    /// <summary>Which spellings of the patient's ID it takes for the same, as the clinic had chosen when it was set: it keeps what any of them names.</summary>
+    public IdentifierMatch IdentifierMatch { get; init; }
+}
 
 /// <summary>Where a destruction stands.</summary>
 public enum DestructionStatus

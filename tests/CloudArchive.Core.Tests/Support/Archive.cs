@@ -31,7 +31,7 @@ internal sealed class Archive
         Agents = new Agents(rows, Outbox, clock);
         IdentifierSecrets secrets = new(unwrapper);
         Enrollments = new Enrollments(rows, Clinics, secrets, wrapping, Outbox, clock);
-        Identifiers = new IdentifierLookup(Clinics, secrets);
+        Identifiers = new IdentifierLookup(Clinics, secrets, rows);
         Catalog = new CatalogReader(rows);
         Alerts = new AlertDesk(rows, Outbox, clock, NullLogger<AlertDesk>.Instance);
         Quotas = new DailyQuotas(rows, Alerts, clock, NullLogger<DailyQuotas>.Instance);

@@ -142,7 +142,7 @@ internal sealed class TestClinic
         Sidecar sidecar = Sidecars.For(header, summary, KeyWrapping.Wrap(key, opened.WrappingKey), KeyWrapping.Wrap(key, opened.EscrowKey), set?.Retention);
         sidecar = set is not null
             ? sidecar with { Snapshot = set.Snapshot }
-            : sidecar with { StudyDate = studyDate, PatientHmac = Secret.Hmac(patientId), AccessionHmac = Secret.Hmac("ACC-" + study) };
+            : sidecar with { StudyDate = studyDate, PatientHmac = Secret.Hmac(patientId), AccessionHmac = Secret.Hmac("ACC-" + study), PatientForms = Secret.Forms(patientId), AccessionForms = Secret.Forms("ACC-" + study) };
         return new SealedPack(opened, ciphertext, sidecar, files);
     }
 

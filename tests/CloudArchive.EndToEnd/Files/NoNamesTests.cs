@@ -20,7 +20,7 @@ namespace CloudArchive.EndToEnd.Files;
 /// </summary>
 public sealed partial class NoNamesTests
 {
-    private static readonly string[] s_secrets = ["Zwetschgenbaum", "Quittengelee", "19470312", "Mirabellenmus", "clinic/Zw", "QX-71-4711"];
+    private static readonly string[] s_secrets = ["Zwetschgenbaum", "Quittengelee", "19470312", "Mirabellenmus", "clinic/Zw", "QX-71-4711", "QX-71-4712", "Holunderstrauch"];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -41,6 +41,7 @@ public sealed partial class NoNamesTests
         (await agent.RunAsync("enroll", "--url", url, "--code", code, "--name", "test-pc", "--escrow-out", folder["escrow.pem"], "--escrow-passphrase-file", folder["passphrase.txt"])).Expect(0);
 
         SampleStudies.WriteOne(Path.Combine(clinic, "Zwetschgenbaum", "one.dcm"), "one", patient: "QX-71-4711");
+        SampleStudies.WriteNamed(Path.Combine(clinic, "two.dcm"), "two", "Holunderstrauch^Rosa", "19470312", "QX-71-4712", "Mirabellenmus", "ISO_IR 192", Encoding.UTF8);
         ImagingFolder.Write(clinic, "Zwetschgenbaum/Quittengelee 19470312.pdf", "%PDF-1.7 Zwetschgenbaum");
         ImagingFolder.Write(clinic, "Zwetschgenbaum/Mirabellenmus.jpg", "\u00ff\u00d8\u00ff");
         Assert.NotNull((await agent.RunAsync("backup", clinic, "--json")).Expect(0).Json["snapshot"]);
@@ -52,6 +53,12 @@ public sealed partial class NoNamesTests
         Assert.NotEqual(0, (await compliance.RunAsync(["disclosures", .. of, "--patient", "QX-71-4711"])).ExitCode);
 
         AssertNone(await EverythingStoredAsync(archive), 50);
+
+        // At the clinic what `find` searches is under a seal too, and nothing of the data folder has in clear what stands in images alone (its state has paths).
+        Assert.Single((await agent.RunAsync("find", "rosa", "holunder", "1947-03-12", "--json")).Expect(0).Json["found"]!.AsArray());
+        (string Where, string Text)[] home = [.. Directory.EnumerateFiles(folder["agent"]).Select(file => (Path.GetFileName(file), Encoding.Latin1.GetString(File.ReadAllBytes(file))))];
+        AssertNone(home.Where(file => file.Where.Contains("find", StringComparison.Ordinal)), 2);
+        Assert.All(home, file => Assert.All((string[])["Holunderstrauch", "QX-71-4711", "QX-71-4712"], secret => Assert.DoesNotContain(secret, file.Text, StringComparison.OrdinalIgnoreCase)));
         AssertNone((await ReadSharedAsync(folder["host.log"])).Split('\n').Where(line => line.Length > 0).Select((line, number) => ($"log line {number}", line)), 1);
         AssertNone(telemetry.Seen.Keys.Select(seen => ("telemetry", seen)), 50);
         Assert.True(telemetry.Seen.Keys.Any(seen => seen.Contains("cloudarchive.packs.committed", StringComparison.Ordinal)), "nothing was listened to");

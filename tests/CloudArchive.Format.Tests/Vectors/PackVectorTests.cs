@@ -85,6 +85,12 @@ public sealed class PackVectorTests
     {
         Assert.Equal(PackVectors.Read("sidecar.json"), Sidecars.Serialize(Sidecars.Parse(PackVectors.Read("sidecar.json"))));
         Assert.Equal(PackVectors.Read("../sidecar-2/sidecar.json"), Sidecars.Serialize(Sidecars.Parse(PackVectors.Read("../sidecar-2/sidecar.json"))));
+        Assert.Equal(PackVectors.Read("../sidecar-2/sidecar-forms.json"), Sidecars.Serialize(Sidecars.Parse(PackVectors.Read("../sidecar-2/sidecar-forms.json"))));
+        using (IdentifierSecret secret = IdentifierSecret.FromBytes(PackVectors.IdentifierSecretBytes))
+        {
+            Assert.Equal(secret.Forms(PackVectors.Identifier), Sidecars.Parse(PackVectors.Read("../sidecar-2/sidecar-forms.json")).PatientForms);
+        }
+
         Assert.Null(Sidecars.Parse(PackVectors.Read("sidecar.json")).Retention);
         Assert.Equal(new SidecarRetention(3, new DateTimeOffset(2046, 1, 1, 0, 0, 0, TimeSpan.Zero), 2020), Sidecars.Parse(PackVectors.Read("../sidecar-2/sidecar.json")).Retention);
         Assert.Equal(PackVectors.Read("receipt.json"), Receipts.Serialize(Receipts.Parse(PackVectors.Read("receipt.json"))));

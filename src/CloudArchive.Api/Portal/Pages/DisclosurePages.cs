@@ -28,7 +28,7 @@ internal static class DisclosurePages
 
     private static async Task<PortalPage> FindAsync(ClinicId clinic, DisclosureLog disclosures, HttpContext context, CancellationToken cancellationToken)
     {
-        string patient = context.Field("patientId") ?? throw new RefusedException(Refusal.RequestInvalid, "patientId: fill it in, exactly as it stands in the images.");
+        string patient = context.Field("patientId") ?? throw new RefusedException(Refusal.RequestInvalid, "patientId: fill it in, as it stands in the images.");
         return Page(await disclosures.FindAsync(clinic, patient, context.Requester(), cancellationToken));
     }
 

@@ -92,7 +92,7 @@ internal static class RetentionPages
 
         faults.ThrowIfAny();
         (IdentifierHmacs? patient, _) = await lookup.HmacAsync(clinic, context.Field("patientId"), null, cancellationToken);
-        await holds.SetAsync(clinic, study, patient?.All, context.Field("reason") ?? "", context.Requester(), cancellationToken);
+        await holds.SetAsync(clinic, study, patient?.Named, context.Field("reason") ?? "", context.Requester(), cancellationToken, patient?.Match ?? IdentifierMatch.Exact, patient?.Form);
         return Back(clinic);
     }
 

@@ -67,7 +67,7 @@ internal static class StudyPages
         string? patient = context.Field("patientId"), accession = context.Field("accession");
         if (patient is null && accession is null)
         {
-            throw new RefusedException(Refusal.RequestInvalid, "Fill in a patient ID or an accession number, exactly as it stands in the images.");
+            throw new RefusedException(Refusal.RequestInvalid, "Fill in a patient ID or an accession number, as it stands in the images.");
         }
 
         (IdentifierHmacs? patients, IdentifierHmacs? accessions) = await lookup.HmacAsync(clinic, patient, accession, cancellationToken);
