@@ -45,6 +45,7 @@ public static class CoreServices
         services.AddSingleton<VerdictDesk>();
         services.AddSingleton<ClinicRecord>();
         services.AddSingleton<ClinicCheck>();
+        services.AddSingleton<ObjectiveDesk>();
         services.AddSingleton<KeyAnnouncement>();
         services.AddSingleton<IdentifierSecrets>();
         services.AddSingleton<IdentifierLookup>();

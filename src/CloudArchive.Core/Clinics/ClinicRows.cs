@@ -4,6 +4,7 @@ using CloudArchive.Format;
 using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Core.Clinics;
 
@@ -58,6 +59,12 @@ internal static class ClinicRows
             values["dailyPacks"] = (long)quota.Packs;
         }
 
+        if (clinic.OwnObjectives is { } objectives)
+        {
+            values["rtoHours"] = (long)objectives.RtoHours;
+            values["rpoHours"] = (long)objectives.RpoHours;
+        }
+
         return values;
     }
 
@@ -75,6 +82,7 @@ internal static class ClinicRows
         row.Text("contact"))
     {
         OwnQuota = row.Number("dailyBytes") is { } bytes && row.Number("dailyPacks") is { } packs ? new DailyQuota(bytes, (int)packs) : null,
+        OwnObjectives = row.Number("rtoHours") is { } rto && row.Number("rpoHours") is { } rpo ? new RecoveryObjectives((int)rto, (int)rpo) : null,
     };
 
     public static Dictionary<string, object> Values(Agent agent)
