@@ -37,6 +37,7 @@ public static class CloudArchiveEndpoints
         DisclosureEndpoints.Map(table);
         RestoreTestEndpoints.Map(table);
         ReportEndpoints.Map(table);
+        BinderEndpoints.Map(table);
         RetentionEndpoints.Map(table);
         PortalEndpoints.Map(table);
         routes.MapArchiveOpenApi();

@@ -12,6 +12,7 @@ using CloudArchive.Core.Storage;
 using CloudArchive.Format;
 using CloudArchive.Format.Verdicts;
 using CloudArchive.Reports;
+using CloudArchive.Reports.Binders;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -42,6 +43,9 @@ public static class CloudArchiveServices
         services.AddSingleton<RollUpLogs>();
         services.AddSingleton<RollUpRowReader>();
         services.AddSingleton<RollUps>();
+        services.AddSingleton<BinderRecords>();
+        services.AddSingleton<BinderLists>();
+        services.AddSingleton<BinderMaker>();
         services.AddSingleton(VerdictLimits.For(options.SilentAfter));
         AddChannels(services, options);
 

@@ -5,6 +5,7 @@ using CloudArchive.Cli.Alerts;
 using CloudArchive.Cli.Audit;
 using CloudArchive.Cli.Background;
 using CloudArchive.Cli.Backup;
+using CloudArchive.Cli.Binders;
 using CloudArchive.Cli.Catalog;
 using CloudArchive.Cli.Clinics;
 using CloudArchive.Cli.Disclosures;
@@ -82,7 +83,7 @@ public static class CloudArchiveCli
                 AccessBlockCommand.Create(environment),
                 AccessUnblockCommand.Create(environment),
             },
-            new Command("clinic", "Clinics: is one safe, its contact, its quota, its identifiers, a new one.") { ClinicShowCommand.Create(environment), ClinicCreateCommand.Create(environment), ClinicContactCommand.Create(environment), ClinicQuotaCommand.Create(environment), ClinicIdentifiersCommand.Create(environment) },
+            new Command("clinic", "Clinics: is one safe, its contact, its quota, its identifiers, its objectives, a new one.") { ClinicShowCommand.Create(environment), ClinicCreateCommand.Create(environment), ClinicContactCommand.Create(environment), ClinicQuotaCommand.Create(environment), ClinicIdentifiersCommand.Create(environment), ClinicObjectivesCommand.Create(environment) },
             new Command("hold", "Legal holds: what they name is kept, whatever its date is (admin).")
             {
                 HoldSetCommand.Create(environment),
@@ -108,6 +109,7 @@ public static class CloudArchiveCli
             new Command("restore-test", "Restore tests.") { RestoreTestRunCommand.Create(environment), RestoreTestListCommand.Create(environment), RestoreTestShowCommand.Create(environment) },
             new Command("evidence", "Evidence of restore tests.") { EvidenceListCommand.Create(environment), EvidenceGetCommand.Create(environment), EvidenceVerifyCommand.Create(environment) },
             ReportCommand.Create(environment),
+            new Command("binder", "An auditor's binder: all that a period left behind, in one ZIP.") { BinderGetCommand.Create(environment), BinderVerifyCommand.Create(environment) },
             new Command("alerts", "Alerts: what is open, who has it in hand, and what could not be delivered.") { AlertsListCommand.Create(environment), AlertsAcknowledgeCommand.Create(environment), AlertsRetryCommand.Create(environment) },
             new Command("audit", "Audit logs: a clinic's, and the system's.") { AuditExportCommand.Create(environment), AuditVerifyCommand.Create(environment) },
         };

@@ -46,6 +46,7 @@ public static class CoreServices
         services.AddSingleton<ClinicRecord>();
         services.AddSingleton<ClinicCheck>();
         services.AddSingleton<ClinicStates>();
+        services.AddSingleton<ObjectiveDesk>();
         services.AddSingleton<KeyAnnouncement>();
         services.AddSingleton<IdentifierSecrets>();
         services.AddSingleton<IdentifierLookup>();

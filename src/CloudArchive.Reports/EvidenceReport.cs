@@ -67,7 +67,8 @@ public sealed class EvidenceReport
         List<string> sentences = [];
         if (_evidence.Verdict == RunVerdict.Passed)
         {
-            sentences.Add($"{(summary.Tested == 1 ? "The one pack" : $"All {ReportText.Count(summary.Tested)} packs")} that {(summary.Tested == 1 ? "was" : "were")} tested came back, every file byte for byte as it was captured.");
+            sentences.Add($"{(summary.Tested == 1 ? "The one pack" : $"All {ReportText.Count(summary.Tested)} packs")} that {(summary.Tested == 1 ? "was" : "were")} tested came back, every file byte for byte as it was captured. "
+                + $"Within 365 days {ReportText.Count(summary.CoveredPacks)} of {ReportText.Count(summary.PopulationPacks, "pack", "packs")} {(summary.CoveredPacks == 1 ? "was" : "were")} tested ({ReportText.Share(summary.CoveredPacks, summary.PopulationPacks)}).");
         }
 
         if (_evidence.Faults.Contains(RunFault.PackFailed))
@@ -110,9 +111,9 @@ public sealed class EvidenceReport
         [
             new("Packs brought back", $"{ReportText.Count(summary.Recovered)} of {ReportText.Count(summary.Tested)}", $"of {ReportText.Count(summary.PopulationPacks)} in the archive"),
             new("Recovered", ReportText.Bytes(summary.RecoveredBytes), ReportText.Count(summary.RecoveredFiles, "file", "files")),
-            new("Recoverable at least", summary.PopulationPacks == 0 || _evidence.Statistics.Sample == 0 ? "–" : ReportText.Percent(_evidence.Statistics.AtLeastPerMillion), $"{ReportText.Count(_evidence.Statistics.AtLeastRecoverable, "pack", "packs")}, 95% confidence"),
-            new("Full restore, estimated", summary.FullRestoreSeconds is { } seconds ? ReportText.Duration(TimeSpan.FromSeconds(seconds)) : "–", summary.BytesPerSecond is { } speed ? $"at {ReportText.Bytes(speed)}/s" : "nothing was recovered"),
             new("Tested within 365 days", ReportText.Share(summary.CoveredPacks, summary.PopulationPacks), $"{ReportText.Count(summary.CoveredPacks)} of {ReportText.Count(summary.PopulationPacks)} packs"),
+            new("Full restore, estimated", summary.FullRestoreSeconds is { } seconds ? ReportText.Duration(TimeSpan.FromSeconds(seconds)) : "–", summary.BytesPerSecond is { } speed ? $"at {ReportText.Bytes(speed)}/s" : "nothing was recovered"),
+            new("In the archive", ReportText.Bytes(summary.PopulationBytes), ReportText.Count(summary.PopulationPacks, "pack", "packs")),
             new("Longest untested", summary.LongestUntestedSince is { } since ? ReportText.Days(_evidence.FinishedAt - since) : "–", summary.LongestUntestedSince is { } at ? $"since {ReportText.Date(at)}" : "no packs"),
             new("Recovery point", summary.RecoveryPoint is { } point ? ReportText.Date(point) : "–", summary.RecoveryPoint is { } newest ? $"{ReportText.Duration(_evidence.StartedAt - newest)} before the run" : "nothing archived"),
             new("Damage seen on purpose", $"{_evidence.Canaries.Count(canary => canary.AsExpected)} of {_evidence.Canaries.Count}", "canaries as expected"),
@@ -132,7 +133,7 @@ public sealed class EvidenceReport
             ? $"Every one of the {ReportText.Count(bound.Population)} packs was to be tested, and {ReportText.Count(bound.Recovered)} came back."
             : $"{ReportText.Count(bound.Sample, "pack was", "packs were")} drawn at random from all {ReportText.Count(bound.Population)}, and {ReportText.Count(bound.Recovered)} came back. "
                 + $"From that it follows with 95% confidence that at least {ReportText.Count(bound.AtLeastRecoverable)} of the {ReportText.Count(bound.Population)} packs "
-                + $"({ReportText.Percent(bound.AtLeastPerMillion)}) can be brought back (exact one-sided bound, Clopper-Pearson for a finite population; a pack that was not tested counts as lost).";
+                + $"({ReportText.Percent(bound.AtLeastPerMillion)}) can be brought back (exact one-sided bound, Clopper-Pearson for a finite population; a pack that was not tested counts as lost). One run of this size can show no more.";
         _pages.Text(drawn);
         if (summary is { FullRestoreSeconds: { } seconds, BytesPerSecond: { } speed })
         {

@@ -4,12 +4,13 @@ using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Disclosures;
 using CloudArchive.Core.Retention;
 using CloudArchive.Format;
+using CloudArchive.Format.Verdicts;
 using CloudArchive.Format.Wire;
 
 namespace CloudArchive.Reports;
 
-/// <summary>A clinic, as a report names it.</summary>
-internal sealed record RollUpClinic(ClinicId Id, string Name, DateTimeOffset CreatedAt);
+/// <summary>A clinic, as a report names it, with its objectives as they are set now.</summary>
+internal sealed record RollUpClinic(ClinicId Id, string Name, DateTimeOffset CreatedAt, RecoveryObjectives Objectives);
 
 /// <summary>What rows say as they are now. Whom they are about stays here: reports count.</summary>
 /// <param name="Clinic">The clinic.</param>
@@ -68,7 +69,7 @@ internal sealed record RollUpFacts(
     /// <summary>A row is believed where it is of the evidence whose hash the log has.</summary>
     private static RunMeasures? Measures(EndedRun run, RestoreTestResponse? row) =>
         row is { Summary: { } summary } && row.EvidenceSha256 == run.Evidence && (row.Passed, row.Failed, row.NotTested) == (run.Recovered, run.Failed, run.NotTested)
-            ? new RunMeasures(summary.PopulationPacks, summary.CoveredPacks, summary.FullRestoreSeconds, summary.RecoveryPoint is { } newest ? (long)Math.Ceiling((row.RequestedAt - newest).TotalSeconds) : null)
+            ? new RunMeasures(summary.PopulationPacks, summary.CoveredPacks, summary.FullRestoreSeconds, summary.RecoveryPoint is { } newest ? (long)Math.Ceiling((row.RequestedAt - newest).TotalSeconds) : null, summary.PopulationBytes)
             : null;
 
     /// <summary>Not every request is in a log: the row has when the last one was let in, while the access is still ended.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using CloudArchive.Core.Audit;
 using CloudArchive.Core.Disclosures;
 using CloudArchive.Format.Evidence;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Reports;
 
@@ -113,6 +114,40 @@ internal sealed record VerdictFigures(int DaysNotSafe, int DaysUnknown)
     }
 }
 
+/// <summary>Days on which an objective was missed at any time; and of the others, those on which nothing said at any time whether it was met.</summary>
+internal sealed record ObjectiveFigures(int Days, int TimeNotMet, int TimeNotChecked, int PointNotMet, int PointNotChecked)
+{
+    /// <summary>Of days that are over, from the clinic's first on. What nobody measured yet was not checked.</summary>
+    public static ObjectiveFigures Of(RollUpFacts facts, DateTimeOffset from, DateTimeOffset until)
+    {
+        int days = 0, timeNotMet = 0, timeNotChecked = 0, pointNotMet = 0, pointNotChecked = 0;
+        for (DateTimeOffset day = from; day.AddDays(1) <= until; day = day.AddDays(1))
+        {
+            if (day.AddDays(1) <= facts.Clinic.CreatedAt)
+            {
+                continue;
+            }
+
+            days++;
+            ObjectiveState[] time = On(facts.Log.Objectives, day, entry => entry.Time, entry => entry.TimeBefore);
+            ObjectiveState[] point = On(facts.Log.Objectives, day, entry => entry.Point, entry => entry.PointBefore);
+            timeNotMet += time.Contains(ObjectiveState.NotMet) ? 1 : 0;
+            timeNotChecked += !time.Contains(ObjectiveState.NotMet) && time.Contains(ObjectiveState.NotChecked) ? 1 : 0;
+            pointNotMet += point.Contains(ObjectiveState.NotMet) ? 1 : 0;
+            pointNotChecked += !point.Contains(ObjectiveState.NotMet) && point.Contains(ObjectiveState.NotChecked) ? 1 : 0;
+        }
+
+        return new(days, timeNotMet, timeNotChecked, pointNotMet, pointNotChecked);
+    }
+
+    /// <summary>What was so at any time of a day: until its first entry, and from each on. There is one every day on which anybody looked.</summary>
+    private static ObjectiveState[] On(IReadOnlyList<ObjectiveEntry> entries, DateTimeOffset day, Func<ObjectiveEntry, ObjectiveState> now, Func<ObjectiveEntry, ObjectiveState> before)
+    {
+        ObjectiveEntry[] said = [.. entries.Where(entry => entry.At >= day && entry.At < day.AddDays(1))];
+        return said.Length == 0 ? [ObjectiveState.NotChecked] : [before(said[0]), .. said.Select(now)];
+    }
+}
+
 /// <summary>Legal holds.</summary>
 internal sealed record HoldFigures(int Set, int Cleared, int On)
 {
@@ -151,7 +186,7 @@ internal sealed record DisclosureFigures(int Restores, int Packs, long Instances
 }
 
 /// <summary>The figures of a span of time: a pure function of what was recorded.</summary>
-internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Access, SilenceFigures Silence, VerdictFigures Verdicts, HoldFigures Holds, DestructionFigures Destructions, DisclosureFigures Disclosures, int RowsUnreadable)
+internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Access, SilenceFigures Silence, VerdictFigures Verdicts, HoldFigures Holds, DestructionFigures Destructions, DisclosureFigures Disclosures, int RowsUnreadable, ObjectiveFigures Objectives)
 {
     /// <summary>Works them out.</summary>
     /// <param name="facts">What was recorded.</param>
@@ -168,7 +203,8 @@ internal sealed record RollUpFigures(RestoreTestFigures Tests, AccessFigures Acc
             HoldFigures.Of(facts, until, IsIn),
             DestructionFigures.Of(facts, IsIn),
             DisclosureFigures.Of(facts, IsIn),
-            facts.Unreadable);
+            facts.Unreadable,
+            ObjectiveFigures.Of(facts, from, until));
     }
 
     internal static int Count(RollUpFacts facts, string action, Func<DateTimeOffset, bool> isIn) => facts.Log.Counted.Count(entry => entry.Action == action && isIn(entry.At));

@@ -1,8 +1,10 @@
 using System.Globalization;
 using CloudArchive.Core.Audit;
+using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Evidence;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Reports;
 
@@ -24,7 +26,8 @@ internal sealed record EndedRun(
 /// <param name="Covered">Of them, those tested within 365 days.</param>
 /// <param name="RecoverySeconds">How long bringing all of them back would take; null where nothing came back to measure it by.</param>
 /// <param name="NewestPackSeconds">How old the newest pack was when the run began; null of an empty archive.</param>
-internal sealed record RunMeasures(int Packs, int Covered, long? RecoverySeconds, long? NewestPackSeconds);
+/// <param name="Bytes">Bytes of ciphertext in it.</param>
+internal sealed record RunMeasures(int Packs, int Covered, long? RecoverySeconds, long? NewestPackSeconds, long Bytes);
 
 /// <summary>An entry that is counted.</summary>
 internal sealed record CountedEntry(DateTimeOffset At, string Action, IReadOnlyDictionary<string, string> Details);
@@ -46,11 +49,14 @@ internal sealed record AccessEnding(DateTimeOffset At, string Subject, bool OfAg
 /// <param name="Before">Whether it had said so before; null: it had said nothing, or the entry does not tell.</param>
 internal sealed record VerdictEntry(string Agent, DateTimeOffset At, bool Safe, bool? Before);
 
+/// <summary>That an objective (RTO, RPO) began or ceased to be met, or to be checked.</summary>
+internal sealed record ObjectiveEntry(DateTimeOffset At, ObjectiveState Time, ObjectiveState TimeBefore, ObjectiveState Point, ObjectiveState PointBefore);
+
 /// <summary>
 /// What the audit logs say of a period, entry by entry: it keeps what reports count. The system's log goes first, then the clinic's, so that
 /// the clinic's entries can be held against who had been blocked by then.
 /// </summary>
-internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
+internal sealed class RollUpLog(ClinicId clinic, DateTimeOffset to)
 {
     /// <summary>For how long after the end of an access the log is searched for requests that were let in.</summary>
     public static readonly TimeSpan Watched = TimeSpan.FromHours(24);
@@ -67,6 +73,7 @@ internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
     private readonly Dictionary<(string Subject, bool OfAgent), AccessEnding> _ended = [];
     private readonly HashSet<DateOnly> _heardOn = [];
     private readonly List<VerdictEntry> _verdicts = [];
+    private readonly List<ObjectiveEntry> _objectives = [];
     private readonly Dictionary<string, DateTimeOffset> _holdsSet = [];
     private readonly Dictionary<string, DateTimeOffset> _holdsCleared = [];
 
@@ -79,6 +86,9 @@ internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
 
     /// <summary>When computers began to report something else, in order.</summary>
     public IReadOnlyList<VerdictEntry> Verdicts => _verdicts;
+
+    /// <summary>When what is known of the objectives changed, in order.</summary>
+    public IReadOnlyList<ObjectiveEntry> Objectives => _objectives;
 
     /// <summary>Days (UTC) on which an agent did anything.</summary>
     public IReadOnlySet<DateOnly> HeardOn => _heardOn;
@@ -96,7 +106,7 @@ internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
     /// <summary>Takes the next entry, in the order of its log.</summary>
     public void Add(AuditEntry entry)
     {
-        if (entry.Log == clinic.Value && entry.Time < period.To)
+        if (entry.Log == clinic.Value && entry.Time < to)
         {
             First ??= entry.Index;
             Last = entry.Index;
@@ -152,6 +162,10 @@ internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
             case AuditActions.VerdictChanged when entry.Log == clinic.Value:
                 _verdicts.Add(new VerdictEntry(Other(entry), entry.Time, Detail(entry, "safe") == "true", entry.Details!.GetValueOrDefault("before") is { } before ? before == "true" : null));
                 return;
+            case AuditActions.ObjectivesMeasured when entry.Log == clinic.Value:
+                _objectives.Add(new ObjectiveEntry(
+                    entry.Time, State(entry, "recoveryTime"), State(entry, "recoveryTimeBefore"), State(entry, "recoveryPoint"), State(entry, "recoveryPointBefore")));
+                return;
             case AuditActions.HoldSet:
                 _holdsSet[Other(entry)] = entry.Time;
                 break;
@@ -183,6 +197,9 @@ internal sealed class RollUpLog(ClinicId clinic, ReportPeriod period)
         return new EndedRun(
             Other(entry), entry.Time, verdict, Number(entry, "passed"), failed, Number(entry, "notTested"), trusted, Sha256Digest.TryParse(Detail(entry, "evidence"), null, out Sha256Digest sha256) ? sha256 : throw Damaged(entry, "evidence"));
     }
+
+    private static ObjectiveState State(AuditEntry entry, string name) =>
+        Enum.GetValues<ObjectiveState>().Where(state => ObjectiveDesk.Name(state) == Detail(entry, name)).Cast<ObjectiveState?>().FirstOrDefault() ?? throw Damaged(entry, name);
 
     private static string Other(AuditEntry entry) => entry.Subject.Other ?? throw Damaged(entry, "subject.other");
 

@@ -30,6 +30,7 @@ internal sealed class RollUpReport
         Title();
         Verdict();
         Tiles();
+        ObjectivesTable.Draw(_pages, _report.Clinic.Objectives, _whole);
         Charts();
         if (!_report.Period.IsMonth)
         {
@@ -96,6 +97,16 @@ internal sealed class RollUpReport
             warn.Add($"On {ReportText.Count(_whole.Silence.Alerts, "day", "days")} the clinic was silent for too long.");
         }
 
+        if (_whole.Objectives is { TimeNotMet: var late } && late > 0)
+        {
+            warn.Add($"On {ReportText.Count(late, "day", "days")} bringing everything back would have taken longer than it may.");
+        }
+
+        if (_whole.Objectives is { PointNotMet: var lost } && lost > 0)
+        {
+            warn.Add($"On {ReportText.Count(lost, "day", "days")} more work could have been lost than may be.");
+        }
+
         if (IsSoFar)
         {
             good.Add("The period is not over.");
@@ -115,7 +126,7 @@ internal sealed class RollUpReport
 
     private void Tiles()
     {
-        (RestoreTestFigures tests, AccessFigures access, SilenceFigures silence, VerdictFigures verdicts, HoldFigures holds, DestructionFigures destroyed, DisclosureFigures disclosed, _) = _whole;
+        (RestoreTestFigures tests, AccessFigures access, SilenceFigures silence, VerdictFigures verdicts, HoldFigures holds, DestructionFigures destroyed, DisclosureFigures disclosed, _, _) = _whole;
         _boxes.Tiles(3,
         [
             new("Restore success", Percent(tests.SuccessPerMillion), tests.PacksTested == 0 ? "no pack was tested" : $"{ReportText.Count(tests.PacksRecovered)} of {ReportText.Count(tests.PacksTested, "tested pack", "tested packs")} came back"),

@@ -34,22 +34,37 @@ public sealed class RollUps(RollUpLogs logs, RollUpRowReader rows, ClinicDirecto
     /// <exception cref="RefusedException"><see cref="Refusal.ReportUnknown"/>: the period has not begun, or was over before the clinic was there.</exception>
     public async Task<byte[]> MakeAsync(ClinicId id, ReportPeriod period, ReportForm form, Requester by, CancellationToken cancellationToken)
     {
-        Clinic found = await clinics.GetAsync(id, cancellationToken);
-        RollUpClinic clinic = new(id, found.Name, found.CreatedAt);
+        RollUp report = await WorkOutAsync(await clinics.GetAsync(id, cancellationToken), period, cancellationToken);
+        byte[] content = form == ReportForm.Csv ? RollUpCsv.Write(report) : RollUpReport.Render(report);
+        Dictionary<string, string> details = new() { ["form"] = form == ReportForm.Csv ? "csv" : "pdf", ["period"] = period.ToString() };
+        await log.AppendAsync(new AuditEvent(id.Value, AuditActions.ReportRead, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: details), cancellationToken);
+        return content;
+    }
+
+    /// <summary>Works a report out. Whoever hands it out records that.</summary>
+    internal async Task<RollUp> WorkOutAsync(Clinic found, ReportPeriod period, CancellationToken cancellationToken)
+    {
+        RollUpClinic clinic = new(found.Id, found.Name, found.CreatedAt, found.Objectives);
         DateTimeOffset now = clock.GetUtcNow();
         if (period.From >= now || period.To <= clinic.CreatedAt)
         {
             throw new RefusedException(
                 Refusal.ReportUnknown,
-                period.From >= now ? $"{period} has not begun." : $"The archive has nothing of clinic {id} from before {ReportPeriod.MonthOf(clinic.CreatedAt)}: ask for that month or a later one.");
+                period.From >= now ? $"{period} has not begun." : $"The archive has nothing of clinic {found.Id} from before {ReportPeriod.MonthOf(clinic.CreatedAt)}: ask for that month or a later one.");
         }
 
-        (RollUpLog recorded, LogSection? section) = await logs.ReadAsync(id, period, cancellationToken);
-        RollUp report = RollUp.Of(RollUpFacts.Of(recorded, await rows.ReadAsync(clinic, period, cancellationToken)), period, now, section);
-        byte[] content = form == ReportForm.Csv ? RollUpCsv.Write(report) : RollUpReport.Render(report);
-        Dictionary<string, string> details = new() { ["form"] = form == ReportForm.Csv ? "csv" : "pdf", ["period"] = period.ToString() };
-        await log.AppendAsync(new AuditEvent(id.Value, AuditActions.ReportRead, AuditOutcome.Success, by.Actor, new AuditSubject(id.Value), by.Origin, Details: details), cancellationToken);
-        return content;
+        (RollUpLog recorded, LogSection? section) = await logs.ReadAsync(found.Id, period.From, period.To, cancellationToken);
+        return RollUp.Of(RollUpFacts.Of(recorded, await rows.ReadAsync(clinic, period.From, period.To, cancellationToken)), period, now, section);
+    }
+
+    /// <summary>The figures of any span, and the runs that ended in it.</summary>
+    internal async Task<(RollUpFigures Figures, IReadOnlyList<EndedRun> Runs)> FiguresAsync(Clinic found, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellationToken)
+    {
+        RollUpClinic clinic = new(found.Id, found.Name, found.CreatedAt, found.Objectives);
+        (RollUpLog recorded, _) = await logs.ReadAsync(found.Id, from, to, cancellationToken);
+        RollUpFacts facts = RollUpFacts.Of(recorded, await rows.ReadAsync(clinic, from, to, cancellationToken));
+        DateTimeOffset now = clock.GetUtcNow();
+        return (RollUpFigures.Of(facts, from, to < now ? to : now), [.. facts.Runs.Where(run => run.EndedAt >= from && run.EndedAt < to)]);
     }
 }
 
@@ -57,12 +72,12 @@ public sealed class RollUps(RollUpLogs logs, RollUpRowReader rows, ClinicDirecto
 public sealed class RollUpLogs(AuditSearch search, AuditReader reader)
 {
     /// <summary>The system's log first: see <see cref="RollUpLog"/>. What a period's last day ended is watched into the day after.</summary>
-    internal async Task<(RollUpLog Log, LogSection? Section)> ReadAsync(ClinicId clinic, ReportPeriod period, CancellationToken cancellationToken)
+    internal async Task<(RollUpLog Log, LogSection? Section)> ReadAsync(ClinicId clinic, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellationToken)
     {
-        RollUpLog recorded = new(clinic, period);
+        RollUpLog recorded = new(clinic, to);
         foreach (string name in new[] { AuditEntry.SystemLog, clinic.Value })
         {
-            await foreach (AuditEntry entry in search.ReadAsync(name, period.From, period.To + RollUpLog.Watched, cancellationToken))
+            await foreach (AuditEntry entry in search.ReadAsync(name, from, to + RollUpLog.Watched, cancellationToken))
             {
                 recorded.Add(entry);
             }
@@ -82,7 +97,7 @@ public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, Verdic
     private static readonly TimeSpan s_longestRun = TimeSpan.FromDays(100);
 
     /// <summary>A row that says what cannot be is counted, and leaves out nothing but itself.</summary>
-    internal async Task<RollUpRows> ReadAsync(RollUpClinic clinic, ReportPeriod period, CancellationToken cancellationToken)
+    internal async Task<RollUpRows> ReadAsync(RollUpClinic clinic, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellationToken)
     {
         int unreadable = 0;
         IReadOnlyList<Agent> enrolled = await agents.ReadEachAsync(clinic.Id, _ => unreadable++, cancellationToken);
@@ -104,7 +119,7 @@ public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, Verdic
 
         RollUpRows read = new(
             clinic,
-            await RunsAsync(clinic.Id, period, cancellationToken),
+            await RunsAsync(clinic.Id, from, to, cancellationToken),
             enrolled,
             await staff.ListAsync(_ => unreadable++, cancellationToken),
             await holds.AllAsync(clinic.Id, cancellationToken).ToListAsync(cancellationToken),
@@ -113,18 +128,18 @@ public sealed class RollUpRowReader(RestoreTestDesk tests, Agents agents, Verdic
         return read with { Verdicts = said, Holds = known, Unreadable = unreadable + read.Holds.Count - known.Length };
     }
 
-    private async Task<List<RestoreTestResponse>> RunsAsync(ClinicId clinic, ReportPeriod period, CancellationToken cancellationToken)
+    private async Task<List<RestoreTestResponse>> RunsAsync(ClinicId clinic, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellationToken)
     {
         List<RestoreTestResponse> runs = [];
         IReadOnlyList<RestoreTestResponse> page;
-        WorkId after = WorkId.Before(period.From - s_longestRun);
+        WorkId after = WorkId.Before(from - s_longestRun);
         do
         {
             page = await tests.ListAsync(clinic, after, PageSize, cancellationToken);
             runs.AddRange(page);
             after = page.Count > 0 ? WorkId.Parse(page[^1].Id) : after;
         }
-        while (page.Count == PageSize && page[^1].RequestedAt < period.To);
+        while (page.Count == PageSize && page[^1].RequestedAt < to);
         return runs;
     }
 }

@@ -79,6 +79,7 @@ public sealed class AccessMatrixTests(SharedStorage shared)
         GET /v1/clinics/{clinic}/evidence/{run}/{file}            | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/reports/{period}.csv             | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/reports/{period}.pdf             | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | admin
+        GET /v1/clinics/{clinic}/binder                           | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         GET /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance
         PUT /v1/clinics/{clinic}/retention                        | 401 401 401 401 401 401 401 401 401 401 | 403 401 403 403 403 | admin
         GET /v1/clinics/{clinic}/retention/plan                   | 401 401 401 401 401 401 401 401 401 401 | 403 401 ok  ok  403 | compliance

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using CloudArchive.Testing;
 
 namespace CloudArchive.EndToEnd;
 
@@ -37,7 +38,10 @@ public sealed class EntraScriptTests
                   *"account show"*) echo the-tenant ;;
                 esac
                 """.ReplaceLineEndings("\n"), TestContext.Current.CancellationToken);
-            File.SetUnixFileMode(folder["bin/" + tool], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(folder["bin/" + tool], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            }
         }
 
         await BashAsync(folder, await PrintAsync());
@@ -88,7 +92,7 @@ public sealed class EntraScriptTests
     private static async Task BashAsync(TemporaryFolder folder, string commands)
     {
         await File.WriteAllTextAsync(folder["commands.sh"], "set -eu\n" + commands + "\n", TestContext.Current.CancellationToken);
-        ProcessStartInfo info = new("bash", [folder["commands.sh"]]) { WorkingDirectory = folder.Path, RedirectStandardError = true };
+        ProcessStartInfo info = new("bash", [folder["commands.sh"]]) { WorkingDirectory = folder.Path, RedirectStandardError = true, UseShellExecute = false };
         info.Environment["PATH"] = folder["bin"] + Path.PathSeparator + Environment.GetEnvironmentVariable("PATH");
         using Process bash = Process.Start(info)!;
         string errors = await bash.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);

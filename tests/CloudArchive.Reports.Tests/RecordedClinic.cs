@@ -10,8 +10,10 @@ using CloudArchive.Format;
 using CloudArchive.Format.Audit;
 using CloudArchive.Format.Evidence;
 using CloudArchive.Format.Signing;
+using CloudArchive.Format.Verdicts;
 using CloudArchive.Format.Wire;
 using CloudArchive.Reports;
+using CloudArchive.Reports.Binders;
 
 namespace CloudArchive.Reports.Tests;
 
@@ -43,7 +45,7 @@ internal sealed class RecordedClinic
 
     /// <summary>A run that ended, in the log and in its row.</summary>
     public RecordedClinic Run(
-        string began, string ended, int recovered, int failed = 0, int notTested = 0, int packs = 100, int covered = 90, long? recoverySeconds = 7200, string? newestPack = "2026-01-01", string canaries = "9/9", bool rowIsOfIt = true, bool hasRow = true)
+        string began, string ended, int recovered, int failed = 0, int notTested = 0, int packs = 100, int covered = 90, long? recoverySeconds = 7200, string? newestPack = "2026-01-01", string canaries = "9/9", bool rowIsOfIt = true, bool hasRow = true, long bytes = 0)
     {
         string id = $"01890a5d-ac96-774b-bcce-{++_number:x12}";
         Sha256Digest evidence = Sha256Digest.Of(Encoding.UTF8.GetBytes(id));
@@ -56,7 +58,7 @@ internal sealed class RecordedClinic
         if (hasRow)
         {
             EvidenceSummary summary = new(
-                recovered + failed, recovered, failed, notTested, new Dictionary<PackFailure, int>(), 0, 0, packs, 0, covered, null, recovered == 0 ? null : recoverySeconds, newestPack is null ? null : At(newestPack));
+                recovered + failed, recovered, failed, notTested, new Dictionary<PackFailure, int>(), 0, 0, packs, bytes, covered, null, recovered == 0 ? null : recoverySeconds, newestPack is null ? null : At(newestPack));
             _runs.Add(new RestoreTestResponse(
                 id, Id, RestoreTestStatus.Passed, "timer", At(began), At(ended), null, TestBudget.Everything, packs, recovered + failed + notTested, recovered, failed, notTested, 0, 0, [], Summary: summary,
                 EvidenceSha256: rowIsOfIt ? evidence : Sha256Digest.Of([1])));
@@ -85,6 +87,10 @@ internal sealed class RecordedClinic
 
         return Log(at, AuditActions.VerdictChanged, $"{Id}.{id}", $"{Id}.{id}", "agent", details: details);
     }
+
+    /// <summary>What the hourly look found of the objectives.</summary>
+    public RecordedClinic Measured(string at, string time, string point, string timeBefore, string pointBefore) => Log(
+        at, AuditActions.ObjectivesMeasured, details: new() { ["recoveryTime"] = time, ["recoveryPoint"] = point, ["recoveryTimeBefore"] = timeBefore, ["recoveryPointBefore"] = pointBefore });
 
     /// <summary>What a computer's row says.</summary>
     public RecordedClinic SaysNow(string id, string since, bool safe)
@@ -140,15 +146,22 @@ internal sealed class RecordedClinic
     public RollUp Report(string period, string asOf)
     {
         ReportPeriod of = ReportPeriod.Parse(period);
-        RollUpLog log = new(Id, of);
+        RollUpLog log = new(Id, of.To);
         long index = 0;
         foreach (var entry in _entries.Where(entry => entry.At >= of.From && entry.At < of.To + RollUpLog.Watched).OrderByDescending(entry => entry.Log == AuditEntry.SystemLog).ThenBy(entry => entry.At))
         {
             log.Add(new AuditEntry(AuditEntry.CurrentFormat, entry.Log, index++, entry.At, entry.Action, entry.Outcome, entry.Actor, new AuditSubject(Other: entry.Other), new AuditOrigin(null, "c"), Details: entry.Details));
         }
 
-        RollUpRows rows = new(new RollUpClinic(Id, Name, CreatedAt), _runs, _agents, _staff, _holds, _handedOut, Verdicts: _said);
+        RollUpRows rows = new(new RollUpClinic(Id, Name, CreatedAt, RecoveryObjectives.Default), _runs, _agents, _staff, _holds, _handedOut, Verdicts: _said);
         return RollUp.Of(RollUpFacts.Of(log, rows), of, At(asOf), log is { First: { } first, Last: { } last } ? new LogSection(first, last, Sha256Digest.Of([7])) : null);
+    }
+
+    /// <summary>The same for a binder's cover.</summary>
+    public BinderFigures Figures(string period, string asOf)
+    {
+        RollUp report = Report(period, asOf);
+        return new BinderFigures(report.Whole.Figures!, report.Runs);
     }
 
     /// <summary>The CSV's values of a span, by figure. Read by splitting alone, which its values allow.</summary>

@@ -88,7 +88,7 @@ public sealed class RollUpReportTests : IDisposable
     [MemberData(nameof(Kinds))]
     public async Task No_page_ends_with_a_heading_or_a_tables_head(string kind)
     {
-        string[] headings = ["Over time", "Restore tests, recovery time and point", "Access that was ended, and silence", "Holds, destructions, disclosures", "Every figure, and what it means", "Where this is from, and how to check it"];
+        string[] headings = ["Objectives", "Over time", "Restore tests, recovery time and point", "Access that was ended, and silence", "Holds, destructions, disclosures", "Every figure, and what it means", "Where this is from, and how to check it"];
         string[] pages = (await new OpenedPdf(_folder).TextAsync(RollUpReport.Render(Sample(kind)))).Split('\f', StringSplitOptions.RemoveEmptyEntries);
         Assert.NotEmpty(pages);
         foreach (string page in pages)

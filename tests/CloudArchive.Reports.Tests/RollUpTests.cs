@@ -3,6 +3,7 @@ using System.Text;
 using CloudArchive.Core.Audit;
 using CloudArchive.Format;
 using CloudArchive.Format.Audit;
+using CloudArchive.Format.Verdicts;
 using CloudArchive.Reports;
 using CloudArchive.Testing;
 using FsCheck;
@@ -14,6 +15,24 @@ namespace CloudArchive.Reports.Tests;
 public sealed class RollUpTests
 {
     private const string Agent = "0000000000000001";
+
+    [Fact]
+    public void A_day_counts_as_missed_where_an_objective_was_at_any_time_and_one_without_a_look_was_not_checked()
+    {
+        RecordedClinic clinic = new RecordedClinic { CreatedAt = RecordedClinic.At("2026-11-03T15:00") }
+            .Measured("2026-11-03T16:00", "met", "met", "not-checked", "not-checked") // began without anybody knowing
+            .Measured("2026-11-04T00:10", "met", "met", "met", "met")
+            .Measured("2026-11-05T00:10", "met", "met", "met", "met").Measured("2026-11-05T12:00", "not-met", "not-checked", "met", "met")
+            .Measured("2026-11-06T00:10", "met", "not-met", "not-met", "not-checked") // until ten past midnight the recovery time was still missed
+            .Measured("2026-11-08T00:10", "met", "met", "met", "met"); // of the 7th there is nothing
+        IReadOnlyDictionary<string, string> values = RecordedClinic.Values(clinic.Report("2026-11", "2026-11-09T10:00"), "2026-11");
+        Assert.Equal(("2", "2"), (values["rto-days-missed"], values["rto-days-not-checked"]));
+        Assert.Equal(("1", "3"), (values["rpo-days-missed"], values["rpo-days-not-checked"]));
+        Assert.Equal(6, clinic.Report("2026-11", "2026-11-09T10:00").Whole.Figures!.Objectives.Days);
+        Assert.Equal(
+            [ObjectiveState.NotMet, ObjectiveState.NotChecked, ObjectiveState.NotChecked, ObjectiveState.Met, ObjectiveState.Met],
+            [ObjectivesTable.StateOf(1, 5, 6), ObjectivesTable.StateOf(0, 6, 6), ObjectivesTable.StateOf(0, 0, 0), ObjectivesTable.StateOf(0, 5, 6), ObjectivesTable.StateOf(0, 0, 6)]);
+    }
 
     [Fact]
     public void The_figures_of_a_hand_made_month_are_those_that_were_worked_out_by_hand()
@@ -44,6 +63,7 @@ public sealed class RollUpTests
             ["archive-packs"] = "220", ["covered-packs"] = "132", ["coverage"] = "60",
             ["recovery-time"] = "6000", ["recovery-time-longest"] = "9000",
             ["recovery-point"] = "118800", ["recovery-point-longest"] = "118800", // 2 Nov 18:00 to 4 Nov 03:00: 33 hours, as is 30 Oct 18:00 to 1 Nov 03:00
+            ["rto-days-missed"] = "0", ["rto-days-not-checked"] = "30", ["rpo-days-missed"] = "0", ["rpo-days-not-checked"] = "30",
             ["access-ended-people"] = "1", ["access-ended-agents"] = "0", ["access-let-in-after"] = "0", ["time-to-revoke-longest"] = "0", ["access-reviews"] = "1",
             ["silence-alerts"] = "1", ["days-watched"] = "30", ["days-unheard"] = "30", ["days-unheard-longest"] = "30",
             ["days-not-safe"] = "0", ["days-verdict-unknown"] = "30",

@@ -77,7 +77,8 @@ internal static partial class ClinicEndpoints
         TypedResults.Ok(await ResponseAsync(await clinics.GetAsync(clinic, cancellationToken), clinics, cancellationToken));
 
     private static async Task<Ok<ClinicResponse>> ChangeAsync(ClinicId clinic, ClinicSettingsRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await ResponseAsync(await clinics.ChangeAsync(clinic, body.RetentionYears, body.RequireApproval, context.Requester(), cancellationToken, body.DailyBytes, body.DailyPacks, body.IdentifierMatch), clinics, cancellationToken));
+        TypedResults.Ok(await ResponseAsync(await clinics.ChangeAsync(
+            clinic, body.RetentionYears, body.RequireApproval, context.Requester(), cancellationToken, body.DailyBytes, body.DailyPacks, body.IdentifierMatch, body.RtoHours, body.RpoHours), clinics, cancellationToken));
 
     private static async Task<Ok<ClinicResponse>> ChangeContactAsync(ClinicId clinic, ClinicContactRequest body, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
         TypedResults.Ok(await ResponseAsync(await clinics.ChangeContactAsync(clinic, body.Contact, context.Requester(), cancellationToken), clinics, cancellationToken));
@@ -110,5 +111,7 @@ internal static partial class ClinicEndpoints
         IdentifierMatch = clinic.IdentifierMatch,
         DailyBytes = clinic.Quota.Bytes,
         DailyPacks = clinic.Quota.Packs,
+        RtoHours = clinic.Objectives.RtoHours,
+        RpoHours = clinic.Objectives.RpoHours,
     };
 }

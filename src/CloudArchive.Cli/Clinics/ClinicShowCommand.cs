@@ -70,6 +70,12 @@ internal static class ClinicShowCommand
         }
 
         output.WriteLine();
+        if (verdict.Objectives is { } objectives)
+        {
+            output.WriteLine($"  RTO          {Line(objectives.RecoveryTime)}");
+            output.WriteLine($"  RPO          {Line(objectives.RecoveryPoint)}");
+        }
+
         output.WriteLine($"  Kept for     {clinic.RetentionYears} years");
         output.WriteLine($"  Second admin {(clinic.RequireApproval ? "approves restores of more than one study" : "not asked for")}");
         output.WriteLine($"  Last commit  {(clinic.LastCommitAt is { } last ? Texts.Ago(last, verdict.At) : "never")}");
@@ -77,6 +83,13 @@ internal static class ClinicShowCommand
         output.WriteLine($"  Patient IDs  {IdentifierForms.Describe(clinic.IdentifierMatch)}");
         output.WriteLine($"  Contact      {clinic.Contact ?? "nobody gets mail"}");
     }
+
+    private static string Line(MeasuredObjective objective) => objective.State switch
+    {
+        ObjectiveState.Met => $"met. {objective.Why}",
+        ObjectiveState.NotMet => $"NOT MET. {Texts.Printable(objective.Why)}",
+        _ => Texts.Printable(objective.Why), // it says that it was not checked
+    };
 
     private static string Word(VerdictState state) => state switch { VerdictState.Safe => "SAFE", VerdictState.Attention => "NEEDS ATTENTION", _ => "NOT SAFE" };
 

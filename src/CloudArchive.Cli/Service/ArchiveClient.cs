@@ -106,6 +106,20 @@ public sealed partial class ArchiveClient : IDisposable
         async (answer, cancellation) => (await answer.Content.ReadAsByteArrayAsync(cancellation), answer.Content.Headers.ContentLocation?.ToString()),
         cancellationToken);
 
+    /// <summary>GETs a file to disk. Each attempt begins it anew.</summary>
+    public Task<Nothing> DownloadAsync(string path, string file, CancellationToken cancellationToken) => ExchangeAsync(
+        HttpMethod.Get,
+        path,
+        null,
+        repeatable: true,
+        async (answer, cancellation) =>
+        {
+            await using FileStream target = File.Create(file);
+            await answer.Content.CopyToAsync(target, cancellation);
+            return Nothing.Value;
+        },
+        cancellationToken);
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -44,6 +44,9 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
         ["clinic show"] = ["cloudarchive clinic show --clinic oak-street"],
         ["hold set"] = ["cloudarchive hold set --study 1.2.840.1 --reason \"claim 4711\""],
         ["evidence verify"] = ["cloudarchive evidence verify evidence-2026-11-02"],
+        ["binder get"] = ["cloudarchive binder get --clinic oak-street --from 2026-01-01 --to 2026-04-01 --out oak-street-2026-q1.zip"],
+        ["binder verify"] = ["cloudarchive binder verify oak-street-2026-q1.zip --key keys.json"],
+        ["clinic objectives"] = ["cloudarchive clinic objectives --clinic oak-street --rto-hours 48 --rpo-hours 24"],
         ["audit verify"] = ["cloudarchive audit verify --live --clinic oak-street"],
     };
 

@@ -59,6 +59,12 @@ public enum AlertCause
 
     /// <summary>Storage holds packs that no row names.</summary>
     StrayPacks,
+
+    /// <summary>Bringing everything of a clinic back would take longer than it may (RTO).</summary>
+    RecoveryTimeMissed,
+
+    /// <summary>More of a clinic's work could be lost than may be (RPO).</summary>
+    RecoveryPointMissed,
 }
 
 /// <summary>Something that somebody must look at.</summary>

@@ -19,11 +19,12 @@ public sealed class AlertList(IRowStore rows, Outbox outbox, TimeProvider clock)
     /// <param name="after">The last one of the page before.</param>
     /// <param name="take">How many are looked at: a page of those that fit may be shorter.</param>
     /// <param name="cancellationToken">Stops.</param>
+    /// <param name="damaged">Told of each row that says what cannot be.</param>
     /// <returns>Those that fit, and the last one that was looked at where there may be more.</returns>
     public async Task<(IReadOnlyList<RaisedAlert> Alerts, AlertId? Next)> ListAsync(
-        string log, Func<RaisedAlert, bool>? filter, AlertId? after, int take, CancellationToken cancellationToken)
+        string log, Func<RaisedAlert, bool>? filter, AlertId? after, int take, CancellationToken cancellationToken, Action<Row>? damaged = null)
     {
-        IReadOnlyList<RaisedAlert> read = await rows.ReadPageAsync(RowTable.Work, log, RowRange.After(AlertRows.Alert, after?.ToString()), take, AlertRows.Read, cancellationToken);
+        IReadOnlyList<RaisedAlert> read = await rows.ReadPageAsync(RowTable.Work, log, RowRange.After(AlertRows.Alert, after?.ToString()), take, AlertRows.Read, cancellationToken, damaged);
         return ([.. filter is null ? read : read.Where(filter)], read.Count == take ? read[^1].Id : null);
     }
 

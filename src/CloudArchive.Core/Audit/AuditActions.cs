@@ -44,6 +44,7 @@ public static class AuditActions
     public const string StudiesQueried = "query/studies-queried";
     public const string DisclosuresQueried = "query/disclosures-queried";
     public const string ReportRead = "query/report-read";
+    public const string BinderRead = "query/binder-read";
     public const string RecordRead = "query/record-read";
 
     // Security Alert (A.5.3.11)
@@ -79,6 +80,7 @@ public static class AuditActions
     public const string LetterDelivered = "clinic/letter-delivered";
     public const string LetterUndelivered = "clinic/letter-undelivered";
     public const string VerdictChanged = "clinic/verdict-changed";
+    public const string ObjectivesMeasured = "clinic/objectives-measured";
     public const string AgentKeyRenewed = "clinic/agent-key-renewed";
     public const string CatalogRebuilt = "catalog/rebuilt";
     public const string RetentionPolicyChanged = "retention/policy-changed";

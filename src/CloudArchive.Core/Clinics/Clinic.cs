@@ -4,6 +4,7 @@ using CloudArchive.Format;
 using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Core.Clinics;
 
@@ -36,6 +37,12 @@ public sealed record Clinic(
 
     /// <summary>How much it may archive in a day.</summary>
     public DailyQuota Quota => OwnQuota ?? DailyQuota.Default;
+
+    /// <summary>What it wants to be able to rely on, where that was set for it.</summary>
+    public RecoveryObjectives? OwnObjectives { get; init; }
+
+    /// <summary>What it wants to be able to rely on.</summary>
+    public RecoveryObjectives Objectives => OwnObjectives ?? RecoveryObjectives.Default;
 }
 
 /// <summary>How much a clinic may archive in a day (UTC). What is locked can be removed by nobody for years.</summary>

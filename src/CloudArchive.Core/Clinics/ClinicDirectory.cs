@@ -8,6 +8,7 @@ using CloudArchive.Format.Audit;
 using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Core.Clinics;
 
@@ -98,7 +99,7 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
 
     /// <summary>Changes settings; null leaves one as it is. Retention can only be raised.</summary>
     public async Task<Clinic> ChangeAsync(
-        ClinicId id, int? retentionYears, bool? requireApproval, Requester by, CancellationToken cancellationToken, long? dailyBytes = null, int? dailyPacks = null, IdentifierMatch? identifierMatch = null)
+        ClinicId id, int? retentionYears, bool? requireApproval, Requester by, CancellationToken cancellationToken, long? dailyBytes = null, int? dailyPacks = null, IdentifierMatch? identifierMatch = null, int? rtoHours = null, int? rpoHours = null)
     {
         while (true)
         {
@@ -109,6 +110,14 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
                 DailyQuota quota = new(dailyBytes ?? clinic.Quota.Bytes, dailyPacks ?? clinic.Quota.Packs);
                 CheckQuota(quota);
                 changed = changed with { OwnQuota = quota };
+            }
+
+            if (rtoHours is not null || rpoHours is not null)
+            {
+                RecoveryObjectives objectives = new(rtoHours ?? clinic.Objectives.RtoHours, rpoHours ?? clinic.Objectives.RpoHours);
+                CheckHours(objectives.RtoHours, nameof(rtoHours));
+                CheckHours(objectives.RpoHours, nameof(rpoHours));
+                changed = changed with { OwnObjectives = objectives };
             }
 
             if (retentionYears is { } years && years != clinic.Retention.Years)
@@ -237,7 +246,17 @@ public sealed class ClinicDirectory(IRowStore rows, IWrappingKeys keys, Outbox o
         ["dailyBytes"] = clinic.Quota.Bytes.ToString(),
         ["dailyPacks"] = clinic.Quota.Packs.ToString(),
         ["identifierMatch"] = clinic.IdentifierMatch.ToString().ToLowerInvariant(),
+        ["rtoHours"] = clinic.Objectives.RtoHours.ToString(),
+        ["rpoHours"] = clinic.Objectives.RpoHours.ToString(),
     };
+
+    private static void CheckHours(int hours, string name)
+    {
+        if (hours is < 1 or > RecoveryObjectives.MaxHours)
+        {
+            throw new RefusedException(Refusal.RequestInvalid, $"{name}: 1 to {RecoveryObjectives.MaxHours}.");
+        }
+    }
 
     private static void CheckQuota(DailyQuota quota)
     {

@@ -4,6 +4,7 @@ using CloudArchive.Format;
 using CloudArchive.Format.Retention;
 using CloudArchive.Format.Sealing;
 using CloudArchive.Format.Signing;
+using CloudArchive.Format.Verdicts;
 
 namespace CloudArchive.Core.Clinics;
 
@@ -63,6 +64,12 @@ internal static class ClinicRows
             values["dailyPacks"] = (long)quota.Packs;
         }
 
+        if (clinic.OwnObjectives is { } objectives)
+        {
+            values["rtoHours"] = (long)objectives.RtoHours;
+            values["rpoHours"] = (long)objectives.RpoHours;
+        }
+
         return values;
     }
 
@@ -81,6 +88,7 @@ internal static class ClinicRows
     {
         IdentifierMatch = row.Text("identifierMatch") is { } match ? Enum.Parse<IdentifierMatch>(match) : IdentifierMatch.Exact,
         OwnQuota = row.Number("dailyBytes") is { } bytes && row.Number("dailyPacks") is { } packs ? new DailyQuota(bytes, (int)packs) : null,
+        OwnObjectives = row.Number("rtoHours") is { } rto && row.Number("rpoHours") is { } rpo ? new RecoveryObjectives((int)rto, (int)rpo) : null,
     };
 
     public static Dictionary<string, object> Values(Agent agent)

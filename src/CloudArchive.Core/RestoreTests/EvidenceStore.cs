@@ -32,6 +32,10 @@ public sealed class EvidenceStore(RecordStore records, DrawEvidence draw)
     /// <summary>A file of a run's evidence, or null.</summary>
     public Task<byte[]?> ReadAsync(ClinicId clinic, WorkId run, string file, CancellationToken cancellationToken) => records.ReadAsync(Name(clinic, run.ToString(), file), cancellationToken);
 
+    /// <summary>Runs of a clinic that have evidence, the oldest first: by what lies locked in storage, whatever rows say.</summary>
+    public Task<IReadOnlyList<string>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
+        records.ListAsync(clinic.Value, Kind, after?.ToString(), take, cancellationToken);
+
     /// <summary>The last run of a clinic that has evidence, or null.</summary>
     public async Task<WorkId?> FindLatestAsync(ClinicId clinic, CancellationToken cancellationToken)
     {

@@ -84,9 +84,9 @@ public sealed class RestoreTestDesk(IRowStore rows, ClinicDirectory clinics, Res
     }
 
     /// <summary>A clinic's runs without their packs, oldest first.</summary>
-    public async Task<IReadOnlyList<RestoreTestResponse>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
+    public async Task<IReadOnlyList<RestoreTestResponse>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken, Action<Row>? damaged = null) =>
         await rows.ReadPageAsync(
-            RowTable.Work, clinic.Value, RowRange.After(RestoreTestRows.Run, after?.ToString()), take, row => RestoreTestRows.Read<RestoreTestRun>(row).ToResponse(), cancellationToken);
+            RowTable.Work, clinic.Value, RowRange.After(RestoreTestRows.Run, after?.ToString()), take, row => RestoreTestRows.Read<RestoreTestRun>(row).ToResponse(), cancellationToken, damaged);
 
     /// <summary>A clinic's runs that began since a time, oldest first, at most a thousand.</summary>
     public Task<IReadOnlyList<RestoreTestResponse>> ListSinceAsync(ClinicId clinic, DateTimeOffset since, CancellationToken cancellationToken) =>

@@ -103,8 +103,8 @@ public sealed class DestructionDesk(IRowStore rows, ClinicDirectory clinics, Cat
             : throw new RefusedException(Refusal.DestructionUnknown, $"Clinic {clinic} has no destruction {id}. GET .../destructions lists those there are.");
 
     /// <summary>A clinic's orders, oldest first.</summary>
-    public async Task<IReadOnlyList<DestructionOrder>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken) =>
-        await rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(DestructionRows.Order, after?.ToString()), take, DestructionRows.Read, cancellationToken);
+    public async Task<IReadOnlyList<DestructionOrder>> ListAsync(ClinicId clinic, WorkId? after, int take, CancellationToken cancellationToken, Action<Row>? damaged = null) =>
+        await rows.ReadPageAsync(RowTable.Work, clinic.Value, RowRange.After(DestructionRows.Order, after?.ToString()), take, DestructionRows.Read, cancellationToken, damaged);
 
     /// <summary>The same from the other end: the newest first, <paramref name="before"/> being the last one of the page before.</summary>
     public Task<IReadOnlyList<DestructionOrder>> NewestAsync(ClinicId clinic, WorkId? before, int take, CancellationToken cancellationToken) =>

@@ -24,6 +24,9 @@ public sealed record CheckedClinic(
     DateTimeOffset? LastBackup,
     RestoreTestResponse? LastTest)
 {
+    /// <summary>Whether its objectives are met.</summary>
+    public required MeasuredObjectives Objectives { get; init; }
+
     /// <summary>Its computers that are not revoked.</summary>
     public IReadOnlyList<Agent> Active { get; } = [.. Agents.Where(agent => !agent.Revoked)];
 
@@ -44,7 +47,7 @@ public sealed record CheckedClinic(
     public ReportedVerdict? ReportOf(string agent) => Reports.GetValueOrDefault(AgentId.Parse(agent));
 
     /// <summary>As the API answers it.</summary>
-    public ClinicVerdictResponse ToResponse(DateTimeOffset now) => new(Clinic.Id, Verdict.State, now, Verdict.Findings, [.. Verdict.Computers.Select(ToResponse)]);
+    public ClinicVerdictResponse ToResponse(DateTimeOffset now) => new(Clinic.Id, Verdict.State, now, Verdict.Findings, [.. Verdict.Computers.Select(ToResponse)], Objectives);
 
     private ComputerVerdictResponse ToResponse(ComputerVerdict computer)
     {
@@ -78,8 +81,9 @@ public sealed class ClinicCheck(ClinicDirectory clinics, VerdictReports reports,
         ClinicRecordFacts facts = await known;
         RestoreTestResponse? last = (await runs).LastOrDefault(run => run.FinishedAt is not null);
         IReadOnlyDictionary<AgentId, ReportedVerdict> all = await reported;
+        NamedComputer[] computers = [.. facts.Agents.Where(agent => !agent.Revoked).Select(agent => new NamedComputer(agent.Name, Facts(agent, all.GetValueOrDefault(agent.Id))))];
         ClinicFacts judged = new(
-            [.. facts.Agents.Where(agent => !agent.Revoked).Select(agent => Facts(agent, all.GetValueOrDefault(agent.Id)))],
+            [.. computers.Select(computer => computer.Facts)],
             facts.LostPacks,
             facts.LostBytes,
             facts.FirstPackAt,
@@ -88,7 +92,10 @@ public sealed class ClinicCheck(ClinicDirectory clinics, VerdictReports reports,
             facts.Log.Damaged,
             facts.Log.CheckedAt,
             clinic.CreatedAt);
-        return new CheckedClinic(clinic, ClinicRule.For(judged, limits, now), facts.Agents, all, await backup, last);
+        return new CheckedClinic(clinic, ClinicRule.For(judged, limits, now), facts.Agents, all, await backup, last)
+        {
+            Objectives = ObjectiveRule.For(clinic.Objectives, last, computers, limits, now),
+        };
     }
 
     private static ComputerFacts Facts(Agent agent, ReportedVerdict? report) => new(agent.Id.ToString(), agent.EnrolledAt, report?.Verdict, report?.ReceivedAt);

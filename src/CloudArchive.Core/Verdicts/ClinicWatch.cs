@@ -16,7 +16,7 @@ namespace CloudArchive.Core.Verdicts;
 /// What was found of each lies in one partition, so that all of them are counted in a few queries.
 /// </summary>
 public sealed partial class ClinicWatch(
-    IRowStore rows, ClinicDirectory clinics, ClinicCheck check, VerdictDesk desk, AlertDesk alerts, DailyQuotas quotas, ILogger<ClinicWatch> logger) : IWork
+    IRowStore rows, ClinicDirectory clinics, ClinicCheck check, VerdictDesk desk, AlertDesk alerts, ObjectiveDesk objectives, DailyQuotas quotas, ILogger<ClinicWatch> logger) : IWork
 {
     private const string Agents = "agents";
 
@@ -140,6 +140,7 @@ public sealed partial class ClinicWatch(
             await TryAsync(() => alerts.EndAsync(id, AlertCause.PackLost, PackLosses.AlertSubject, by, cancellationToken));
         }
 
+        await TryAsync(() => objectives.FollowAsync(found, silent, by, cancellationToken));
         if (open.Any(alert => alert.Cause == AlertCause.QuotaUsedUp))
         {
             await TryAsync(() => quotas.FollowAsync(found.Clinic, by, cancellationToken));

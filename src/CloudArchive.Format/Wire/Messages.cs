@@ -24,7 +24,11 @@ public sealed record CreateClinicRequest(ClinicId Clinic, string Name, int Reten
 /// <param name="RequireApproval">Whether a restore of more than one study needs a second admin.</param>
 /// <param name="DailyBytes">How many bytes the clinic may archive in a day (UTC).</param>
 /// <param name="DailyPacks">How many packs.</param>
-public sealed record ClinicSettingsRequest(int? RetentionYears = null, bool? RequireApproval = null, long? DailyBytes = null, int? DailyPacks = null, IdentifierMatch? IdentifierMatch = null);
+/// <param name="IdentifierMatch">When two spellings of a Patient ID or accession number are one.</param>
+/// <param name="RtoHours">Recovery time objective: in how many hours everything must be back. 1 to 8760.</param>
+/// <param name="RpoHours">Recovery point objective: how many hours of work may be lost. 1 to 8760.</param>
+public sealed record ClinicSettingsRequest(
+    int? RetentionYears = null, bool? RequireApproval = null, long? DailyBytes = null, int? DailyPacks = null, IdentifierMatch? IdentifierMatch = null, int? RtoHours = null, int? RpoHours = null);
 
 /// <summary><c>PUT /v1/clinics/{clinic}/contact</c>, by an admin of the clinic.</summary>
 /// <param name="Contact">The mail address that gets the clinic's alerts and its weekly letter; absent: none.</param>
@@ -50,6 +54,12 @@ public sealed record ClinicResponse(
 
     /// <summary>How many packs.</summary>
     public int DailyPacks { get; init; }
+
+    /// <summary>Recovery time objective: in how many hours everything must be back.</summary>
+    public int RtoHours { get; init; }
+
+    /// <summary>Recovery point objective: how many hours of work may be lost.</summary>
+    public int RpoHours { get; init; }
 }
 
 /// <summary><c>GET /v1/clinics/{clinic}/agents</c>: a page of these, for an admin. <c>POST .../agents/{id}/revoke</c> revokes one, for good.</summary>

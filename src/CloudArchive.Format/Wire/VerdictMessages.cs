@@ -8,8 +8,14 @@ namespace CloudArchive.Format.Wire;
 /// <param name="At">When it was worked out.</param>
 /// <param name="Findings">What is about the clinic as a whole; the grave ones first.</param>
 /// <param name="Computers">Its computers, without those that were revoked.</param>
+/// <param name="Objectives">Whether its objectives (RTO, RPO) are met; absent where the service is older than they are.</param>
 public sealed record ClinicVerdictResponse(
-    ClinicId Clinic, VerdictState State, DateTimeOffset At, IReadOnlyList<VerdictFinding> Findings, IReadOnlyList<ComputerVerdictResponse> Computers);
+    ClinicId Clinic,
+    VerdictState State,
+    DateTimeOffset At,
+    IReadOnlyList<VerdictFinding> Findings,
+    IReadOnlyList<ComputerVerdictResponse> Computers,
+    MeasuredObjectives? Objectives = null);
 
 /// <summary>What a computer reported last, as it counts now.</summary>
 /// <param name="AgentId">Which.</param>

@@ -44,6 +44,8 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         GET /portal/clinics/{clinic}/reports                        | 303 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/reports/{period}.csv           | 303 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/reports/{period}.pdf           | 303 401 | ok  ok  403 | ok
+        GET /portal/clinics/{clinic}/binder                         | 303 401 | ok  ok  403 | ok
+        POST /portal/clinics/{clinic}/binder                        | 401 401 | ok  ok  403 | ok
         GET /portal/clinics/{clinic}/audit                          | 303 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/audit                         | 401 401 | ok  ok  403 | ok
         POST /portal/clinics/{clinic}/audit/verify                  | 401 401 | ok  ok  403 | ok
@@ -62,6 +64,7 @@ public sealed class PortalMatrixTests(SharedStorage shared)
         POST /portal/clinics/{clinic}/alerts/{alert}/retry          | 401 401 | 403 ok  403 | ok
         POST /portal/clinics/{clinic}/alerts/{alert}/acknowledge    | 401 401 | 403 ok  403 | ok
         POST /portal/clinics/{clinic}/contact                       | 401 401 | 403 403 403 | ok
+        POST /portal/clinics/{clinic}/objectives                    | 401 401 | 403 403 403 | ok
         GET /portal/alerts                                          | 303 401 | ok  ok  403 | ok
         POST /portal/alerts/{alert}/retry                           | 401 401 | 403 ok  403 | ok
         POST /portal/alerts/{alert}/acknowledge                     | 401 401 | 403 ok  403 | ok

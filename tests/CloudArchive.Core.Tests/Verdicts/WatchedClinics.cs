@@ -65,7 +65,7 @@ internal sealed class WatchedClinics
 
     public PackLosses Losses => new(Rows, new CatalogReader(Rows), Outbox, Alerts, Clock, NullLogger<PackLosses>.Instance);
 
-    public ClinicWatch Watch => new(Rows, Clinics, Check, Desk, Alerts, Quotas, NullLogger<ClinicWatch>.Instance);
+    public ClinicWatch Watch => new(Rows, Clinics, Check, Desk, Alerts, new ObjectiveDesk(Rows, Outbox, Alerts, Clock), Quotas, NullLogger<ClinicWatch>.Instance);
 
     public DailyQuotas Quotas => new(Rows, Alerts, Clock, NullLogger<DailyQuotas>.Instance);
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using CloudArchive.Format.Binders;
 using CloudArchive.Testing;
 using Microsoft.Playwright;
 
@@ -89,6 +90,17 @@ public sealed class PortalWalkTests(PortalPractice portal)
         byte[] pdf = await DownloadAsync(visitor, "Report (PDF)"), json = await DownloadAsync(visitor, "Evidence (JSON)");
         Assert.Equal("%PDF-", Encoding.ASCII.GetString(pdf[..5]));
         Assert.Equal(portal.Practice.Clinic, JsonDocument.Parse(json).RootElement.GetProperty("clinic").GetString());
+
+        // The binder, by one click and for any days.
+        await visitor.GoAsync(Clinic + "/reports");
+        foreach (ILocator way in (ILocator[])[visitor.Page.Locator("a[href*='/binder?']").First, visitor.Page.GetByRole(AriaRole.Button, new() { Name = "Get the binder" })])
+        {
+            IDownload binder = await visitor.Page.RunAndWaitForDownloadAsync(() => way.ClickAsync());
+            await using FileStream zip = File.OpenRead(await binder.PathAsync());
+            BinderVerification verification = BinderVerifier.Verify(zip, null);
+            Assert.NotEqual(BinderState.Failed, verification.State);
+            Assert.Contains(verification.Index!.Files, file => file.Path.StartsWith(BinderFiles.Runs, StringComparison.Ordinal));
+        }
 
         await visitor.GoAsync(Clinic + "/audit");
         await visitor.Page.GetByRole(AriaRole.Button, new() { Name = "Verify the log now" }).ClickAsync();

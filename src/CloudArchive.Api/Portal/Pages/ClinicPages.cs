@@ -1,3 +1,4 @@
+using System.Globalization;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
 using CloudArchive.Core.Alerts;
@@ -6,6 +7,7 @@ using CloudArchive.Core.Clinics;
 using CloudArchive.Core.Restores;
 using CloudArchive.Core.Verdicts;
 using CloudArchive.Format;
+using CloudArchive.Format.Verdicts;
 using CloudArchive.Format.Wire;
 using Microsoft.AspNetCore.Http;
 
@@ -18,10 +20,13 @@ internal static class ClinicPages
 
     private static readonly EndpointPolicy _contact = new(Roles.Admin, Reach.Clinic, ArchiveRole.Recovery, AuditActions.ClinicContactChanged, Mfa: true);
 
+    private static readonly EndpointPolicy _objectives = new(Roles.Admin, Reach.AllClinics, ArchiveRole.Recovery, AuditActions.ClinicSettingsChanged, Mfa: true);
+
     public static void Map(PortalTable table)
     {
         table.Page("/clinics/{clinic}", ShowAsync, _read);
         table.Form("/clinics/{clinic}/contact", ChangeContactAsync, _contact);
+        table.Form("/clinics/{clinic}/objectives", ChangeObjectivesAsync, _objectives);
     }
 
     private static async Task<PortalPage> ShowAsync(
@@ -40,6 +45,16 @@ internal static class ClinicPages
         await clinics.ChangeContactAsync(clinic, context.Field("contact"), context.Requester(), cancellationToken);
         return PortalPage.SeeOther(PortalView.ClinicPath(clinic));
     }
+
+    private static async Task<IResult> ChangeObjectivesAsync(ClinicId clinic, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken)
+    {
+        await clinics.ChangeAsync(clinic, null, null, context.Requester(), cancellationToken, rtoHours: Hours(context, "rtoHours"), rpoHours: Hours(context, "rpoHours"));
+        return PortalPage.SeeOther(PortalView.ClinicPath(clinic));
+    }
+
+    private static int Hours(HttpContext context, string field) => int.TryParse(context.Field(field), NumberStyles.None, CultureInfo.InvariantCulture, out int hours)
+        ? hours
+        : throw new RefusedException(Refusal.RequestInvalid, $"{field}: a number of hours, 1 to {RecoveryObjectives.MaxHours}.");
 }
 
 /// <summary>A clinic and its state.</summary>

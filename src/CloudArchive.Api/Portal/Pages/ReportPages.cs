@@ -5,6 +5,7 @@ using CloudArchive.Core.Audit;
 using CloudArchive.Core.Clinics;
 using CloudArchive.Format;
 using CloudArchive.Reports;
+using CloudArchive.Reports.Binders;
 using Microsoft.AspNetCore.Http;
 
 namespace CloudArchive.Api.Portal.Pages;
@@ -14,12 +15,15 @@ internal static class ReportPages
 {
     private static readonly EndpointPolicy _list = new(Roles.Admin | Roles.Compliance, Reach.Clinic, ArchiveRole.Recovery, AuditActions.RequestRefused);
     private static readonly EndpointPolicy _read = _list with { Action = AuditActions.ReportRead };
+    private static readonly EndpointPolicy _binder = _list with { Action = AuditActions.BinderRead };
 
     public static void Map(PortalTable table)
     {
         table.Page("/clinics/{clinic}/reports", ListAsync, _list);
         table.Page("/clinics/{clinic}/reports/{period}.csv", CsvAsync, _read);
         table.Page("/clinics/{clinic}/reports/{period}.pdf", PdfAsync, _read);
+        table.Page("/clinics/{clinic}/binder", BinderAsync, _binder);
+        table.Form("/clinics/{clinic}/binder", AskedBinderAsync, _binder);
     }
 
     private static async Task<PortalPage> ListAsync(ClinicId clinic, ClinicDirectory clinics, TimeProvider clock, CancellationToken cancellationToken)
@@ -37,6 +41,19 @@ internal static class ReportPages
     private static async Task<IResult> FileAsync(ClinicId clinic, string period, ReportForm form, RollUps reports, HttpContext context, CancellationToken cancellationToken)
     {
         IResult answer = await ReportEndpoints.MakeAsync(clinic, period, form, reports, context, cancellationToken);
+        PortalHeaders.Protect(context);
+        return answer;
+    }
+
+    private static Task<IResult> BinderAsync(ClinicId clinic, string? from, string? to, BinderMaker binders, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
+        TakeBinderAsync(clinic, BinderPeriod.Parse(from, to), binders, clinics, context, cancellationToken);
+
+    private static Task<IResult> AskedBinderAsync(ClinicId clinic, BinderMaker binders, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken) =>
+        TakeBinderAsync(clinic, BinderPeriod.Parse(context.Field("from"), context.Field("to")), binders, clinics, context, cancellationToken);
+
+    private static async Task<IResult> TakeBinderAsync(ClinicId clinic, BinderPeriod period, BinderMaker binders, ClinicDirectory clinics, HttpContext context, CancellationToken cancellationToken)
+    {
+        IResult answer = await BinderEndpoints.MakeAsync(clinic, period, binders, clinics, context, cancellationToken);
         PortalHeaders.Protect(context);
         return answer;
     }
