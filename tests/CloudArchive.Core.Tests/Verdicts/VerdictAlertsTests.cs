@@ -52,12 +52,15 @@ public sealed class VerdictAlertsTests
             Assert.True(expected == verdict.State, $"{situation.Name}: {verdict.State}");
             Assert.Equal(situation.NotSafe.Order(), verdict.Computers[0].All.Where(finding => finding.NotSafe).Select(finding => finding.Cause).Distinct().Order());
             Assert.Equal(situation.Remarks.Order(), verdict.Computers[0].All.Where(finding => !finding.NotSafe).Select(finding => finding.Cause).Distinct().Order());
-            Assert.Equal(situation.NotSafe.Select(cause => Told[cause]).Distinct().Order(), await clinics.OpenAsync("riverside"));
+            Assert.Equal(situation.NotSafe.Select(cause => Told[cause]).Distinct().Order(), await OpenAsync());
 
             // And an hour later the watch, which goes by the same rule, changes nothing of it.
             await clinics.LookAsync();
-            Assert.Equal(situation.NotSafe.Select(cause => Told[cause]).Distinct().Order(), await clinics.OpenAsync("riverside"));
+            Assert.Equal(situation.NotSafe.Select(cause => Told[cause]).Distinct().Order(), await OpenAsync());
         }
+
+        // Objectives have a rule of their own.
+        async Task<IEnumerable<AlertCause>> OpenAsync() => (await clinics.OpenAsync("riverside")).Where(cause => cause != AlertCause.RecoveryPointMissed);
     }
 
     [Fact]
