@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CloudArchive.Testing;
 using Microsoft.Playwright;
 
 namespace CloudArchive.EndToEnd.Portal;
