@@ -45,6 +45,9 @@ internal static class CatalogRows
     /// </summary>
     public const string Spelling = "xn:";
 
+    /// <summary>Of a share: each exact HMAC with those of its forms.</summary>
+    public const string Forms = "forms";
+
     /// <summary><c>xd:{yyyyMMdd}:{study}</c>.</summary>
     public const string Date = "xd:";
 
@@ -141,6 +144,8 @@ internal static class CatalogRows
         Add(share, "studyDate", pack.StudyDate);
         Add(share, "patientHmac", pack.PatientHmac?.Hex);
         Add(share, "accessionHmac", pack.AccessionHmac?.Hex);
+        // By which a destruction finds the rows of spellings.
+        Add(share, Forms, pack.Identifiers is { Count: > 0 } known ? string.Join(' ', known.Select(one => $"{one.Hmac}:{one.Forms.Spelling}:{one.Forms.Zeros}")) : null);
         AddBornIn(share, pack);
         AddSet(share, pack);
         List<(string, Dictionary<string, object>, bool)> rows =

@@ -32,7 +32,7 @@ public sealed class ReadmePictureTests(PortalPractice portal)
         await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(_folder, "restore-test.png") });
 
         (await practice.Admin.RunAsync("evidence", "get", "latest", "--clinic", practice.Clinic, "--out", practice["evidence"])).Expect(0);
-        using Process drawing = Process.Start("pdftoppm", ["-png", "-r", "72", "-f", "1", "-l", "1", "-singlefile", practice["evidence/evidence.pdf"], Path.Combine(_folder, "evidence")]);
+        using Process drawing = Process.Start("pdftoppm", ["-png", "-r", "72", "-f", "1", "-l", "1", "-singlefile", practice["evidence/report.pdf"], Path.Combine(_folder, "evidence")]);
         await drawing.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(0, drawing.ExitCode);
         Assert.All(Directory.GetFiles(_folder, "*.png"), file => Assert.InRange(new FileInfo(file).Length, 10_000, 250_000));
