@@ -132,7 +132,7 @@ public sealed class StolenMachineTests
         string agent = AgentIdentity.Load(new AgentHome(practice.Agent.Home)).AgentId;
         string[] allowed =
         [
-            "GET /v1/health", "GET /v1/keys", "GET /v1/clinics/{clinic}/keys", "GET /v1/clinics/{clinic}/packs", "GET /v1/clinics/{clinic}/packs/{pack}", "GET /v1/clinics/{clinic}/receipts", "GET /v1/clinics/{clinic}/changes", "GET /v1/clinics/{clinic}/snapshots",
+            "GET /v1/health", "GET /v1/keys", "GET /v1/sign-in", "GET /v1/clinics/{clinic}/keys", "GET /v1/clinics/{clinic}/packs", "GET /v1/clinics/{clinic}/packs/{pack}", "GET /v1/clinics/{clinic}/receipts", "GET /v1/clinics/{clinic}/changes", "GET /v1/clinics/{clinic}/snapshots",
             "GET /v1/clinics/{clinic}/instances", "GET /v1/clinics/{clinic}/audit/checkpoints", "GET /v1/system/audit/checkpoints",
             "GET /v1/clinics/{clinic}/audit/consistency", "GET /v1/system/audit/consistency",
         ];
