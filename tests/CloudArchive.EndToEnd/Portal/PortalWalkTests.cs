@@ -124,7 +124,7 @@ public sealed class PortalWalkTests(PortalPractice portal)
             }
 
             string[] forms = [.. (await visitor.Page.Locator("form[method=post]").EvaluateAllAsync<string[]>("forms => forms.map(form => new URL(form.getAttribute('action'), location).pathname)")).Distinct()];
-            Assert.Empty(forms.Except(["/portal/sign-out", "/portal/stay", Clinic + "/audit", Clinic + "/audit/verify"]));
+            Assert.Empty(forms.Except(["/portal/sign-out", "/portal/stay", Clinic + "/audit", Clinic + "/audit/verify", Clinic + "/binder"]));
         }
 
         // What the pages do not offer is refused too.
