@@ -60,6 +60,13 @@ public sealed class SetsApiTests(SharedStorage shared)
         Assert.Contains("photo, surface", studies, StringComparison.Ordinal);
         Assert.DoesNotContain(computer.Value, studies, StringComparison.Ordinal);
         Assert.DoesNotContain(study.Study.Value, await ShowAsync(admin, "/studies?set=folder"), StringComparison.Ordinal);
+
+        // The latest first, and folders behind them; the earliest first, which has dates alone; by UID, which has all.
+        Assert.Equal([study.Study.Value, folder.Value], Order(studies));
+        Assert.Equal([study.Study.Value], Order(await ShowAsync(admin, "/studies?order=oldest")));
+        Assert.Equal(new[] { study.Study.Value, folder.Value }.Order(StringComparer.Ordinal), Order(await ShowAsync(admin, "/studies?order=uid")));
+        Assert.Equal(HttpStatusCode.BadRequest, (await admin.GetAsync(portal + "/studies?order=size")).Status);
+        string[] Order(string html) => [.. new[] { study.Study.Value, folder.Value }.Where(id => html.Contains($"studies/{id}\"", StringComparison.Ordinal)).OrderBy(id => html.IndexOf($"studies/{id}\"", StringComparison.Ordinal))];
         Assert.Contains("<h1>Folder set</h1>", await ShowAsync(compliance, $"/studies/{folder}"), StringComparison.Ordinal);
         string page = await ShowAsync(admin, "/snapshots");
         Assert.Contains("2026-05-06 07:08 UTC", page, StringComparison.Ordinal);

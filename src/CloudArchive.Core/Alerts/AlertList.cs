@@ -29,9 +29,15 @@ public sealed class AlertList(IRowStore rows, Outbox outbox, TimeProvider clock)
     }
 
     /// <summary>A log's alerts, those of the newest day first, <paramref name="before"/> being the last one of the page before.</summary>
-    public Task<IReadOnlyList<RaisedAlert>> NewestAsync(string log, AlertId? before, int take, CancellationToken cancellationToken) =>
+    /// <param name="log">The clinic's id, or <see cref="AuditEntry.SystemLog"/>.</param>
+    /// <param name="before">See above; null for the first page.</param>
+    /// <param name="take">How many.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    /// <param name="since">None of an earlier day (UTC); null: back to the first.</param>
+    public Task<IReadOnlyList<RaisedAlert>> NewestAsync(string log, AlertId? before, int take, CancellationToken cancellationToken, DateTimeOffset? since = null) =>
         rows.ReadNewestAsync(
-            RowTable.Work, log, AlertRows.Alert, at => AlertId.Before(at).ToString(), before?.ToString(), before?.Day ?? clock.GetUtcNow(), take, AlertRows.Read, cancellationToken);
+            RowTable.Work, log, AlertRows.Alert, at => AlertId.Before(at).ToString(), before?.ToString(), before?.Day ?? clock.GetUtcNow(), take, AlertRows.Read, cancellationToken,
+            since is { } first ? RowRange.Prefix(AlertRows.Alert) with { From = AlertRows.Alert + AlertId.Before(first) } : null);
 
     /// <summary>Has an alert that could not be delivered tried again, from the beginning, on the channels that did not take it. Repeating it while it waits changes nothing.</summary>
     public async Task<RaisedAlert> RetryAsync(string log, AlertId id, Requester by, CancellationToken cancellationToken)

@@ -33,7 +33,7 @@ public sealed class CatalogRemoval(IRowStore rows)
             }
         }
 
-        await RemoveSpellingsAsync(clinic, shares, cancellationToken);
+        await Spellings.RemoveUnusedAsync(rows, clinic, shares, cancellationToken);
         if (Sets.IsMadeUp(study))
         {
             await RemoveSnapshotsAsync(clinic, study, packs, cancellationToken);
@@ -49,35 +49,6 @@ public sealed class CatalogRemoval(IRowStore rows)
         {
             await RemoveAsync(clinic, LossRows.Lost + pack, cancellationToken, RowTable.Work);
         }
-    }
-
-    /// <summary>Removes how identifiers may be spelled that nothing is looked up by any more.</summary>
-    private async Task RemoveSpellingsAsync(ClinicId clinic, IReadOnlyList<Row> shares, CancellationToken cancellationToken)
-    {
-        foreach (string[] one in shares.SelectMany(share => (share.Text(CatalogRows.Forms) ?? "").Split(' ')).Distinct().Select(text => text.Split(':')).Where(parts => parts.Length == 3))
-        {
-            foreach (string key in one[1..].Distinct().Select(form => $"{CatalogRows.Spelling}{form}:{one[0]}"))
-            {
-                // Read before what may keep it: a commit in between changes its ETag.
-                if (await rows.FindAsync(RowTable.Catalog, clinic.Value, key, cancellationToken) is { } row && !await IsLookedUpAsync(clinic, one[0], cancellationToken))
-                {
-                    await rows.DeleteUnchangedAsync(RowTable.Catalog, clinic.Value, [row], cancellationToken);
-                }
-            }
-        }
-    }
-
-    private async Task<bool> IsLookedUpAsync(ClinicId clinic, string hmac, CancellationToken cancellationToken)
-    {
-        foreach (string kind in (string[])[CatalogRows.Patient, CatalogRows.Accession])
-        {
-            if ((await rows.QueryAsync(RowTable.Catalog, clinic.Value, RowRange.Prefix($"{kind}{hmac}:"), 1, cancellationToken)).Count > 0)
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 
     private async Task RemoveSnapshotsAsync(ClinicId clinic, Uid set, IReadOnlySet<PackId> packs, CancellationToken cancellationToken)

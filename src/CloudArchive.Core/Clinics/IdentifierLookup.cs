@@ -61,7 +61,7 @@ public sealed class IdentifierLookup(ClinicDirectory clinics, IdentifierSecrets 
         ];
         Sha256Digest[] shared = [.. TextSpellings.MisreadOf(identifier).Select(text => secret.Hmac(text)).OfType<Sha256Digest>().Distinct().Except(own)];
         Sha256Digest? form = secret.Form(identifier, clinic.IdentifierMatch);
-        IReadOnlyList<Sha256Digest> archived = form is { } one ? await CatalogReader.SpellingsOfAsync(rows, clinic.Id, one, cancellationToken) : [];
+        IReadOnlyList<Sha256Digest> archived = form is { } one ? await Spellings.OfAsync(rows, clinic.Id, one, cancellationToken) : [];
         return new IdentifierHmacs([.. own.Union(archived)], shared, clinic.IdentifierMatch, form) { Named = [.. own, .. shared] };
     }
 

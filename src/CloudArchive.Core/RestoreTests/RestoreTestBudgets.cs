@@ -10,7 +10,7 @@ namespace CloudArchive.Core.RestoreTests;
 
 /// <summary>What a clinic's runs may spend.</summary>
 /// <param name="Packs">At most so many packs; null: so many that every pack is tested within a year.</param>
-/// <param name="Bytes">About so many bytes; null: what those packs need.</param>
+/// <param name="Bytes">About so many bytes; null: what a run needs that keeps every pack within a year.</param>
 /// <param name="ArchivedBytes">So many bytes from the archive tier.</param>
 public sealed record ClinicBudget(int? Packs = null, long? Bytes = null, long ArchivedBytes = 0)
 {

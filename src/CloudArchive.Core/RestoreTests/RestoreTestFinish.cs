@@ -101,12 +101,12 @@ public sealed class RestoreTestFinish(IRowStore rows, Canaries canaries, Evidenc
     private async Task<IReadOnlyList<PreviousRun>> HistoryAsync(RestoreTestRun now, CancellationToken cancellationToken)
     {
         IReadOnlyList<RestoreTestRun> page = await rows.ReadNewestAsync(
-            RowTable.Work, now.Clinic.Value, RestoreTestRows.Run, WorkId.KeyAt, null, now.FinishedAt ?? now.StartedAt, RowStoreExtensions.MostRows, RestoreTestRows.Read<RestoreTestRun>, cancellationToken);
-        string since = WorkId.KeyAt(now.StartedAt - s_history);
+            RowTable.Work, now.Clinic.Value, RestoreTestRows.Run, WorkId.KeyAt, null, now.FinishedAt ?? now.StartedAt, RowStoreExtensions.MostRows, RestoreTestRows.Read<RestoreTestRun>, cancellationToken,
+            RowRange.Prefix(RestoreTestRows.Run) with { From = RestoreTestRows.Run + WorkId.KeyAt(now.StartedAt - s_history) });
         return
         [
             .. page
-                .Where(run => string.CompareOrdinal(run.Id.ToString(), since) >= 0 && run.Outcome is not null && run.FinishedAt <= now.FinishedAt)
+                .Where(run => run.Outcome is not null && run.FinishedAt <= now.FinishedAt)
                 .Select(run => new PreviousRun(
                     run.Id,
                     run.FinishedAt!.Value,

@@ -182,7 +182,7 @@ public sealed class Holds(IRowStore rows, ClinicDirectory clinics, Outbox outbox
         {
             Hold hold = HoldRows.Read(row);
             yield return hold is { Form: { } form, LiftedAt: null }
-                ? hold with { Archived = await CatalogReader.SpellingsOfAsync(rows, clinic, form, cancellationToken) }
+                ? hold with { Archived = await Spellings.OfAsync(rows, clinic, form, cancellationToken) }
                 : hold;
         }
     }

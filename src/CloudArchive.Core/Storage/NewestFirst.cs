@@ -50,7 +50,7 @@ public static class NewestFirst
             string from = until - s_beginning <= span ? rest.From : prefix + keyAt(until - span);
             bool last = string.CompareOrdinal(from, rest.From) <= 0;
             RowRange some = last ? rest : rest with { From = from };
-            IReadOnlyList<Row> page = await QueryAsync(some, RowStoreExtensions.MostRows);
+            IReadOnlyList<Row> page = await rows.QueryAsync(table, partition, some, RowStoreExtensions.MostRows, cancellationToken);
             if (page.Count == RowStoreExtensions.MostRows && span > s_shortest)
             {
                 // There are more, and they are newer than these.
@@ -73,8 +73,5 @@ public static class NewestFirst
         }
 
         return found;
-
-        async Task<IReadOnlyList<Row>> QueryAsync(RowRange range, int most) =>
-            string.CompareOrdinal(range.From, range.To) < 0 ? await rows.QueryAsync(table, partition, range, most, cancellationToken) : [];
     }
 }

@@ -25,9 +25,9 @@ public static class RowStoreExtensions
     /// <summary>At most this many rows come with one query of Table Storage.</summary>
     public const int MostRows = 1000;
 
-    /// <summary>One query: see <see cref="IRowStore.QueryAsync"/>.</summary>
-    public static Task<IReadOnlyList<Row>> QueryAsync(this IRowStore rows, RowTable table, string partition, RowRange range, int take, CancellationToken cancellationToken) =>
-        rows.QueryAsync(table, partition, range.From, range.To, take, cancellationToken);
+    /// <summary>One query: see <see cref="IRowStore.QueryAsync"/>. None for a range that ends before it begins.</summary>
+    public static async Task<IReadOnlyList<Row>> QueryAsync(this IRowStore rows, RowTable table, string partition, RowRange range, int take, CancellationToken cancellationToken) =>
+        string.CompareOrdinal(range.From, range.To) < 0 ? await rows.QueryAsync(table, partition, range.From, range.To, take, cancellationToken) : [];
 
     /// <summary>All rows of a range, in order, query by query of so many rows.</summary>
     public static async IAsyncEnumerable<Row> ReadAllAsync(

@@ -77,7 +77,7 @@ public sealed record RestoreTestResponse(
 
 /// <summary><c>GET</c> and <c>PUT /v1/clinics/{clinic}/restore-test-budget</c>: what each scheduled run of a clinic may spend.</summary>
 /// <param name="Packs">At most so many packs; absent: so many that every pack is tested within a year.</param>
-/// <param name="Bytes">About so many bytes of ciphertext; absent: what those packs need.</param>
+/// <param name="Bytes">About so many bytes of ciphertext; absent: what a run needs that keeps every pack within a year.</param>
 /// <param name="ArchivedBytes">So many bytes may be brought back from the archive tier.</param>
 public sealed record RestoreTestBudgetMessage(int? Packs = null, long? Bytes = null, long ArchivedBytes = 0);
 

@@ -23,38 +23,26 @@ public sealed record BinderPeriod(DateTimeOffset From, DateTimeOffset To)
     }
 
     /// <summary>Every month, quarter and year of which there are figures: months that the period touches, quarters and years that lie within it.</summary>
-    internal IEnumerable<ReportPeriod> Reports(DateTimeOffset since, DateTimeOffset now)
-    {
-        for (ReportPeriod month = ReportPeriod.MonthOf(From); month.From < To; month = ReportPeriod.MonthOf(month.To))
-        {
-            if (month.From < now && month.To > since)
-            {
-                yield return month;
-            }
-        }
-
-        for (ReportPeriod quarter = ReportPeriod.QuarterOf(From); quarter.From < To; quarter = ReportPeriod.QuarterOf(quarter.To))
-        {
-            if (quarter.From >= From && quarter.To <= To && quarter.From < now && quarter.To > since)
-            {
-                yield return quarter;
-            }
-        }
-
-        for (ReportPeriod year = ReportPeriod.YearOf(From); year.From < To; year = ReportPeriod.YearOf(year.To))
-        {
-            if (year.From >= From && year.To <= To && year.From < now && year.To > since)
-            {
-                yield return year;
-            }
-        }
-    }
+    internal IEnumerable<ReportPeriod> Reports(DateTimeOffset since, DateTimeOffset now) =>
+        Each(ReportPeriod.MonthOf).Concat(Each(ReportPeriod.QuarterOf).Where(IsWithin)).Concat(Each(ReportPeriod.YearOf).Where(IsWithin))
+            .Where(report => report.From < now && report.To > since);
 
     /// <summary>Whether a moment is in it.</summary>
     internal bool Has(DateTimeOffset? at) => at >= From && at < To;
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{From.UtcDateTime:yyyy-MM-dd}-{To.UtcDateTime:yyyy-MM-dd}");
+
+    /// <summary>Those that the days touch.</summary>
+    private IEnumerable<ReportPeriod> Each(Func<DateTimeOffset, ReportPeriod> of)
+    {
+        for (ReportPeriod report = of(From); report.From < To; report = of(report.To))
+        {
+            yield return report;
+        }
+    }
+
+    private bool IsWithin(ReportPeriod report) => report.From >= From && report.To <= To;
 
     private static DateTimeOffset Day(string? text, string name) =>
         DateTimeOffset.TryParseExact(text, Format, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out DateTimeOffset day) && day.Year is > 1 and < 9998

@@ -156,6 +156,7 @@ public sealed class PortalPageTests(SharedStorage shared)
         Assert.Contains("href=\"/portal?page=2\"", first.Html, StringComparison.Ordinal);
         PortalAnswer found = await browser.GetAsync($"/portal?find={mark.ToUpperInvariant()}-07");
         Assert.Equal([ids[7]], ids.Where(id => found.Html.Contains($"id=\"c-{id}\"", StringComparison.Ordinal)));
+        Assert.Contains("href=\"/portal?state=unknown\">26 not looked at yet", found.Html, StringComparison.Ordinal); // the count is of all, and so is what it leads to
         Assert.Contains("No clinic fits", (await browser.GetAsync("/portal?state=safe")).Text, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.BadRequest, (await browser.GetAsync("/portal?state=fine")).Status);
         PortalAnswer beyond = await browser.GetAsync("/portal?page=99");

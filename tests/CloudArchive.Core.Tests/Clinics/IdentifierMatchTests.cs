@@ -67,6 +67,21 @@ public sealed class IdentifierMatchTests(SharedStorage shared)
     }
 
     [Fact]
+    public async Task A_spelling_is_known_until_the_last_study_under_it_is_destroyed()
+    {
+        MemoryArchive archive = await MemoryArchive.CreateAsync(shared);
+        await MatchAsync(archive, IdentifierMatch.Spelling);
+        SealedPack first = await archive.BackUpAsync(patientId: "aB 12"), second = await archive.BackUpAsync(patientId: "aB 12");
+        Dictionary<Uid, string> ids = new() { [first.Sidecar.Study] = "first", [second.Sidecar.Study] = "second" };
+        await DestroyAsync(first);
+        Assert.Equal(["second"], await SearchAsync(archive, ids, "Ab1 2")); // like none of the likely spellings
+        await DestroyAsync(second);
+        Assert.Empty(await archive.Rows.ReadAllAsync(RowTable.Catalog, archive.Clinic.Id.Value, RowRange.All, Cancel).ToListAsync(Cancel));
+
+        Task DestroyAsync(SealedPack pack) => new CatalogRemoval(archive.Rows).RunAsync(archive.Clinic.Id, pack.Sidecar.Study, new HashSet<PackId> { pack.Opened.Pack }, Cancel);
+    }
+
+    [Fact]
     public async Task Changing_the_choice_loses_nothing_and_takes_back_what_was_too_much()
     {
         MemoryArchive archive = await MemoryArchive.CreateAsync(shared);

@@ -63,6 +63,18 @@ public sealed class RestoreTestScheduleTests(SharedStorage shared)
     }
 
     [Fact]
+    public void A_budget_follows_the_population_as_far_as_nobody_set_it_and_never_beyond_what_can_be_set()
+    {
+        PopulationPack[] many = [.. Enumerable.Range(0, 2_000).Select(_ => new PopulationPack(PackId.New(TimeProvider.System), 1L << 30, DateTimeOffset.UnixEpoch))];
+        Assert.Equal(TestBudget.WithinAYear(many), new ClinicBudget().For(many));
+        Assert.Equal(10, new ClinicBudget().For(many).Packs);
+        Assert.Equal(new TestBudget(3, 20L << 30, 7), new ClinicBudget(3, ArchivedBytes: 7).For(many));
+        Assert.Equal(new TestBudget(10, 1), new ClinicBudget(Bytes: 1).For(many));
+        PopulationPack[] huge = [new(PackId.New(TimeProvider.System), 1L << 50, DateTimeOffset.UnixEpoch)];
+        Assert.Equal(new TestBudget(2, RestoreTestBudgets.MostBytes), new ClinicBudget().For(huge));
+    }
+
+    [Fact]
     public async Task A_budget_that_is_none_is_refused()
     {
         TestClinic clinic = await TestClinic.CreateAsync(Archive.On(shared));

@@ -116,8 +116,8 @@ internal static partial class AlertPages
 
     private static async Task<IReadOnlyList<AlertResponse>> RecentAsync(string log, AlertList alerts, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        IReadOnlyList<RaisedAlert> found = await alerts.NewestAsync(log, null, Most, cancellationToken);
-        return [.. found.Where(alert => string.CompareOrdinal(alert.Id.ToString(), AlertId.Before(now - _recent).ToString()) > 0).Select(alert => alert.ToResponse(now)).OrderByDescending(alert => alert.RaisedAt)];
+        IReadOnlyList<RaisedAlert> found = await alerts.NewestAsync(log, null, Most, cancellationToken, now - _recent);
+        return [.. found.Select(alert => alert.ToResponse(now)).OrderByDescending(alert => alert.RaisedAt)];
     }
 
     private static PortalPage Page(string path, IEnumerable<AlertResponse> alerts, string? next, string? older, IReadOnlyList<string>? unreadable = null)

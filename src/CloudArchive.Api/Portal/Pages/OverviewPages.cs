@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Text.Json;
 using CloudArchive.Api.Identity;
 using CloudArchive.Core;
 using CloudArchive.Core.Audit;
@@ -24,7 +25,7 @@ internal static partial class OverviewPages
     private static async Task<PortalPage> ShowAsync(
         string? state, string? find, int? page, ClinicStates states, ClinicDirectory clinics, ClinicCheck check, ApprovalPages approvals, ILogger<OverviewModel> logger, HttpContext context, CancellationToken cancellationToken)
     {
-        OverviewFilter filter = new(OverviewFilter.Parse(state), find?.Trim() ?? "");
+        OverviewFilter filter = OverviewFilter.Parse(state, find);
         IReadOnlyList<ClinicState> all = await states.ListAsync(context.Caller().Clinics, cancellationToken);
         ClinicState[] fitting = [.. all.Where(filter.Fits)];
         int number = Math.Clamp(page ?? 1, 1, Math.Max(1, (fitting.Length + ClinicsAPage - 1) / ClinicsAPage));
@@ -83,53 +84,36 @@ internal static partial class OverviewPages
 }
 
 /// <summary>Which clinics are listed.</summary>
-/// <param name="State">Those that were so at their last look.</param>
-/// <param name="Find">Those whose name or id has this.</param>
-public sealed record OverviewFilter(ListedState? State, string Find)
+/// <param name="State">Those that were so at their last look, as one of <see cref="States"/>; empty: all.</param>
+/// <param name="Find">Those whose name or id has this; empty: all.</param>
+public sealed record OverviewFilter(string State, string Find)
 {
+    private const string Unknown = "unknown";
+
+    /// <summary>How a clinic may have been at its last look, the worst first; where nobody has looked yet, that is unknown.</summary>
+    public static IReadOnlyList<string> States { get; } = [Word(VerdictState.NotSafe), Word(VerdictState.Attention), Word(VerdictState.Safe), Unknown];
+
     /// <summary>Whether it lets everything through.</summary>
-    public bool IsEmpty => State is null && Find.Length == 0;
+    public bool IsEmpty => State.Length + Find.Length == 0;
 
     /// <summary>A state's word in an address.</summary>
-    public static string Word(ListedState state) => System.Text.Json.JsonNamingPolicy.KebabCaseLower.ConvertName(state.ToString());
+    public static string Word(VerdictState? state) => state is { } known ? JsonNamingPolicy.KebabCaseLower.ConvertName(known.ToString()) : Unknown;
+
+    /// <summary>Reads an address.</summary>
+    public static OverviewFilter Parse(string? state, string? find) => string.IsNullOrEmpty(state) || States.Contains(state)
+        ? new(state ?? "", find?.Trim() ?? "")
+        : throw new RefusedException(Refusal.RequestInvalid, $"state: one of {string.Join(", ", States)}.");
 
     /// <summary>The same as an address.</summary>
     public string ToPath(int page = 1)
     {
-        string[] parts = [.. new[] { ("state", State is { } state ? Word(state) : ""), ("find", Find), ("page", page > 1 ? page.ToString(CultureInfo.InvariantCulture) : "") }
+        string[] parts = [.. new[] { ("state", State), ("find", Find), ("page", page > 1 ? page.ToString(CultureInfo.InvariantCulture) : "") }
             .Where(part => part.Item2.Length > 0).Select(part => $"{part.Item1}={Uri.EscapeDataString(part.Item2)}")];
         return PortalTable.Root + (parts.Length == 0 ? "" : "?" + string.Join('&', parts));
     }
 
-    internal static ListedState? Parse(string? text) => string.IsNullOrEmpty(text) ? null
-        : Enum.GetValues<ListedState>().Cast<ListedState?>().FirstOrDefault(state => Word(state!.Value) == text) ?? throw new RefusedException(Refusal.RequestInvalid, "state: safe, attention, not-safe or unknown.");
-
-    internal static ListedState Of(ClinicState clinic) => clinic.State switch
-    {
-        VerdictState.Safe => ListedState.Safe,
-        VerdictState.Attention => ListedState.Attention,
-        VerdictState.NotSafe => ListedState.NotSafe,
-        _ => ListedState.Unknown,
-    };
-
-    internal bool Fits(ClinicState clinic) => (State is null || Of(clinic) == State)
+    internal bool Fits(ClinicState clinic) => (State.Length == 0 || Word(clinic.State) == State)
         && (Find.Length == 0 || clinic.Id.Value.Contains(Find, StringComparison.OrdinalIgnoreCase) || clinic.Name.Contains(Find, StringComparison.OrdinalIgnoreCase));
-}
-
-/// <summary>How a clinic was at its last look.</summary>
-public enum ListedState
-{
-    /// <summary>Not safe.</summary>
-    NotSafe,
-
-    /// <summary>To be looked at.</summary>
-    Attention,
-
-    /// <summary>Safe.</summary>
-    Safe,
-
-    /// <summary>Nobody has looked yet.</summary>
-    Unknown,
 }
 
 /// <summary>A page of clinics.</summary>
@@ -144,7 +128,7 @@ public sealed record OverviewModel(IReadOnlyList<CheckedClinic> Clinics, IReadOn
     public int Fitting { get; init; }
 
     /// <summary>Which are listed.</summary>
-    public OverviewFilter Filter { get; init; } = new(null, "");
+    public OverviewFilter Filter { get; init; } = new("", "");
 
     /// <summary>The page's number, from 1.</summary>
     public int Number { get; init; } = 1;
