@@ -30,7 +30,9 @@ public sealed class NewestFirstTests
         List<string> seen = [];
         for (string? before = null; ;)
         {
+            int reads = _rows.Reads;
             IReadOnlyList<string> page = await PageAsync(before, 100);
+            Assert.InRange(_rows.Reads - reads, 1, 8); // whatever lies behind it
             seen.AddRange(page);
             if (page.Count < 100)
             {

@@ -19,15 +19,15 @@ public sealed class ClinicStatesTests
         await clinics.AddAsync("c-bad");
         await clinics.ReportAsync(safe[0], clinics.Good());
         await clinics.LookAsync();
-        await clinics.AddAsync("a-new");
+        await clinics.AddAsync("z-new");
         ClinicStates states = new(clinics.Rows, clinics.Clinics);
-        Assert.Equal([("c-bad", VerdictState.NotSafe), ("a-new", null), ("b-safe", VerdictState.Safe)], await ListAsync());
-        Assert.DoesNotContain(await states.ListAsync(null, Cancel), clinic => clinic.Id.Value != "a-new" && clinic.Name == clinic.Id.Value);
+        Assert.Equal([("c-bad", VerdictState.NotSafe), ("z-new", null), ("b-safe", VerdictState.Safe)], await ListAsync());
+        Assert.DoesNotContain(await states.ListAsync(null, Cancel), clinic => clinic.Id.Value != "z-new" && clinic.Name == clinic.Id.Value);
 
         // What a look wrote was changed: nobody knows.
         Row row = (await clinics.Memory.FindAsync(RowTable.Work, ClinicWatch.Partition, "b-safe", Cancel))!;
         await clinics.Memory.SubmitAsync(RowTable.Work, ClinicWatch.Partition, [new RowWrite.Replace(row.Key, new Dictionary<string, object> { ["state"] = "7", ["name"] = 3L }, row.ETag!)], Cancel);
-        Assert.Equal([("c-bad", VerdictState.NotSafe), ("a-new", null), ("b-safe", null)], await ListAsync());
+        Assert.Equal([("c-bad", VerdictState.NotSafe), ("b-safe", null), ("z-new", null)], await ListAsync());
         Assert.Equal([("c-bad", VerdictState.NotSafe)], await ListAsync("c-bad", "c-bad"));
 
         async Task<IEnumerable<(string, VerdictState?)>> ListAsync(params string[] reach) =>
